@@ -1,0 +1,192 @@
+/*
+ * arguments.c
+ *		Arguments of the SQL functions: taken out and checked.
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_namespace.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/syscache.h"
+
+#include "api/arguments.h"
+#include "base/guc.h"
+#include "base/spi.h"
+#include "store/definition.h"
+#include "worker/workers.h"
+
+void
+wf_arg_require(FunctionCallInfo fcinfo, int arg, const char *what)
+{
+	if (PG_ARGISNULL(arg))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", what),
+				 errdetail("The argument has no default and no meaning for NULL."),
+				 errhint("Pass a value for it.")));
+}
+
+char *
+wf_arg_text(FunctionCallInfo fcinfo, int arg)
+{
+	return PG_ARGISNULL(arg) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(arg));
+}
+
+char *
+wf_arg_limited_text(FunctionCallInfo fcinfo, int arg, const char *what,
+					int max)
+{
+	char *value = wf_arg_text(fcinfo, arg);
+	int length;
+
+	if (value == NULL)
+		return NULL;
+	length = pg_mbstrlen(value);
+	if (length == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must not be empty", what),
+				 errdetail("It can have 1 to %d characters.", max),
+				 errhint("Pass a value that tells it from others.")));
+	if (length > max)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s is too long", what),
+				 errdetail("It has %d characters, %d is the most.",
+						   length, max),
+				 errhint("Pass a shorter value, or a hash of it.")));
+	return value;
+}
+
+char *
+wf_arg_name(FunctionCallInfo fcinfo, int arg, const char *what)
+{
+	wf_arg_require(fcinfo, arg, what);
+	return wf_arg_limited_text(fcinfo, arg, what, WF_MAX_NAME);
+}
+
+pg_uuid_t *
+wf_arg_run_id(FunctionCallInfo fcinfo, int arg)
+{
+	wf_arg_require(fcinfo, arg, "run_id");
+	return PG_GETARG_UUID_P(arg);
+}
+
+Interval *
+wf_arg_interval(FunctionCallInfo fcinfo, int arg, const char *what,
+				bool positive)
+{
+	if (PG_ARGISNULL(arg))
+		return NULL;
+	(void) wf_interval_usec(PG_GETARG_INTERVAL_P(arg), what, positive ? 1 : 0);
+	return PG_GETARG_INTERVAL_P(arg);
+}
+
+void
+wf_require_writable(const char *function)
+{
+	if (!XactReadOnly)
+		return;
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("cannot execute workflow.%s() on a standby", function),
+				 errdetail("The server is in recovery and cannot write."),
+				 errhint("Connect to the primary server.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+			 errmsg("cannot execute workflow.%s() in a read-only transaction",
+					function),
+			 wf_executor_has_run() ?
+			 errdetail("A workflow's body is replayed, and so it must not write.") :
+			 errdetail("The transaction was started as READ ONLY."),
+			 wf_executor_has_run() ?
+			 errhint("Use a step: workflow.step('name', 'SELECT workflow.%s(...)').",
+					 function) :
+			 errhint("Use a transaction that is READ WRITE.")));
+}
+
+int32
+wf_queue_lookup(const char *name)
+{
+	if (strcmp(name, WF_DEFAULT_QUEUE_NAME) == 0)
+		return WF_DEFAULT_QUEUE;
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("queue \"%s\" does not exist", name),
+			 errdetail("The only queue is \"%s\".", WF_DEFAULT_QUEUE_NAME),
+			 errhint("Leave the argument \"queue\" out.")));
+}
+
+void
+wf_check_payload(Datum value, const char *what)
+{
+	Size size = toast_raw_datum_size(value);
+
+	if (size <= (Size) wf_max_payload * 1024)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("%s is too large", what),
+			 errdetail("It has %zu bytes, workflow.max_payload is %d kB.",
+					   size, wf_max_payload),
+			 errhint("Keep large values in a table and pass their key, or raise workflow.max_payload.")));
+}
+
+void
+wf_require_owner(Oid owner, const char *owner_name, const char *object,
+				 const char *name)
+{
+	char *present = GetUserNameFromId(owner, true);
+
+	/* an oid that means another role here (a restored dump) gives no right */
+	if (superuser() || (present != NULL && strcmp(present, owner_name) == 0 &&
+						has_privs_of_role(GetUserId(), owner)))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for %s \"%s\"", object, name),
+			 errdetail("It belongs to role \"%s\", of which \"%s\" is not a member.",
+					   owner_name, GetUserNameFromId(GetUserId(), false)),
+			 errhint("Ask its owner, or be granted that role.")));
+}
+
+/* Owner of schema _workflow, who is the owner of the extension. */
+static Oid
+extension_owner(void)
+{
+	Oid schema = wf_schema_oid();
+	HeapTuple tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+	Oid owner;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("extension \"workflow\" does not exist in this database"),
+				 errhint("Run CREATE EXTENSION workflow.")));
+	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+void
+wf_require_extension_owner(const char *function)
+{
+	Oid owner = extension_owner();
+
+	if (has_privs_of_role(GetUserId(), owner))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for workflow.%s()", function),
+			 errdetail("The extension belongs to role \"%s\", of which \"%s\" is not a member.",
+					   GetUserNameFromId(owner, false),
+					   GetUserNameFromId(GetUserId(), false)),
+			 errhint("Ask a superuser, or the owner of the extension.")));
+}

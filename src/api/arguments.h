@@ -1,0 +1,61 @@
+/*
+ * arguments.h
+ *		Arguments of the SQL functions: taken out and checked.
+ *
+ * Nothing is STRICT: a required NULL raises 22004, an optional one means its
+ * default.  Strings returned are palloc'd in the current context.
+ */
+#ifndef WF_API_ARGUMENTS_H
+#define WF_API_ARGUMENTS_H
+
+#include "fmgr.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#define WF_MAX_NAME 200 /* characters: workflows, steps, queues */
+#define WF_MAX_KEY	500 /* characters: dedup_key */
+
+/* Raises 22004 when argument "arg", called "what", is NULL. */
+extern void wf_arg_require(FunctionCallInfo fcinfo, int arg, const char *what);
+
+/* A text argument, or NULL. */
+extern char *wf_arg_text(FunctionCallInfo fcinfo, int arg);
+
+/* A required name of 1 to WF_MAX_NAME characters, else 22023. */
+extern char *wf_arg_name(FunctionCallInfo fcinfo, int arg, const char *what);
+
+/* A text argument of 1 to "max" characters, or NULL. */
+extern char *wf_arg_limited_text(FunctionCallInfo fcinfo, int arg,
+								 const char *what, int max);
+
+/* A required run id. */
+extern pg_uuid_t *wf_arg_run_id(FunctionCallInfo fcinfo, int arg);
+
+/*
+ * An interval, or NULL; raises 22023 when it is negative or, with "positive",
+ * zero.
+ */
+extern Interval *wf_arg_interval(FunctionCallInfo fcinfo, int arg,
+								 const char *what, bool positive);
+
+/*
+ * Raises 25006 in a read-only transaction: on a standby, in a body, or because
+ * the user asked for it.
+ */
+extern void wf_require_writable(const char *function);
+
+/* The id of a queue: only "default" is known, else 42704. */
+extern int32 wf_queue_lookup(const char *name);
+
+/* Raises 54000 when a value is larger than workflow.max_payload. */
+extern void wf_check_payload(Datum value, const char *what);
+
+/* Raises 42501 unless the current user has the rights of the owner. */
+extern void wf_require_owner(Oid owner, const char *owner_name,
+							 const char *object, const char *name);
+
+/* Raises 42501 unless the current user has the rights of the extension's. */
+extern void wf_require_extension_owner(const char *function);
+
+#endif /* WF_API_ARGUMENTS_H */

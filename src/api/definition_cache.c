@@ -1,0 +1,434 @@
+/*
+ * definition_cache.c
+ *		Definitions as a client's backend keeps them, with the answer to who
+ *		may enqueue what.
+ *
+ * An entry is good while four things stand still: the database's counter of
+ * definitions, which rises after each commit that changed one; the catalogs
+ * behind the checks (functions, roles, memberships, schemas, databases), watched through
+ * syscache invalidations; the user who asks; and the setting
+ * workflow.allow_superuser_runs.
+ *
+ * What was read with a snapshot of our own making, or after this transaction
+ * itself wrote a definition, is good only in the same subtransaction: a
+ * rollback takes the row away, and a REPEATABLE READ snapshot may be older
+ * than the counter.
+ *
+ * The counter is read before the row, so an entry is at worst older than it
+ * seems to be, never newer.
+ *
+ * Lifetime: each entry has a context of its own for what it points to; all are
+ * thrown away when there are MAX_ENTRIES.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_proc.h"
+#include "miscadmin.h"
+#include "storage/proc.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+#include "api/definition_cache.h"
+#include "base/compat.h"
+#include "base/guc.h"
+#include "base/spi.h"
+#include "store/body.h"
+#include "worker/shmem.h"
+#include "worker/stats.h"
+#include "worker/wakeup.h"
+
+#define MAX_ENTRIES 64
+
+typedef struct Entry
+{
+	WfKnownWorkflow known;
+	int name_length;
+	MemoryContext cxt; /* of what `known` points to */
+
+	/* the definition is good while these are the same */
+	Oid schema;
+	uint64 definitions;
+	bool lasting; /* false: in this subtransaction only */
+	LocalTransactionId lxid;
+	SubTransactionId subid;
+
+	/* the checks are good while these are the same */
+	bool checked;
+	uint64 catalog_changes;
+	Oid user;
+	bool superuser_runs;
+
+	uint64 enqueued; /* in this transaction, not yet counted */
+} Entry;
+
+static Entry *entries[MAX_ENTRIES];
+static int nentries = 0;
+static MemoryContext entries_cxt = NULL;
+
+static uint64 catalog_changes = 0;
+
+/* the transaction that wrote a definition, if it is the present one */
+static LocalTransactionId dirty_lxid = InvalidLocalTransactionId;
+
+/* ---- what makes entries stale ---- */
+
+static void
+catalog_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	catalog_changes++;
+}
+
+/* Nothing may fail here. */
+static void
+count_at_end(XactEvent event, void *arg)
+{
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
+		event != XACT_EVENT_PREPARE)
+		return;
+	for (int i = 0; i < nentries; i++)
+	{
+		Entry *entry = entries[i];
+
+		if (entry->enqueued == 0)
+			continue;
+		if (event != XACT_EVENT_ABORT)
+			wf_stats_add(MyDatabaseId, entry->known.def.workflow_id,
+						 WF_COUNT_ENQUEUED, entry->enqueued);
+		entry->enqueued = 0;
+	}
+}
+
+static void
+cache_init(void)
+{
+	if (entries_cxt)
+		return;
+	CacheRegisterSyscacheCallback(PROCOID, catalog_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, catalog_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHOID, catalog_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, catalog_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(DATABASEOID, catalog_changed, (Datum) 0);
+	RegisterXactCallback(count_at_end, NULL);
+	entries_cxt = AllocSetContextCreate(
+		TopMemoryContext, "workflow definitions", ALLOCSET_SMALL_SIZES);
+}
+
+void
+wf_definition_changed(void)
+{
+	wf_note_definition();
+	dirty_lxid = wf_my_lxid();
+	for (int i = 0; i < nentries; i++)
+	{
+		entries[i]->lasting = false;
+		entries[i]->lxid = InvalidLocalTransactionId;
+	}
+}
+
+/*
+ * The counter of our database, or NULL where there is no entry for it.  The
+ * pointer is kept: entries do not move, and one that has gone to another
+ * database is told by its oid.
+ */
+static pg_atomic_uint64 *
+definition_counter(void)
+{
+	static WfDatabase *db = NULL;
+
+	if (db == NULL || db->database != MyDatabaseId)
+		db = wf_database_get(MyDatabaseId);
+	return db ? &db->definitions : NULL;
+}
+
+static bool
+is_fresh(const Entry *entry)
+{
+	pg_atomic_uint64 *counter;
+
+	if (entry->schema != wf_schema_oid())
+		return false;
+	if (!entry->lasting)
+		return entry->lxid == wf_my_lxid() &&
+			   entry->subid == GetCurrentSubTransactionId();
+	if (dirty_lxid == wf_my_lxid())
+		return false;
+	counter = definition_counter();
+	return counter && entry->definitions == pg_atomic_read_u64(counter);
+}
+
+/* ---- the definition ---- */
+
+/* The entry of this name, be it stale, or NULL. */
+static Entry *
+find_entry(const char *name, int length)
+{
+	for (int i = 0; i < nentries; i++)
+	{
+		if (entries[i]->name_length == length &&
+			memcmp(entries[i]->known.def.name, name, length) == 0)
+			return entries[i];
+	}
+	return NULL;
+}
+
+/* Adds an entry, or takes over the stale one of the same name. */
+static Entry *
+renew_entry(const char *name, int length)
+{
+	Entry *entry = find_entry(name, length);
+
+	if (entry)
+	{
+		MemoryContextDelete(entry->cxt);
+		return entry;
+	}
+	if (nentries == MAX_ENTRIES)
+	{
+		count_at_end(XACT_EVENT_COMMIT, NULL);
+		nentries = 0;
+		MemoryContextReset(entries_cxt);
+	}
+	entry = MemoryContextAllocZero(entries_cxt, sizeof(Entry));
+	entries[nentries++] = entry;
+	return entry;
+}
+
+/* Reads the definition; what was known stays until all has gone well. */
+static Entry *
+load_entry(const char *name, int length)
+{
+	pg_atomic_uint64 *counter = definition_counter();
+	uint64 definitions = counter ? pg_atomic_read_u64(counter) : 0;
+	MemoryContext cxt = AllocSetContextCreate(
+		CurrentMemoryContext, "workflow definition", ALLOCSET_SMALL_SIZES);
+	char *copy = pnstrdup(name, length);
+	WfWorkflow def;
+	WfWindow window;
+	Entry *entry;
+	bool found;
+
+	wf_window_open(&window);
+	found = wf_workflow_load(copy, cxt, &def);
+	wf_window_close(&window);
+	if (!found)
+		wf_raise_no_workflow(copy);
+
+	entry = renew_entry(name, length);
+	entry->known.def = def;
+	entry->known.run_owner_name = (Datum) 0;
+	entry->name_length = length;
+	entry->cxt = cxt;
+	MemoryContextSetParent(cxt, entries_cxt);
+	entry->schema = wf_schema_oid();
+	entry->definitions = definitions;
+	entry->lasting = counter != NULL && dirty_lxid != wf_my_lxid() &&
+					 !IsolationUsesXactSnapshot();
+	entry->lxid = wf_my_lxid();
+	entry->subid = GetCurrentSubTransactionId();
+	entry->checked = false;
+	return entry;
+}
+
+void
+wf_raise_no_workflow(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("workflow \"%s\" does not exist", name),
+			 errdetail("No workflow of this name was created in this database, or it was dropped."),
+			 errhint("Create it with workflow.create_workflow.")));
+}
+
+/* ---- the checks ---- */
+
+/* Who would own a run that the current user enqueues. */
+static Oid
+owner_of_new_run(const WfWorkflow *def)
+{
+	char *present;
+
+	if (def->run_as_name == NULL)
+		return GetUserId();
+	present = GetUserNameFromId(def->run_as, true);
+	if (present == NULL || strcmp(present, def->run_as_name) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("role \"%s\" does not exist", def->run_as_name),
+				 errdetail("Workflow \"%s\" runs as that role.", def->name),
+				 errhint("Create the role and call workflow.start(), or give the workflow another run_as.")));
+	if (!wf_can_become(def->owner, def->run_as))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to have runs run as \"%s\"",
+						def->run_as_name),
+				 errdetail("\"%s\", who owns workflow \"%s\", is no longer a member of that role.",
+						   def->owner_name, def->name),
+				 errhint("Grant the role again, or reset run_as.")));
+	return def->run_as;
+}
+
+static void
+check_callable(const WfWorkflow *def, Oid function, Oid role)
+{
+	if (wf_body_callable(function, role))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for workflow \"%s\"", def->name),
+			 errdetail("\"%s\" lacks EXECUTE on the body \"%s\" or USAGE on its schema.",
+					   GetUserNameFromId(role, false), def->body),
+			 errhint("Grant both to whom is to enqueue it and to the role it runs as.")));
+}
+
+/*
+ * Executors connect as the owner, who needs CONNECT for that and, before
+ * PostgreSQL 17, LOGIN.
+ */
+static void
+check_connect(Oid owner)
+{
+	HeapTuple tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(owner));
+	bool login;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for role %u", owner);
+	login = ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin;
+	ReleaseSysCache(tuple);
+	if (WF_ROLE_NEEDS_LOGIN && !login)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\" cannot have runs",
+						GetUserNameFromId(owner, false)),
+				 errdetail("It lacks LOGIN, which PostgreSQL before 17 needs to run something as a role in the background."),
+				 errhint("Use ALTER ROLE ... LOGIN (no password is needed), or enqueue as another role.")));
+	if (wf_database_aclcheck(MyDatabaseId, owner, ACL_CONNECT) != ACLCHECK_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\" cannot have runs",
+						GetUserNameFromId(owner, false)),
+				 errdetail("It lacks CONNECT on this database."),
+				 errhint("Use GRANT CONNECT ON DATABASE, or enqueue as another role.")));
+}
+
+/* An oid alone proves nothing in a definition restored from elsewhere. */
+static bool
+owner_is_who_he_was(const WfWorkflow *def)
+{
+	char *name = GetUserNameFromId(def->owner, true);
+
+	return name != NULL && strcmp(name, def->owner_name) == 0;
+}
+
+/*
+ * A superuser's run executes what others wrote with all rights there are, so
+ * both who wrote the body and who chose its search_path must be superusers.
+ */
+static void
+check_superuser(const WfWorkflow *def, Oid function, Oid owner)
+{
+	HeapTuple tuple;
+	Oid author;
+	Oid suspect;
+
+	if (wf_allow_superuser_runs || !superuser_arg(owner))
+		return;
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", function);
+	author = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
+	ReleaseSysCache(tuple);
+
+	suspect = !superuser_arg(author) ? author : def->owner;
+	if (superuser_arg(suspect) && owner_is_who_he_was(def))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("a superuser may not enqueue workflow \"%s\"", def->name),
+			 errdetail("Its %s belongs to \"%s\", who is no superuser.",
+					   suspect == author ? "body" : "definition",
+					   suspect == author ? GetUserNameFromId(author, false)
+										 : def->owner_name),
+			 errhint("Enqueue it as another role with SET ROLE, or set workflow.allow_superuser_runs.")));
+}
+
+/* All that decides whether the current user may enqueue. */
+static void
+check_entry(Entry *entry)
+{
+	WfWorkflow *def = &entry->known.def;
+	uint64 changes = catalog_changes;
+	Oid user = GetUserId();
+	Oid function = wf_body_find(def->body);
+	Oid owner;
+	MemoryContext old;
+
+	entry->checked = false;
+	wf_body_check(function, def->body);
+	owner = owner_of_new_run(def);
+	check_callable(def, function, user);
+	if (owner != user)
+		check_callable(def, function, owner);
+	check_connect(owner);
+	check_superuser(def, function, owner);
+
+	old = MemoryContextSwitchTo(entry->cxt);
+	if (DatumGetPointer(entry->known.run_owner_name) != NULL)
+		pfree(DatumGetPointer(entry->known.run_owner_name));
+	entry->known.run_owner = owner;
+	entry->known.run_owner_name =
+		CStringGetTextDatum(GetUserNameFromId(owner, false));
+	MemoryContextSwitchTo(old);
+	entry->catalog_changes = changes;
+	entry->user = user;
+	entry->superuser_runs = wf_allow_superuser_runs;
+	entry->checked = true;
+}
+
+static Entry *
+fresh_entry(const char *name, int length)
+{
+	Entry *entry;
+
+	cache_init();
+	entry = find_entry(name, length);
+	if (entry == NULL || !is_fresh(entry))
+		entry = load_entry(name, length);
+	return entry;
+}
+
+const WfWorkflow *
+wf_workflow_known(const char *name, int length)
+{
+	return &fresh_entry(name, length)->known.def;
+}
+
+const WfKnownWorkflow *
+wf_workflow_allowed(const char *name, int length)
+{
+	Entry *entry = fresh_entry(name, length);
+
+	if (!entry->checked || entry->catalog_changes != catalog_changes ||
+		entry->user != GetUserId() ||
+		entry->superuser_runs != wf_allow_superuser_runs)
+		check_entry(entry);
+	return &entry->known;
+}
+
+void
+wf_count_enqueued(int32 workflow_id)
+{
+	for (int i = 0; i < nentries; i++)
+	{
+		if (entries[i]->known.def.workflow_id == workflow_id)
+		{
+			entries[i]->enqueued++;
+			return;
+		}
+	}
+}

@@ -1,0 +1,26 @@
+/*
+ * runs.h
+ *		What the functions about one run have in common.
+ */
+#ifndef WF_API_RUNS_H
+#define WF_API_RUNS_H
+
+#include "store/request.h"
+#include "worker/shmem.h"
+
+/*
+ * Reads a run for the current user: raises 42704 when it is unknown, 42501
+ * when it is somebody else's.  No window may be open.  Allocated in the
+ * current context.
+ */
+extern void wf_run_look(const pg_uuid_t *run_id, WfRunView *out);
+
+/*
+ * The slot in which the run is executed now, copied; false when it is in none.
+ */
+extern bool wf_run_find_slot(const pg_uuid_t *run_id, WfSlot *out);
+
+/* "queued", "running", ... */
+extern const char *wf_run_state_word(const WfRunView *run);
+
+#endif /* WF_API_RUNS_H */

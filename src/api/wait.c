@@ -1,0 +1,272 @@
+/*
+ * wait.c
+ *		wait_for_run() and wait_until_idle().
+ *
+ * They are procedures because a function runs inside a query, whose snapshot
+ * would keep VACUUM from removing anything for as long as the wait lasts.
+ * CALL gives its own snapshot to the portal, and that one is ours to drop; so
+ * while we sleep backend_xmin is NULL, in a transaction block as well.  Where
+ * there is any other snapshot - REPEATABLE READ, a function around the CALL,
+ * an open cursor - or where what is waited for could never come true because
+ * it depends on our own commit, the call is refused with 25001.
+ *
+ * Whoever ends a run broadcasts its channel after the commit.  A look at the
+ * table every WF_LOOK_AGAIN ms is the backstop for a broadcast that its sender
+ * did not live to make.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/condition_variable.h"
+#include "tcop/pquery.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
+#include "utils/snapmgr.h"
+
+#include "api/arguments.h"
+#include "api/runs.h"
+#include "base/clock.h"
+#include "base/spi.h"
+#include "core/state.h"
+#include "worker/shmem.h"
+#include "worker/workers.h"
+
+PG_FUNCTION_INFO_V1(workflow_wait_for_run);
+PG_FUNCTION_INFO_V1(workflow_wait_until_idle);
+
+#define WF_LOOK_AGAIN 10000 /* ms */
+
+/* ---- may we wait here? ---- */
+
+static void
+refuse(const char *procedure, const char *detail, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+			 errmsg("workflow.%s() cannot wait here", procedure),
+			 errdetail("%s", detail),
+			 errhint("%s", hint)));
+}
+
+static void
+check_place(const char *procedure)
+{
+	if (wf_executor_has_run())
+		refuse(
+			procedure, "It was called by a workflow.",
+			"A body or step that waits would keep its executor from all other work.");
+	if (IsolationUsesXactSnapshot())
+		refuse(
+			procedure,
+			"The transaction is REPEATABLE READ or SERIALIZABLE and sees nothing newer than its snapshot.",
+			"Wait in a transaction that is READ COMMITTED, or outside a transaction block.");
+	if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		refuse(
+			procedure,
+			"The transaction has written something that others cannot see before it commits.",
+			"Commit first.");
+}
+
+/*
+ * Drops the portal's snapshot, so that the transaction holds none; puts up an
+ * error where it holds another one.  EnsurePortalSnapshotExists() makes the
+ * portal's anew.
+ */
+static void
+drop_snapshot(const char *procedure)
+{
+	static const char *const detail =
+		"It was called inside a function, a query or beside an open cursor, whose snapshot would be held.";
+	static const char *const hint =
+		"Call it as a statement of its own, or in a DO block or a procedure outside a transaction block.";
+
+	if (ActivePortal == NULL || ActivePortal->portalSnapshot == NULL ||
+		!ActiveSnapshotSet() ||
+		GetActiveSnapshot() != ActivePortal->portalSnapshot)
+		refuse(procedure, detail, hint);
+	PopActiveSnapshot();
+	ActivePortal->portalSnapshot = NULL;
+
+	/*
+	 * A CALL that returns a row has its snapshot registered, too, lest TOAST
+	 * pointers in the row lose what they point to.  Our rows have none.
+	 */
+	if (ActivePortal->holdSnapshot)
+	{
+		UnregisterSnapshotFromOwner(ActivePortal->holdSnapshot,
+									ActivePortal->resowner);
+		ActivePortal->holdSnapshot = NULL;
+	}
+	InvalidateCatalogSnapshot();
+	if (HaveRegisteredOrActiveSnapshot())
+		refuse(procedure, detail, hint);
+}
+
+/* ---- time ---- */
+
+/* When to give up; DT_NOEND where the argument is NULL. */
+static TimestampTz
+read_timeout(FunctionCallInfo fcinfo, int arg)
+{
+	Interval *timeout = wf_arg_interval(fcinfo, arg, "timeout", false);
+
+	if (timeout == NULL)
+		return DT_NOEND;
+	return DatumGetTimestampTz(DirectFunctionCall2(
+		timestamptz_pl_interval, TimestampTzGetDatum(wf_clock_now()),
+		IntervalPGetDatum(timeout)));
+}
+
+/* Milliseconds to sleep now; 0 when the time is over. */
+static long
+time_to_sleep(TimestampTz end)
+{
+	if (end == DT_NOEND)
+		return WF_LOOK_AGAIN;
+	return Min(wf_clock_ms_until(end), WF_LOOK_AGAIN);
+}
+
+/* ---- wait_for_run ---- */
+
+/* state, result and error of the run, as the procedure's row */
+static Datum
+make_row(FunctionCallInfo fcinfo, const WfRunView *run)
+{
+	TupleDesc desc;
+	Datum values[3] = {0};
+	bool nulls[3] = {false, true, true};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE ||
+		desc->natts != 3)
+		elog(ERROR, "workflow.wait_for_run() must return three columns");
+	values[0] = CStringGetTextDatum(wf_run_state_word(run));
+	if (run->result && run->state == WF_RUN_SUCCEEDED)
+	{
+		values[1] = JsonbPGetDatum(run->result);
+		nulls[1] = false;
+	}
+	if (run->error.message &&
+		(run->state == WF_RUN_FAILED || run->state == WF_RUN_PARKED))
+	{
+		values[2] = CStringGetTextDatum(run->error.message);
+		nulls[2] = false;
+	}
+	return HeapTupleGetDatum(
+		heap_form_tuple(BlessTupleDesc(desc), values, nulls));
+}
+
+/* Ended or parked, and nobody has asked for that to change. */
+static bool
+has_stopped(const WfRunView *run)
+{
+	if (run->retrying)
+		return false;
+	return wf_run_is_final(run->state) ||
+		   (run->state == WF_RUN_PARKED && !run->cancelling);
+}
+
+Datum
+workflow_wait_for_run(PG_FUNCTION_ARGS)
+{
+	static const char *const me = "wait_for_run";
+	pg_uuid_t run_id;
+	TimestampTz end;
+	WfRunView run;
+	ConditionVariable *channel;
+	MemoryContext scratch;
+	MemoryContext old;
+
+	wf_require_preloaded();
+	run_id = *wf_arg_run_id(fcinfo, 0);
+	end = read_timeout(fcinfo, 1);
+	check_place(me);
+	channel = wf_wait_channel(&run_id);
+
+	/* one look may follow another for hours: runs share channels */
+	scratch = AllocSetContextCreate(CurrentMemoryContext, "wait_for_run",
+									ALLOCSET_SMALL_SIZES);
+	for (;;)
+	{
+		long ms;
+
+		ConditionVariablePrepareToSleep(channel);
+		MemoryContextReset(scratch);
+		old = MemoryContextSwitchTo(scratch);
+		wf_run_look(&run_id, &run);
+		MemoryContextSwitchTo(old);
+		if (has_stopped(&run))
+			break;
+		ms = time_to_sleep(end);
+		if (ms == 0)
+			break;
+		drop_snapshot(me);
+		(void) ConditionVariableTimedSleep(channel, ms, PG_WAIT_EXTENSION);
+		EnsurePortalSnapshotExists();
+	}
+	ConditionVariableCancelSleep();
+	PG_RETURN_DATUM(make_row(fcinfo, &run));
+}
+
+/* ---- wait_until_idle ---- */
+
+static void
+raise_still_busy(const WfDatabase *db)
+{
+	bool live = db != NULL && db->state == WF_DB_LIVE;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("workflows of this database did not become idle in time"),
+			 live ? errdetail("%u runs are ready or running.", db->ready) :
+			 errdetail("The scheduler of this database is not running."),
+			 errhint("The views workflow.status and workflow.stat_executors show what is going on.")));
+}
+
+Datum
+workflow_wait_until_idle(PG_FUNCTION_ARGS)
+{
+	static const char *const me = "wait_until_idle";
+	TimestampTz end;
+	WfDatabase *db;
+	uint64 asked;
+
+	wf_require_preloaded();
+	end = read_timeout(fcinfo, 0);
+	check_place(me);
+	if (!OidIsValid(wf_schema_oid()))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("extension \"workflow\" is not installed in this database"),
+				 errhint("Run CREATE EXTENSION workflow.")));
+	db = wf_database_get(MyDatabaseId);
+	if (db == NULL)
+		raise_still_busy(db);
+
+	asked = pg_atomic_add_fetch_u64(&db->idle_asked, 1);
+	wf_wake_scheduler(db);
+	for (;;)
+	{
+		long ms;
+
+		ConditionVariablePrepareToSleep(&db->idle_cv);
+		if (pg_atomic_read_u64(&db->idle_answered) >= asked)
+			break;
+		ms = time_to_sleep(end);
+		if (ms == 0)
+		{
+			ConditionVariableCancelSleep();
+			raise_still_busy(db);
+		}
+		drop_snapshot(me);
+		(void) ConditionVariableTimedSleep(&db->idle_cv, ms,
+										   PG_WAIT_EXTENSION);
+		EnsurePortalSnapshotExists();
+	}
+	ConditionVariableCancelSleep();
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,112 @@
+/*
+ * compat.h
+ *		Every difference between PostgreSQL 15, 16, 17 and 18 that we meet.
+ *
+ * No other file tests PG_VERSION_NUM.
+ */
+#ifndef WF_BASE_COMPAT_H
+#define WF_BASE_COMPAT_H
+
+#include "access/genam.h"
+#include "access/htup.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "nodes/execnodes.h"
+#include "utils/acl.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapshot.h"
+#include "utils/timeout.h"
+
+#if PG_VERSION_NUM >= 180000
+#include "storage/procnumber.h" /* MAX_BACKENDS */
+#endif
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#endif
+
+/* before a declaration */
+#if PG_VERSION_NUM >= 180000
+#define WF_NORETURN pg_noreturn
+#else
+#define WF_NORETURN pg_attribute_noreturn()
+#endif
+
+/* ACL checks */
+#if PG_VERSION_NUM >= 160000
+#define wf_proc_aclcheck(proc, role) \
+	object_aclcheck(ProcedureRelationId, (proc), (role), ACL_EXECUTE)
+#define wf_namespace_aclcheck(schema, role, mode) \
+	object_aclcheck(NamespaceRelationId, (schema), (role), (mode))
+#define wf_database_aclcheck(db, role, mode) \
+	object_aclcheck(DatabaseRelationId, (db), (role), (mode))
+#define wf_database_ownercheck(db, role) \
+	object_ownercheck(DatabaseRelationId, (db), (role))
+#define wf_extension_ownercheck(ext, role) \
+	object_ownercheck(ExtensionRelationId, (ext), (role))
+#else
+#define wf_proc_aclcheck(proc, role) \
+	pg_proc_aclcheck((proc), (role), ACL_EXECUTE)
+#define wf_namespace_aclcheck(schema, role, mode) \
+	pg_namespace_aclcheck((schema), (role), (mode))
+#define wf_database_aclcheck(db, role, mode) \
+	pg_database_aclcheck((db), (role), (mode))
+#define wf_database_ownercheck(db, role) pg_database_ownercheck((db), (role))
+#define wf_extension_ownercheck(ext, role) \
+	pg_extension_ownercheck((ext), (role))
+#endif
+
+/* The local id of this backend's transaction; needs storage/proc.h. */
+#if PG_VERSION_NUM >= 170000
+#define wf_my_lxid() (MyProc->vxid.lxid)
+#else
+#define wf_my_lxid() (MyProc->lxid)
+#endif
+
+/* May "member" act as "role"? (SET ROLE) */
+#if PG_VERSION_NUM >= 160000
+#define wf_can_become(member, role) member_can_set_role((member), (role))
+#else
+#define wf_can_become(member, role) is_member_of_role((member), (role))
+#endif
+
+/* A role without LOGIN can be connected as by a worker only from 17 on. */
+#if PG_VERSION_NUM >= 170000
+#define WF_ROLE_NEEDS_LOGIN 0
+#define WF_CONNECT_FLAGS	BGWORKER_BYPASS_ROLELOGINCHECK
+#else
+#define WF_ROLE_NEEDS_LOGIN 1
+#define WF_CONNECT_FLAGS	0
+#endif
+
+/* transaction_timeout is fatal to a worker: it is forced off where it exists */
+#define WF_HAS_TRANSACTION_TIMEOUT (PG_VERSION_NUM >= 170000)
+
+/*
+ * search_path of pg_catalog alone, for constant SQL that calls nobody's code.
+ * The end of the (sub)transaction undoes it where an ERROR left it behind.
+ */
+extern int wf_search_path_push(void);
+extern void wf_search_path_pop(int nest);
+
+/* ---- the table access method; see base/table.h ---- */
+
+/* Feeds all indexes that "info" has open. */
+extern void wf_insert_index_tuples(ResultRelInfo *info, TupleTableSlot *slot,
+								   EState *estate, bool update);
+
+/*
+ * table_tuple_update(), waiting for others; false when the version is not the
+ * newest.  *feed: indexes need an entry for the new version.
+ */
+extern bool wf_tuple_update(Relation rel, ItemPointer tid,
+							TupleTableSlot *slot, CommandId cid,
+							Snapshot snapshot, bool *feed);
+
+extern IndexScanDesc wf_index_beginscan(Relation rel, Relation index,
+										Snapshot snapshot, int nkeys);
+
+#endif /* WF_BASE_COMPAT_H */

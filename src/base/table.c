@@ -1,0 +1,266 @@
+/*
+ * table.c
+ *		Rows of our own tables by the table access method, without SPI.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "base/compat.h"
+#include "base/spi.h"
+#include "base/table.h"
+
+/* rises whenever any of our tables or indexes may have changed */
+static uint64 generation = 0;
+
+static void
+relation_changed(Datum arg, Oid relid)
+{
+	generation++;
+}
+
+/* ---- opening ---- */
+
+/*
+ * Looks the oids up, and compares columns and indexes.  Only an invalidation
+ * of some relation can make this necessary again.
+ */
+static void
+examine(WfTable *table, Relation rel)
+{
+	TupleDesc desc = RelationGetDescr(rel);
+	List *indexes = RelationGetIndexList(rel);
+	int n = 0;
+
+	if (desc->natts != table->natts)
+		elog(ERROR, "table _workflow.%s has %d columns, not %d", table->name,
+			 desc->natts, table->natts);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		if (strcmp(NameStr(TupleDescAttr(desc, i)->attname),
+				   table->columns[i]) != 0)
+			elog(ERROR, "column %d of table _workflow.%s is not \"%s\"", i + 1,
+				 table->name, table->columns[i]);
+	}
+
+	table->known = true;
+	while (n < WF_TABLE_INDEXES && table->indexes[n].name != NULL)
+	{
+		table->index_oids[n] = get_relname_relid(table->indexes[n].name,
+												 rel->rd_rel->relnamespace);
+		if (!list_member_oid(indexes, table->index_oids[n]))
+			table->known = false;
+		n++;
+	}
+	if (n != list_length(indexes))
+		table->known = false;
+	list_free(indexes);
+}
+
+void
+wf_table_open(WfTable *table, bool write, WfOpenTable *open)
+{
+	static bool registered = false;
+	Oid schema = wf_schema_oid();
+
+	if (write)
+		PreventCommandIfReadOnly("writing to a table of workflow");
+	if (!OidIsValid(schema))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("extension \"workflow\" is not installed in this database"),
+				 errhint("Run CREATE EXTENSION workflow.")));
+	if (!registered)
+	{
+		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+		registered = true;
+		generation = 1;
+	}
+
+	if (table->checked != generation)
+		table->oid = get_relname_relid(table->name, schema);
+	open->table = table;
+	open->rel =
+		table_open(table->oid, write ? RowExclusiveLock : AccessShareLock);
+	/* with the lock held, what examine() finds stays as it is */
+	if (table->checked != generation)
+	{
+		uint64 present = generation;
+
+		examine(table, open->rel);
+		table->checked = present;
+	}
+}
+
+void
+wf_table_close(WfOpenTable *open)
+{
+	table_close(open->rel, NoLock);
+}
+
+/* ---- indexes ---- */
+
+/* The way of the executor: whatever indexes there are. */
+static void
+feed_any_indexes(Relation rel, TupleTableSlot *slot, bool update)
+{
+	EState *estate = CreateExecutorState();
+	ResultRelInfo *info = makeNode(ResultRelInfo);
+
+	/* 0: in no range table, there being none to look for changed columns */
+	InitResultRelInfo(info, rel, 0, NULL, 0);
+	ExecOpenIndices(info, false);
+	if (info->ri_NumIndices > 0)
+		(void) wf_insert_index_tuples(info, slot, estate, update);
+	ExecCloseIndices(info);
+	FreeExecutorState(estate);
+}
+
+/* Our own: keys are plain columns, predicates are known. */
+static void
+feed_known_indexes(WfOpenTable *open, TupleTableSlot *slot, Datum *values,
+				   bool *nulls)
+{
+	WfTable *table = open->table;
+
+	for (int i = 0; i < WF_TABLE_INDEXES && table->indexes[i].name; i++)
+	{
+		Relation index;
+		IndexInfo *info;
+		Datum keys[INDEX_MAX_KEYS];
+		bool key_nulls[INDEX_MAX_KEYS];
+		int nkeys;
+
+		if (table->indexes[i].wants && !table->indexes[i].wants(values, nulls))
+			continue;
+		index = index_open(table->index_oids[i], RowExclusiveLock);
+		nkeys = index->rd_index->indnatts;
+		for (int k = 0; k < nkeys; k++)
+		{
+			int column = index->rd_index->indkey.values[k] - 1;
+
+			keys[k] = values[column];
+			key_nulls[k] = nulls[column];
+		}
+		info = makeNode(IndexInfo);
+		info->ii_NumIndexAttrs = nkeys;
+		info->ii_NumIndexKeyAttrs = index->rd_index->indnkeyatts;
+		info->ii_Unique = index->rd_index->indisunique;
+		info->ii_ReadyForInserts = true;
+		(void) index_insert(
+			index, keys, key_nulls, &slot->tts_tid, open->rel,
+			info->ii_Unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false, info);
+		pfree(info);
+		index_close(index, NoLock);
+	}
+}
+
+static void
+feed_indexes(WfOpenTable *open, TupleTableSlot *slot, Datum *values,
+			 bool *nulls, bool update)
+{
+	if (open->table->known)
+		feed_known_indexes(open, slot, values, nulls);
+	else
+		feed_any_indexes(open->rel, slot, update);
+}
+
+/* ---- rows ---- */
+
+static TupleTableSlot *
+make_slot(Relation rel, Datum *values, bool *nulls)
+{
+	TupleTableSlot *slot =
+		MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsHeapTuple);
+	HeapTuple tuple = heap_form_tuple(RelationGetDescr(rel), values, nulls);
+
+	ExecStoreHeapTuple(tuple, slot, true);
+	slot->tts_tableOid = RelationGetRelid(rel);
+	return slot;
+}
+
+void
+wf_table_insert(WfOpenTable *open, Datum *values, bool *nulls)
+{
+	TupleTableSlot *slot = make_slot(open->rel, values, nulls);
+	bool pushed = !ActiveSnapshotSet();
+
+	/* what is toasted must be safe from vacuum until it is referenced */
+	if (pushed)
+		PushActiveSnapshot(GetTransactionSnapshot());
+	table_tuple_insert(open->rel, slot, GetCurrentCommandId(true), 0, NULL);
+	feed_indexes(open, slot, values, nulls, false);
+	ExecDropSingleTupleTableSlot(slot);
+	if (pushed)
+		PopActiveSnapshot();
+	CommandCounterIncrement();
+}
+
+HeapTuple
+wf_table_fetch(WfOpenTable *open, const Datum *key, int nkeys,
+			   MemoryContext cxt, Datum *values, bool *nulls)
+{
+	Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	Relation index = index_open(open->table->index_oids[0], AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(open->rel, NULL);
+	IndexScanDesc scan;
+	ScanKeyData keys[INDEX_MAX_KEYS];
+	HeapTuple copy = NULL;
+
+	for (int i = 0; i < nkeys; i++)
+	{
+		Oid family = index->rd_opfamily[i];
+		Oid type = index->rd_opcintype[i];
+		Oid equal =
+			get_opfamily_member(family, type, type, BTEqualStrategyNumber);
+
+		ScanKeyInit(&keys[i], i + 1, BTEqualStrategyNumber, get_opcode(equal),
+					key[i]);
+	}
+	scan = wf_index_beginscan(open->rel, index, snapshot, nkeys);
+	index_rescan(scan, keys, nkeys, NULL, 0);
+	if (index_getnext_slot(scan, ForwardScanDirection, slot))
+	{
+		MemoryContext old = MemoryContextSwitchTo(cxt);
+
+		copy = ExecCopySlotHeapTuple(slot);
+		copy->t_self = slot->tts_tid;
+		MemoryContextSwitchTo(old);
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, NoLock);
+	UnregisterSnapshot(snapshot);
+
+	if (copy != NULL && values != NULL)
+		heap_deform_tuple(copy, RelationGetDescr(open->rel), values, nulls);
+	return copy;
+}
+
+bool
+wf_table_update(WfOpenTable *open, ItemPointer tid, Datum *values, bool *nulls)
+{
+	TupleTableSlot *slot = make_slot(open->rel, values, nulls);
+	Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	bool ok;
+	bool feed;
+
+	ok = wf_tuple_update(open->rel, tid, slot, GetCurrentCommandId(true),
+						 snapshot, &feed);
+	if (ok && feed)
+		feed_indexes(open, slot, values, nulls, true);
+	UnregisterSnapshot(snapshot);
+	ExecDropSingleTupleTableSlot(slot);
+	if (ok)
+		CommandCounterIncrement();
+	return ok;
+}

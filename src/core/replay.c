@@ -1,0 +1,33 @@
+/*
+ * replay.c
+ *		Matching what a body asks for against what was recorded.
+ */
+#include "postgres.h"
+
+#include "core/replay.h"
+#include "core/state.h"
+
+WfMatch
+wf_replay_match(const WfRecorded *records, int nrecords, int ordinal,
+				char kind, const char *name, uint64 fingerprint)
+{
+	const WfRecorded *record;
+
+	Assert(ordinal > 0);
+	if (ordinal > nrecords)
+		return WF_MATCH_WANTED;
+
+	record = &records[ordinal - 1];
+	if (record->kind != kind || record->fingerprint != fingerprint ||
+		strcmp(record->name, name) != 0)
+		return WF_MATCH_DIFFERENT;
+	if (record->state == WF_STEP_RETRYING || record->state == WF_STEP_STARTED)
+		return WF_MATCH_WANTED;
+	return WF_MATCH_RECORDED;
+}
+
+int
+wf_replay_leftover(int nrecords, int asked)
+{
+	return asked < nrecords ? asked + 1 : 0;
+}

@@ -1,0 +1,73 @@
+/*
+ * state.h
+ *		One-letter codes in the tables, and the state machines behind them.
+ *
+ * A run:
+ *
+ *	queued ----> succeeded | failed | cancelled
+ *	  ^ |  \---> waiting --> queued			(timer, signal, child, task)
+ *	  | \------> parked ---> queued			(retry_run after repair)
+ *	failed ----> queued						(retry_run)
+ *	any unfinished state --> cancelled		(cancel_run)
+ *
+ * 'running' is no code: it is a queued run that stands in an executor's slot,
+ * and is shown from there.  A run's row is written only when it is enqueued,
+ * has to wait (back-off included), is parked or ends; never when it starts.
+ *
+ * A step's row appears with its first outcome (or, for at_most_once, with its
+ * durable start):
+ *
+ *	(none) --> done
+ *	(none) --> retrying --> done | failed	(one row, updated)
+ *	(none) --> started ---> done | failed	(at_most_once only)
+ *	failed --> retrying						(retry_run)
+ */
+#ifndef WF_CORE_STATE_H
+#define WF_CORE_STATE_H
+
+/* _workflow.run.state */
+#define WF_RUN_QUEUED	 'q'
+#define WF_RUN_WAITING	 'w'
+#define WF_RUN_PARKED	 'p'
+#define WF_RUN_SUCCEEDED 's'
+#define WF_RUN_FAILED	 'f'
+#define WF_RUN_CANCELLED 'c'
+
+#define wf_run_is_final(state)                                  \
+	((state) == WF_RUN_SUCCEEDED || (state) == WF_RUN_FAILED || \
+	 (state) == WF_RUN_CANCELLED)
+
+/* _workflow.run.waiting_for; 0 or NULL when for nothing but its turn */
+#define WF_WAIT_NONE   '\0'
+#define WF_WAIT_RETRY  'r'
+#define WF_WAIT_REPAIR 'x'
+
+/* _workflow.step.kind */
+#define WF_STEP_KIND_STEP 's'
+
+/* _workflow.step.state */
+#define WF_STEP_DONE	 'd'
+#define WF_STEP_RETRYING 'r'
+#define WF_STEP_FAILED	 'f'
+#define WF_STEP_STARTED	 's'
+
+/* _workflow.run.reason: why a run is a dead letter or parked */
+#define WF_REASON_ERROR		 "error"	/* an error that waiting cannot heal */
+#define WF_REASON_ATTEMPTS	 "attempts" /* all attempts used up */
+#define WF_REASON_TIMEOUT	 "timeout"	/* run_timeout */
+#define WF_REASON_CRASH		 "crash"	/* killed the server twice */
+#define WF_REASON_REPLAY	 "nondeterministic"
+#define WF_REASON_BODY		 "body"	 /* body missing, changed or not allowed */
+#define WF_REASON_OWNER		 "owner" /* role missing or without a right */
+#define WF_REASON_TERMINATED "terminated" /* its executor kept being ended */
+
+/* _workflow.request.kind */
+#define WF_REQUEST_CANCEL 'c'
+#define WF_REQUEST_RETRY  'r'
+
+/* how often one step may take the server down before its run is given up */
+#define WF_MAX_CRASHES		2
+/* serialization failures and deadlocks that cost no attempt, per step */
+#define WF_MAX_FREE_RETRIES 100
+
+#endif /* WF_CORE_STATE_H */

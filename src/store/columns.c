@@ -1,0 +1,46 @@
+/*
+ * columns.c
+ *		The tables on the hot path as base/table.h wants them.
+ */
+#include "postgres.h"
+
+#include "core/state.h"
+#include "store/columns.h"
+
+#define NAME_OF(name) #name,
+
+static const char *const run_columns[] = {WF_RUN_COLUMNS(NAME_OF)};
+static const char *const step_columns[] = {WF_STEP_COLUMNS(NAME_OF)};
+
+/* the predicates of the partial indexes, as in the install script */
+
+static bool
+is_unfinished(const Datum *values, const bool *nulls)
+{
+	return nulls[RUN_finished_at];
+}
+
+static bool
+is_failed(const Datum *values, const bool *nulls)
+{
+	return DatumGetChar(values[RUN_state]) == WF_RUN_FAILED;
+}
+
+static bool
+has_dedup_key(const Datum *values, const bool *nulls)
+{
+	return !nulls[RUN_dedup_key];
+}
+
+WfTable wf_run_table = {.name = "run",
+						.columns = run_columns,
+						.natts = RUN_NATTS,
+						.indexes = {{"run_pkey", NULL},
+									{"run_unfinished", is_unfinished},
+									{"run_failed", is_failed},
+									{"run_dedup_key", has_dedup_key}}};
+
+WfTable wf_step_table = {.name = "step",
+						 .columns = step_columns,
+						 .natts = STEP_NATTS,
+						 .indexes = {{"step_pkey", NULL}}};

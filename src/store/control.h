@@ -1,0 +1,136 @@
+/*
+ * control.h
+ *		Tables _workflow.control and _workflow.request, and what the scheduler
+ *		reads and writes by itself.
+ *
+ * control.c has what concerns the whole database, schedule.c what concerns
+ * runs that are in no cell.
+ *
+ * All functions need an open owner window.  None of them waits for a lock that
+ * a client may hold: clients insert requests, they never update a run.
+ */
+#ifndef WF_STORE_CONTROL_H
+#define WF_STORE_CONTROL_H
+
+#include "store/run.h"
+
+/* ---- control.c: the whole database ---- */
+
+typedef struct WfControl
+{
+	bool stopped;  /* stop() was called */
+	bool foreign;  /* origin or workflow.site differs */
+	char why[256]; /* reason, or what differs, in words */
+} WfControl;
+
+/*
+ * Reads the control row; makes it, with the present origin and site, where
+ * there is none ("create" is false in views, which must not write).
+ */
+extern void wf_control_read(bool create, WfControl *out);
+
+/*
+ * stop() and start() as far as the control row goes; making it where there is
+ * none.  start() also takes over origin and site, see wf_adopt_rows().
+ */
+extern void wf_control_stop(const char *by, const char *reason);
+extern void wf_control_start(void);
+
+/* paused workflows; count */
+extern int wf_workflow_paused(int32 **ids, MemoryContext cxt);
+
+/*
+ * start(): takes over rows of another origin, maps owners by name; returns how
+ * many unfinished runs there were among them.  An owner whose name does not
+ * exist here becomes 0, so that its runs get parked instead of running as
+ * whoever has that oid.
+ */
+extern int64 wf_adopt_rows(void);
+
+/* the highest run id there is; false when the table is empty */
+extern bool wf_run_last_id(pg_uuid_t *out);
+
+/* ---- schedule.c: runs in no cell ---- */
+
+/*
+ * A walk over unfinished runs in id order, in chunks, so that no snapshot is
+ * held for long: fill in `after` and `upto`, call until it is done.
+ */
+typedef struct WfScan
+{
+	pg_uuid_t after; /* exclusive; moves on with each chunk */
+	pg_uuid_t upto;	 /* inclusive */
+	bool done;
+	bool fresh;	   /* caller's own: what it finds is new */
+	int64 foreign; /* rows of another origin seen so far */
+} WfScan;
+
+/*
+ * The next chunk of unfinished, not parked runs of this origin; count, which
+ * may be 0 before the end.  A row in a state that no release knows is parked.
+ */
+extern int wf_run_scan(WfScan *scan, WfRunInfo *out, int max);
+
+/* requests, oldest first */
+typedef struct WfRequest
+{
+	int64 request_id;
+	pg_uuid_t run_id;
+	char kind;			/* WF_REQUEST_* */
+	TimestampTz due_at; /* retry with a delay: when; else 0 */
+} WfRequest;
+
+/* those with an id above "after", at most "max"; count */
+extern int wf_request_read(int64 after, WfRequest *out, int max);
+extern void wf_request_delete(int64 request_id);
+/* every request for a run: called with the write that ends it */
+extern void wf_request_delete_for(const pg_uuid_t *run_id);
+
+/*
+ * Applies a request to a run that is in no cell.  Cancel: any unfinished run
+ * ends as cancelled.  Retry: a failed or parked run, or one in back-off, is
+ * queued again; the failing step of the former gets fresh attempts, and the
+ * run its whole run_timeout, counted from its new start (retried_at: run_at
+ * must stay, as now() of the body begins with it).
+ *
+ * Fills *info, and for a retry says when to dispatch the run.
+ */
+typedef enum WfApplied
+{
+	WF_APPLIED_NOTHING,	  /* the run has moved on, or is not there */
+	WF_APPLIED_CANCELLED, /* info->run_id and workflow_id are set */
+	WF_APPLIED_QUEUED	  /* all of *info is set */
+} WfApplied;
+
+extern WfApplied wf_request_apply(const WfRequest *request, WfRunInfo *info);
+
+/*
+ * A strike: the run took the server down at this step.  Returns the id of its
+ * workflow when that was the last it is allowed (WF_MAX_CRASHES) and it has
+ * been failed with reason crash, else 0.  Charged once per crash_id.  Strikes
+ * against an earlier step are forgotten.
+ */
+extern int32 wf_run_strike(const pg_uuid_t *run_id, int ordinal,
+						   int64 crash_id);
+
+/*
+ * Parks a run that cannot be dispatched (owner gone, no LOGIN, ...).  Returns
+ * the id of its workflow, or 0 when the run was no longer there to be parked.
+ */
+extern int32 wf_run_park(const pg_uuid_t *run_id, const char *reason,
+						 const char *code, const char *message,
+						 const char *hint);
+
+/*
+ * A queued or waiting run whose deadline is over fails with WF009.  Returns
+ * as wf_run_park().
+ */
+extern int32 wf_run_expire(const pg_uuid_t *run_id);
+
+/*
+ * Has its executor written that the run failed, is parked or will be tried
+ * again later?  In a window.
+ */
+extern bool wf_run_has_stopped(const pg_uuid_t *run_id);
+
+#endif /* WF_STORE_CONTROL_H */

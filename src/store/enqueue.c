@@ -1,0 +1,183 @@
+/*
+ * enqueue.c
+ *		Writing a new row of _workflow.run.
+ *
+ * The hot path of every client.  A run without a dedup_key cannot conflict
+ * with anything, as ids are drawn from one counter, so its row goes straight
+ * into table and indexes; the others pay for an INSERT ... ON CONFLICT.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+
+#include "base/spi.h"
+#include "base/table.h"
+#include "core/state.h"
+#include "store/columns.h"
+#include "store/control.h"
+#include "store/enqueue.h"
+
+static void
+set_value(Datum *values, bool *nulls, int column, Datum value)
+{
+	values[column] = value;
+	nulls[column] = false;
+}
+
+void
+wf_run_insert(const WfNewRun *run)
+{
+	Datum values[RUN_NATTS];
+	bool nulls[RUN_NATTS];
+	WfOpenTable table;
+
+	memset(nulls, true, sizeof(nulls));
+#define SET(column, value) set_value(values, nulls, RUN_##column, (value))
+	SET(run_id, UUIDPGetDatum(&run->run_id));
+	SET(origin, Int64GetDatum(run->origin));
+	SET(enqueued_at, TimestampTzGetDatum(run->enqueued_at));
+	SET(run_at, TimestampTzGetDatum(run->run_at));
+	SET(workflow_id, Int32GetDatum(run->workflow_id));
+	SET(body_id, Int32GetDatum(run->body_id));
+	SET(queue_id, Int32GetDatum(run->queue_id));
+	SET(priority, Int32GetDatum(run->priority));
+	SET(owner, ObjectIdGetDatum(run->owner));
+	SET(state, CharGetDatum(WF_RUN_QUEUED));
+	if (run->delayed)
+		SET(due_at, TimestampTzGetDatum(run->run_at));
+	if (run->deadline_at != DT_NOEND)
+		SET(deadline_at, TimestampTzGetDatum(run->deadline_at));
+	SET(owner_name, run->owner_name);
+	if (DatumGetPointer(run->attributes) != NULL)
+		SET(attributes, run->attributes);
+	SET(input, run->input);
+#undef SET
+
+	wf_table_open(&wf_run_table, true, &table);
+	wf_table_insert(&table, values, nulls);
+	wf_table_close(&table);
+}
+
+#define INSERT_ARGS 15
+
+/*
+ * A run of another origin (a restored one) belongs to the role of its owner's
+ * name, whatever its oid says; workflow.start() will give it that role's oid.
+ */
+static WfStmt insert_unique_run = {
+	"INSERT INTO _workflow.run (run_id, origin, enqueued_at, run_at,"
+	"       workflow_id, body_id, queue_id, priority, owner, state, due_at,"
+	"       deadline_at, owner_name, dedup_key, attributes, input)"
+	"SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, 'q', $10, $11, $12, $13,"
+	"       $14, $15"
+	" WHERE NOT EXISTS (SELECT FROM _workflow.run r"
+	"                    WHERE r.workflow_id = $5 AND r.owner_name = $12"
+	"                      AND r.dedup_key = $13 AND r.origin <> $2)"
+	"ON CONFLICT (workflow_id, owner_name, dedup_key, owner)"
+	"            WHERE dedup_key IS NOT NULL DO NOTHING",
+	INSERT_ARGS,
+	{UUIDOID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID,
+	 INT4OID, INT4OID, OIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID,
+	 TEXTOID, JSONBOID, JSONBOID}};
+
+bool
+wf_run_insert_unique(const WfNewRun *run)
+{
+	char nulls[INSERT_ARGS + 1] = "               ";
+	Datum values[INSERT_ARGS] = {UUIDPGetDatum(&run->run_id),
+								 Int64GetDatum(run->origin),
+								 TimestampTzGetDatum(run->enqueued_at),
+								 TimestampTzGetDatum(run->run_at),
+								 Int32GetDatum(run->workflow_id),
+								 Int32GetDatum(run->body_id),
+								 Int32GetDatum(run->queue_id),
+								 Int32GetDatum(run->priority),
+								 ObjectIdGetDatum(run->owner),
+								 TimestampTzGetDatum(run->run_at),
+								 TimestampTzGetDatum(run->deadline_at),
+								 run->owner_name,
+								 run->dedup_key,
+								 run->attributes,
+								 run->input};
+
+	if (!run->delayed)
+		nulls[9] = 'n';
+	if (run->deadline_at == DT_NOEND)
+		nulls[10] = 'n';
+	if (DatumGetPointer(run->attributes) == NULL)
+		nulls[13] = 'n';
+
+	return wf_spi_run(&insert_unique_run, values, nulls, false, 0) == 1;
+}
+
+static WfStmt find_kept = {
+	"SELECT r.run_id, r.state, r.enqueued_at,"
+	"       r.state = 'q' AND r.waiting_for IS NULL AND r.started_at IS NULL"
+	"       AND r.body_attempts IS NULL AND r.crashes IS NULL"
+	"       AND NOT EXISTS (SELECT FROM _workflow.step s"
+	"                        WHERE s.run_id = r.run_id)"
+	"  FROM _workflow.run r"
+	" WHERE r.workflow_id = $1 AND r.owner_name = $3 AND r.dedup_key = $4"
+	"   AND (r.owner = $2 OR r.origin <> $5)",
+	5,
+	{INT4OID, OIDOID, TEXTOID, TEXTOID, INT8OID},
+	NULL};
+
+bool
+wf_run_find_kept(int32 workflow_id, Oid owner, Datum owner_name,
+				 Datum dedup_key, WfKeptRun *out)
+{
+	Datum values[5];
+	uint64 found;
+
+	values[0] = Int32GetDatum(workflow_id);
+	values[1] = ObjectIdGetDatum(owner);
+	values[2] = owner_name;
+	values[3] = dedup_key;
+	values[4] = Int64GetDatum(wf_origin());
+	/*
+	 * Newer than what was waited for, and than the snapshot of a transaction
+	 * that is REPEATABLE READ: since then the run may have begun.
+	 */
+	PushActiveSnapshot(GetLatestSnapshot());
+	found = wf_spi_run(&find_kept, values, NULL, true, 1);
+	PopActiveSnapshot();
+	if (found == 0)
+		return false;
+	wf_spi_get_uuid(0, 1, &out->run_id);
+	out->state = wf_spi_get_char(0, 2, '\0');
+	out->enqueued_at = wf_spi_get_time(0, 3, 0);
+	out->untouched = wf_spi_get_bool(0, 4, false);
+	return true;
+}
+
+static WfStmt delete_run = {
+	"DELETE FROM _workflow.run WHERE run_id = $1", 1, {UUIDOID}, NULL};
+
+void
+wf_run_delete(const pg_uuid_t *run_id)
+{
+	Datum values[1] = {UUIDPGetDatum(run_id)};
+
+	wf_request_delete_for(run_id);
+	(void) wf_spi_run(&delete_run, values, NULL, false, 0);
+}
+
+void
+wf_run_describe(const WfNewRun *run, WfRunInfo *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->run_id = run->run_id;
+	info->last_id = run->run_id;
+	info->owner = run->owner;
+	info->workflow_id = run->workflow_id;
+	info->queue_id = run->queue_id;
+	info->priority = run->priority;
+	info->due_at = run->delayed ? run->run_at : 0;
+	info->deadline_at = run->deadline_at;
+	info->flags = WF_ASSIGN_FRESH;
+	if (DatumGetPointer(run->dedup_key) != NULL)
+		info->flags |= WF_ASSIGN_DEDUP;
+}

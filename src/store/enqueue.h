@@ -1,0 +1,62 @@
+/*
+ * enqueue.h
+ *		Writing a new row of _workflow.run.
+ *
+ * All functions need an open owner window, but wf_run_insert() and
+ * wf_run_describe().
+ */
+#ifndef WF_STORE_ENQUEUE_H
+#define WF_STORE_ENQUEUE_H
+
+#include "store/run.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+/* A run to be; values that are NULL in the table are 0 here. */
+typedef struct WfNewRun
+{
+	pg_uuid_t run_id;
+	int64 origin;
+	TimestampTz enqueued_at;
+	TimestampTz run_at;
+	bool delayed;			 /* run_at is in the future */
+	TimestampTz deadline_at; /* DT_NOEND: none */
+	int32 workflow_id;
+	int32 body_id;
+	int32 queue_id;
+	int32 priority;
+	Oid owner;
+	Datum owner_name; /* text */
+	Datum dedup_key;  /* text */
+	Datum attributes; /* jsonb */
+	Datum input;	  /* jsonb, never NULL */
+} WfNewRun;
+
+/* Inserts the row of a run without a dedup_key. */
+extern void wf_run_insert(const WfNewRun *run);
+
+/*
+ * The same for one with a dedup_key.  False, having waited for whoever was
+ * about to insert it, when there is a run of the same workflow, owner and key.
+ */
+extern bool wf_run_insert_unique(const WfNewRun *run);
+
+/* The run that is kept under a dedup_key; false when there is none. */
+typedef struct WfKeptRun
+{
+	pg_uuid_t run_id;
+	char state;
+	bool untouched; /* queued, never begun: has no step rows */
+	TimestampTz enqueued_at;
+} WfKeptRun;
+
+extern bool wf_run_find_kept(int32 workflow_id, Oid owner, Datum owner_name,
+							 Datum dedup_key, WfKeptRun *out);
+
+/* Deletes a run that never began, and what was asked of it. */
+extern void wf_run_delete(const pg_uuid_t *run_id);
+
+/* What the scheduler must know of a new run. */
+extern void wf_run_describe(const WfNewRun *run, WfRunInfo *info);
+
+#endif /* WF_STORE_ENQUEUE_H */

@@ -1,0 +1,134 @@
+/*
+ * request.c
+ *		What clients ask of a run, and what they are told about it.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+
+#include "base/clock.h"
+#include "base/spi.h"
+#include "core/state.h"
+#include "store/request.h"
+
+static WfStmt view_run = {
+	"SELECT w.name, r.owner, r.owner_name, r.origin, r.state, r.waiting_for,"
+	"       r.run_at, r.due_at, r.finished_at, r.failed_step, r.steps_done,"
+	"       r.reason, r.error_code, r.error_message, r.error_detail,"
+	"       r.error_hint, r.error_context, r.result,"
+	"       w.paused_at IS NOT NULL, w.paused_by, w.pause_reason,"
+	"       EXISTS (SELECT FROM _workflow.request q"
+	"                WHERE q.run_id = r.run_id AND q.kind = 'c'),"
+	"       EXISTS (SELECT FROM _workflow.request q"
+	"                WHERE q.run_id = r.run_id AND q.kind = 'r')"
+	"  FROM _workflow.run r"
+	"  JOIN _workflow.workflow w ON w.workflow_id = r.workflow_id"
+	" WHERE r.run_id = $1",
+	1,
+	{UUIDOID}};
+
+/* Five columns from "col" on. */
+static void
+read_error(int col, MemoryContext cxt, WfError *error)
+{
+	char *code = wf_spi_copy_text(0, col, cxt);
+
+	memset(error, 0, sizeof(*error));
+	if (code == NULL)
+		return;
+	strlcpy(error->code, code, sizeof(error->code));
+	error->message = wf_spi_copy_text(0, col + 1, cxt);
+	error->detail = wf_spi_copy_text(0, col + 2, cxt);
+	error->hint = wf_spi_copy_text(0, col + 3, cxt);
+	error->context = wf_spi_copy_text(0, col + 4, cxt);
+}
+
+bool
+wf_run_view(const pg_uuid_t *run_id, MemoryContext cxt, WfRunView *out)
+{
+	Datum values[1] = {UUIDPGetDatum(run_id)};
+
+	/* not read-only: whoever waits wants to see what was committed since */
+	if (wf_spi_run(&view_run, values, NULL, false, 1) == 0)
+		return false;
+
+	out->run_id = *run_id;
+	out->workflow = wf_spi_copy_text(0, 1, cxt);
+	out->owner = wf_spi_get_oid(0, 2);
+	out->owner_name = wf_spi_copy_text(0, 3, cxt);
+	out->origin = wf_spi_get_int64(0, 4, 0);
+	out->state = wf_spi_get_char(0, 5, '\0');
+	out->waiting_for = wf_spi_get_char(0, 6, WF_WAIT_NONE);
+	out->run_at = wf_spi_get_time(0, 7, 0);
+	out->due_at = wf_spi_get_time(0, 8, 0);
+	out->finished_at = wf_spi_get_time(0, 9, 0);
+	out->failed_step = wf_spi_get_int32(0, 10, 0);
+	out->steps_done = wf_spi_get_int32(0, 11, 0);
+	out->reason = wf_spi_copy_text(0, 12, cxt);
+	read_error(13, cxt, &out->error);
+	out->result = wf_spi_copy_jsonb(0, 18, cxt);
+	out->paused = wf_spi_get_bool(0, 19, false);
+	out->paused_by = wf_spi_copy_text(0, 20, cxt);
+	out->pause_reason = wf_spi_copy_text(0, 21, cxt);
+	out->cancelling = wf_spi_get_bool(0, 22, false);
+	out->retrying = wf_spi_get_bool(0, 23, false);
+	return true;
+}
+
+static WfStmt view_step = {
+	"SELECT ordinal, attempt, max_attempts, due_at, state, name,"
+	"       error_code, error_message, error_detail, error_hint,"
+	"       error_context"
+	"  FROM _workflow.step"
+	" WHERE run_id = $1 AND state <> 'd'"
+	" ORDER BY ordinal DESC"
+	" LIMIT 1",
+	1,
+	{UUIDOID}};
+
+bool
+wf_step_view(const pg_uuid_t *run_id, MemoryContext cxt, WfStep *out)
+{
+	Datum values[1] = {UUIDPGetDatum(run_id)};
+
+	memset(out, 0, sizeof(*out));
+	if (wf_spi_run(&view_step, values, NULL, false, 1) == 0)
+		return false;
+	out->ordinal = wf_spi_get_int32(0, 1, 0);
+	out->attempt = wf_spi_get_int32(0, 2, 0);
+	out->max_attempts = wf_spi_get_int32(0, 3, 0);
+	out->due_at = wf_spi_get_time(0, 4, 0);
+	out->match.state = wf_spi_get_char(0, 5, '\0');
+	out->match.name = wf_spi_copy_text(0, 6, cxt);
+	read_error(7, cxt, &out->error);
+	return true;
+}
+
+static WfStmt insert_request = {
+	"INSERT INTO _workflow.request (run_id, kind, due_at, requested_at,"
+	"                               requested_by, reason)"
+	"VALUES ($1, $2, $3, $4, $5, $6)",
+	6,
+	{UUIDOID, CHAROID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID}};
+
+void
+wf_request_insert(const pg_uuid_t *run_id, char kind, TimestampTz due_at,
+				  const char *by, const char *reason)
+{
+	Datum values[6];
+	char nulls[7] = "      ";
+
+	values[0] = UUIDPGetDatum(run_id);
+	values[1] = CharGetDatum(kind);
+	values[2] = TimestampTzGetDatum(due_at);
+	if (due_at == 0)
+		nulls[2] = 'n';
+	values[3] = TimestampTzGetDatum(wf_clock_now());
+	values[4] = CStringGetTextDatum(by);
+	if (reason)
+		values[5] = CStringGetTextDatum(reason);
+	else
+		nulls[5] = 'n';
+	(void) wf_spi_run(&insert_request, values, nulls, false, 0);
+}

@@ -1,0 +1,141 @@
+/*
+ * run.h
+ *		Tables _workflow.run and _workflow.step, as executor and scheduler use
+ *		them.
+ *
+ * Functions need an open owner window (base/spi.h) where they say so.  What
+ * they return is allocated in the context given.
+ *
+ * Who writes a run's row: the transaction that enqueues it; the executor that
+ * has it in a TAKEN cell; the scheduler while it is in no cell.  Nobody else,
+ * so no row lock of ours is ever waited for long.
+ */
+#ifndef WF_STORE_RUN_H
+#define WF_STORE_RUN_H
+
+#include "access/htup.h"
+#include "access/xlogdefs.h"
+#include "core/replay.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+/* what the scheduler must know of a run to dispatch it; also a ring entry */
+typedef struct WfRunInfo
+{
+	pg_uuid_t run_id;
+	pg_uuid_t last_id; /* != run_id: a range of ids to read */
+	Oid owner;
+	int32 workflow_id;
+	int32 queue_id;
+	int32 priority;
+	TimestampTz due_at;		 /* earliest start; 0 means at once */
+	TimestampTz deadline_at; /* DT_NOEND: none */
+	XLogRecPtr lsn;			 /* of the enqueue's commit; 0 when on disk */
+	uint32 flags;			 /* WF_ASSIGN_* */
+} WfRunInfo;
+
+/* WfRunInfo.flags and WfCell.flags */
+#define WF_ASSIGN_FRESH 0x01 /* never dispatched: has no step rows */
+#define WF_ASSIGN_DEDUP 0x02 /* has a dedup_key: take the run's lock */
+
+/* an error as it is kept in the tables; code[0] == '\0' means none */
+typedef struct WfError
+{
+	char code[6];
+	char *message;
+	char *detail;
+	char *hint;
+	char *context;
+} WfError;
+
+/* a run's row, as the executor needs it */
+typedef struct WfRun
+{
+	pg_uuid_t run_id;
+	int32 workflow_id;
+	int32 body_id;
+	Oid owner;
+	char *owner_name;
+	int64 origin;
+	char state;
+	char waiting_for;
+	TimestampTz enqueued_at;
+	TimestampTz run_at;
+	TimestampTz due_at;		 /* 0 when NULL */
+	TimestampTz deadline_at; /* DT_NOEND when NULL */
+	TimestampTz started_at;	 /* 0 when NULL */
+	int32 body_attempts;	 /* transient errors of the body so far */
+	Jsonb *input;
+	HeapTuple row; /* all of it, for wf_run_end(); may be NULL */
+} WfRun;
+
+/* a step's row */
+typedef struct WfStep
+{
+	WfRecorded match; /* kind, state, fingerprint, name */
+	int32 ordinal;
+	int32 attempt;		   /* attempts begun */
+	int32 max_attempts;	   /* 0: no limit; else the last there may be */
+	int32 attempts_before; /* used up when retry_run() renewed them:
+									 * the policy's number counts from here */
+	int32 free_retries;
+	TimestampTz due_at;		 /* retrying: when; else 0 */
+	TimestampTz started_at;	 /* of the last attempt */
+	TimestampTz finished_at; /* of the last attempt; 0 when not */
+	char *command;
+	Jsonb *result; /* NULL: SQL NULL */
+	WfError error;
+} WfStep;
+
+/* the row by key; false when there is none */
+extern bool wf_run_load(const pg_uuid_t *run_id, MemoryContext cxt,
+						WfRun *out);
+
+/* all steps, ordinals 1..n without a gap (else XX001); count.  In a window. */
+extern int wf_step_load_all(const pg_uuid_t *run_id, MemoryContext cxt,
+							WfStep **steps, int *allocated);
+
+/*
+ * Inserts the row.  A row that is there already raises 23505: another process
+ * got further with this run than we know.
+ */
+extern void wf_step_insert(const pg_uuid_t *run_id, const WfStep *step);
+
+/* Replaces the row, which must be there.  In a window. */
+extern void wf_step_update(const pg_uuid_t *run_id, const WfStep *step);
+
+/* run ends: state final, or parked; error may be NULL */
+typedef struct WfRunEnd
+{
+	char state; /* WF_RUN_SUCCEEDED, FAILED, CANCELLED, PARKED */
+	Jsonb *result;
+	const WfError *error;
+	const char *reason; /* WF_REASON_*, NULL unless failed or parked */
+	int32 failed_step;	/* 0: none */
+	int32 steps_done;
+	int32 attempts; /* of all steps together */
+	TimestampTz started_at;
+	TimestampTz finished_at; /* ignored when parked */
+} WfRunEnd;
+
+/*
+ * Writes the end.  run->row, if not NULL, is the version of the row that is
+ * most likely the newest.  False when there is no such run, or it has ended.
+ */
+extern bool wf_run_end(const WfRun *run, const WfRunEnd *end);
+
+/* back-off: due_at, waiting_for retry, the body's attempts.  In a window. */
+extern void wf_run_retry_later(const pg_uuid_t *run_id, TimestampTz due_at,
+							   int32 body_attempts, const WfError *error);
+
+/*
+ * The lock of one run, for runs that have a dedup_key: an executor takes it in
+ * each transaction in which it moves the run on, and a client that replaces
+ * the run keeps it to the end of its own.  Both only ask; false when somebody
+ * else has it.  A run that has no step yet and is locked by nobody has not
+ * begun.
+ */
+extern bool wf_run_lock(const pg_uuid_t *run_id);
+
+#endif /* WF_STORE_RUN_H */

@@ -1,0 +1,432 @@
+/*
+ * schedule.c
+ *		Runs that are in no executor's cell, as the scheduler reads and writes
+ *		them.
+ *
+ * Scans go through the partial index run_unfinished, everything else by
+ * primary key, so that no cost depends on how many finished runs are kept or
+ * how many dead row versions an old snapshot holds.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+
+#include "base/clock.h"
+#include "base/errors.h"
+#include "base/spi.h"
+#include "core/state.h"
+#include "store/control.h"
+
+/* ---- finding work ---- */
+
+/* run_id comes first, then what fill_info() reads */
+#define INFO_COLUMNS                                            \
+	"r.run_id, r.owner, r.workflow_id, r.queue_id, r.priority," \
+	" coalesce(r.due_at, r.run_at), r.deadline_at, r.dedup_key IS NOT NULL"
+#define INFO_N 8
+
+static void
+fill_info(uint64 row, WfRunInfo *info)
+{
+	memset(info, 0, sizeof(*info));
+	wf_spi_get_uuid(row, 1, &info->run_id);
+	info->last_id = info->run_id;
+	info->owner = wf_spi_get_oid(row, 2);
+	info->workflow_id = wf_spi_get_int32(row, 3, 0);
+	info->queue_id = wf_spi_get_int32(row, 4, 0);
+	info->priority = wf_spi_get_int32(row, 5, 0);
+	info->due_at = wf_spi_get_time(row, 6, 0);
+	info->deadline_at = wf_spi_get_time(row, 7, DT_NOEND);
+	if (wf_spi_get_bool(row, 8, false))
+		info->flags |= WF_ASSIGN_DEDUP;
+}
+
+static WfStmt scan_runs = {
+	"SELECT " INFO_COLUMNS ", r.origin, r.state"
+	"  FROM _workflow.run r"
+	" WHERE r.finished_at IS NULL AND r.run_id > $1 AND r.run_id <= $2"
+	"   AND r.state <> 'p'::\"char\""
+	" ORDER BY r.run_id"
+	" LIMIT $3",
+	3,
+	{UUIDOID, UUIDOID, INT8OID}};
+
+int
+wf_run_scan(WfScan *scan, WfRunInfo *out, int max)
+{
+	Datum values[3] = {UUIDPGetDatum(&scan->after), UUIDPGetDatum(&scan->upto),
+					   Int64GetDatum(max)};
+	int64 origin = wf_origin();
+	pg_uuid_t *unknown = NULL;
+	int nunknown = 0;
+	int n = 0;
+	uint64 rows;
+
+	rows = wf_spi_run(&scan_runs, values, NULL, true, max);
+	for (uint64 i = 0; i < rows; i++)
+	{
+		char state = wf_spi_get_char(i, INFO_N + 2, '\0');
+
+		fill_info(i, &out[n]);
+		scan->after = out[n].run_id;
+		if (wf_spi_get_int64(i, INFO_N + 1, 0) != origin)
+			scan->foreign++;
+		else if (state == WF_RUN_QUEUED || state == WF_RUN_WAITING)
+			n++;
+		else
+		{
+			if (unknown == NULL)
+				unknown = palloc(mul_size(max, sizeof(pg_uuid_t)));
+			unknown[nunknown++] = out[n].run_id;
+		}
+	}
+	scan->done = rows < (uint64) max;
+
+	for (int i = 0; i < nunknown; i++)
+		(void) wf_run_park(&unknown[i], WF_REASON_ERROR, "XX001",
+						   "state of the run is not known to this release",
+						   NULL);
+	return n;
+}
+
+/* ---- ending a run that never got to an executor ---- */
+
+/*
+ * $2 state, $3 waiting_for, $4 finished_at (NULL: parked), $5.. why, $11 also
+ * where it is parked
+ */
+static WfStmt give_up = {
+	"UPDATE _workflow.run r"
+	"   SET state = $2, waiting_for = $3, finished_at = $4, reason = $5,"
+	"       failed_step = coalesce($6, r.failed_step), error_code = $7,"
+	"       error_message = $8, error_detail = $9, error_hint = $10,"
+	"       error_context = NULL, due_at = NULL, crashes = NULL,"
+	"       crash_step = NULL,"
+	"       started_at = coalesce(r.started_at,"
+	"                             (SELECT s.started_at"
+	"                                FROM _workflow.step s"
+	"                               WHERE s.run_id = $1 AND s.ordinal = 1)),"
+	"       steps_done = (SELECT count(*)"
+	"                       FROM _workflow.step s"
+	"                      WHERE s.run_id = $1 AND s.state = 'd'::\"char\"),"
+	"       attempts = (SELECT coalesce(sum(s.attempt), 0)"
+	"                     FROM _workflow.step s"
+	"                    WHERE s.run_id = $1)"
+	" WHERE r.run_id = $1 AND r.finished_at IS NULL"
+	"   AND ($11 OR r.state <> 'p'::\"char\")"
+	" RETURNING r.workflow_id",
+	11,
+	{UUIDOID, CHAROID, CHAROID, TIMESTAMPTZOID, TEXTOID, INT4OID, TEXTOID,
+	 TEXTOID, TEXTOID, TEXTOID, BOOLOID}};
+
+typedef struct GiveUp
+{
+	char state;
+	const char *reason;
+	int32 failed_step;
+	const char *code;
+	const char *message;
+	const char *detail;
+	const char *hint;
+	bool parked_too;
+} GiveUp;
+
+static void
+set_text(Datum *value, char *isnull, const char *text)
+{
+	*isnull = text == NULL ? 'n' : ' ';
+	*value = text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
+}
+
+/* the id of the run's workflow, or 0 when there was nothing to give up */
+static int32
+give_up_run(const pg_uuid_t *run_id, const GiveUp *why)
+{
+	bool parks = why->state == WF_RUN_PARKED;
+	Datum values[11] = {0};
+	char nulls[11];
+
+	memset(nulls, ' ', sizeof(nulls));
+	values[0] = UUIDPGetDatum(run_id);
+	values[1] = CharGetDatum(why->state);
+	values[2] = CharGetDatum(WF_WAIT_REPAIR);
+	nulls[2] = parks ? ' ' : 'n';
+	values[3] = TimestampTzGetDatum(wf_clock_now());
+	nulls[3] = parks ? 'n' : ' ';
+	set_text(&values[4], &nulls[4], why->reason);
+	values[5] = Int32GetDatum(why->failed_step);
+	nulls[5] = why->failed_step == 0 ? 'n' : ' ';
+	set_text(&values[6], &nulls[6], why->code);
+	set_text(&values[7], &nulls[7], why->message);
+	set_text(&values[8], &nulls[8], why->detail);
+	set_text(&values[9], &nulls[9], why->hint);
+	values[10] = BoolGetDatum(why->parked_too);
+
+	if (wf_spi_run(&give_up, values, nulls, false, 0) == 0)
+		return 0;
+	return wf_spi_get_int32(0, 1, 0);
+}
+
+int32
+wf_run_park(const pg_uuid_t *run_id, const char *reason, const char *code,
+			const char *message, const char *hint)
+{
+	GiveUp why = {.state = WF_RUN_PARKED,
+				  .reason = reason,
+				  .code = code,
+				  .message = message,
+				  .hint = hint};
+
+	return give_up_run(run_id, &why);
+}
+
+int32
+wf_run_expire(const pg_uuid_t *run_id)
+{
+	GiveUp why = {.state = WF_RUN_FAILED,
+				  .reason = WF_REASON_TIMEOUT,
+				  .code = unpack_sql_state(ERRCODE_WF_RUN_TIMEOUT),
+				  .message = "run timed out",
+				  .detail = "It did not end within its run_timeout."};
+
+	return give_up_run(run_id, &why);
+}
+
+/* ---- strikes ---- */
+
+static WfStmt charge_strike = {
+	"UPDATE _workflow.run r"
+	"   SET crashes = CASE WHEN r.crash_step = $2"
+	"                 THEN coalesce(r.crashes, 0) + 1 ELSE 1 END,"
+	"       crash_step = $2, crash_id = $3"
+	" WHERE r.run_id = $1 AND r.finished_at IS NULL"
+	"   AND r.crash_id IS DISTINCT FROM $3"
+	" RETURNING r.crashes::pg_catalog.int4",
+	3,
+	{UUIDOID, INT4OID, INT8OID}};
+
+/* a step that had begun (at_most_once) or was being retried */
+static WfStmt fail_step = {
+	"UPDATE _workflow.step s"
+	"   SET state = 'f'::\"char\", due_at = NULL, finished_at = $3,"
+	"       error_code = $4, error_message = $5, error_detail = NULL,"
+	"       error_hint = NULL, error_context = NULL"
+	" WHERE s.run_id = $1 AND s.ordinal = $2"
+	"   AND s.state = ANY (ARRAY['r', 's']::\"char\"[])",
+	5,
+	{UUIDOID, INT4OID, TIMESTAMPTZOID, TEXTOID, TEXTOID}};
+
+int32
+wf_run_strike(const pg_uuid_t *run_id, int ordinal, int64 crash_id)
+{
+	Datum values[5] = {UUIDPGetDatum(run_id), Int32GetDatum(ordinal),
+					   Int64GetDatum(crash_id)};
+	GiveUp why = {
+		.state = WF_RUN_FAILED,
+		.reason = WF_REASON_CRASH,
+		.failed_step = ordinal,
+		.code = unpack_sql_state(ERRCODE_CRASH_SHUTDOWN),
+		.hint =
+			"The server log tells what happened. Use workflow.retry_run() after repair."};
+	char message[128];
+
+	if (wf_spi_run(&charge_strike, values, NULL, false, 0) == 0 ||
+		wf_spi_get_int32(0, 1, 0) < WF_MAX_CRASHES)
+		return 0;
+
+	/* a crash of the body is marked with the step that it would ask for next */
+	snprintf(
+		message, sizeof(message),
+		"run crashed the server %d times, in step %d or in the body before it",
+		WF_MAX_CRASHES, ordinal);
+	why.message = message;
+
+	values[2] = TimestampTzGetDatum(wf_clock_now());
+	values[3] = CStringGetTextDatum(why.code);
+	values[4] = CStringGetTextDatum(message);
+	(void) wf_spi_run(&fail_step, values, NULL, false, 0);
+	wf_request_delete_for(run_id);
+	return give_up_run(run_id, &why);
+}
+
+/* ---- requests ---- */
+
+static WfStmt read_requests = {"SELECT request_id, run_id, kind, due_at"
+							   "  FROM _workflow.request"
+							   " WHERE request_id > $1"
+							   " ORDER BY request_id"
+							   " LIMIT $2",
+							   2,
+							   {INT8OID, INT8OID}};
+
+int
+wf_request_read(int64 after, WfRequest *out, int max)
+{
+	Datum values[2] = {Int64GetDatum(after), Int64GetDatum(max)};
+	uint64 n = wf_spi_run(&read_requests, values, NULL, true, max);
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		out[i].request_id = wf_spi_get_int64(i, 1, 0);
+		wf_spi_get_uuid(i, 2, &out[i].run_id);
+		out[i].kind = wf_spi_get_char(i, 3, '\0');
+		out[i].due_at = wf_spi_get_time(i, 4, 0);
+	}
+	return (int) n;
+}
+
+static WfStmt delete_request = {"DELETE FROM _workflow.request"
+								" WHERE request_id = $1",
+								1,
+								{INT8OID}};
+
+void
+wf_request_delete(int64 request_id)
+{
+	Datum values[1] = {Int64GetDatum(request_id)};
+
+	(void) wf_spi_run(&delete_request, values, NULL, false, 0);
+}
+
+static WfStmt delete_requests_for = {"DELETE FROM _workflow.request"
+									 " WHERE run_id = $1",
+									 1,
+									 {UUIDOID}};
+
+void
+wf_request_delete_for(const pg_uuid_t *run_id)
+{
+	Datum values[1] = {UUIDPGetDatum(run_id)};
+
+	(void) wf_spi_run(&delete_requests_for, values, NULL, false, 0);
+}
+
+static WfStmt has_stopped = {
+	"SELECT FROM _workflow.run"
+	" WHERE run_id = $1"
+	"   AND (state = ANY (ARRAY['f', 'p']::\"char\"[])"
+	"        OR waiting_for = 'r'::\"char\" AND due_at > $2)",
+	2,
+	{UUIDOID, TIMESTAMPTZOID}};
+
+bool
+wf_run_has_stopped(const pg_uuid_t *run_id)
+{
+	Datum values[2] = {UUIDPGetDatum(run_id),
+					   TimestampTzGetDatum(wf_clock_now())};
+
+	return wf_spi_run(&has_stopped, values, NULL, true, 1) > 0;
+}
+
+/*
+ * The step at which a failed or parked run stopped gets as many attempts as it
+ * had at first.  `attempt` goes on rising, since idempotency keys and the
+ * history go by it; attempts_before remembers what had been used, so that the
+ * budget does not grow with each retry_run().
+ */
+static WfStmt renew_step = {
+	"UPDATE _workflow.step s"
+	"   SET state = 'r'::\"char\", due_at = NULL, free_retries = NULL,"
+	"       max_attempts = s.attempt + s.max_attempts"
+	"                      - coalesce(s.attempts_before, 0),"
+	"       attempts_before = s.attempt"
+	"  FROM _workflow.run r"
+	" WHERE r.run_id = $1"
+	"   AND r.state = ANY (ARRAY['f', 'p']::\"char\"[])"
+	"   AND s.run_id = $1"
+	"   AND (s.ordinal = r.failed_step AND s.state = 'f'::\"char\""
+	"        OR s.state = 'r'::\"char\")",
+	1,
+	{UUIDOID}};
+
+/* one in back-off goes on now, with the attempts it has */
+static WfStmt hasten_step = {
+	"UPDATE _workflow.step s"
+	"   SET due_at = NULL"
+	"  FROM _workflow.run r"
+	" WHERE r.run_id = $1 AND r.waiting_for = 'r'::\"char\""
+	"   AND r.state = ANY (ARRAY['q', 'w']::\"char\"[])"
+	"   AND s.run_id = $1 AND s.state = 'r'::\"char\"",
+	1,
+	{UUIDOID}};
+
+/* $2 when to start, $3 when it was put off by the request, $4 origin */
+static WfStmt retry_stopped = {
+	"UPDATE _workflow.run r"
+	"   SET state = 'q'::\"char\", waiting_for = NULL, due_at = $3,"
+	"       retried_at = greatest($2, r.run_at),"
+	"       deadline_at = greatest($2, r.run_at) + (r.deadline_at"
+	"                     - coalesce(r.retried_at, r.run_at)),"
+	"       finished_at = NULL, result = NULL, reason = NULL,"
+	"       failed_step = NULL, body_attempts = NULL, crashes = NULL,"
+	"       crash_step = NULL, error_code = NULL, error_message = NULL,"
+	"       error_detail = NULL, error_hint = NULL, error_context = NULL,"
+	"       owner = coalesce((SELECT a.oid FROM pg_catalog.pg_roles a"
+	"                          WHERE a.rolname = r.owner_name), r.owner)"
+	" WHERE r.run_id = $1 AND r.origin = $4"
+	"   AND r.state = ANY (ARRAY['f', 'p']::\"char\"[])"
+	" RETURNING " INFO_COLUMNS,
+	4,
+	{UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID}};
+
+static WfStmt retry_waiting = {
+	"UPDATE _workflow.run r"
+	"   SET waiting_for = NULL, due_at = $2"
+	" WHERE r.run_id = $1 AND r.origin = $3"
+	"   AND r.waiting_for = 'r'::\"char\""
+	"   AND r.state = ANY (ARRAY['q', 'w']::\"char\"[])"
+	" RETURNING " INFO_COLUMNS,
+	3,
+	{UUIDOID, TIMESTAMPTZOID, INT8OID}};
+
+static WfApplied
+apply_retry(const WfRequest *request, WfRunInfo *info)
+{
+	TimestampTz now = wf_clock_now();
+	bool later = request->due_at > now;
+	TimestampTz start = later ? request->due_at : now;
+	char nulls[4] = {' ', ' ', later ? ' ' : 'n', ' '};
+	Datum values[4] = {UUIDPGetDatum(&request->run_id),
+					   TimestampTzGetDatum(start), TimestampTzGetDatum(start),
+					   Int64GetDatum(wf_origin())};
+
+	(void) wf_spi_run(&renew_step, values, NULL, false, 0);
+	if (wf_spi_run(&retry_stopped, values, nulls, false, 0) == 0)
+	{
+		(void) wf_spi_run(&hasten_step, values, NULL, false, 0);
+		values[2] = values[3];
+		if (wf_spi_run(&retry_waiting, values, NULL, false, 0) == 0)
+			return WF_APPLIED_NOTHING;
+	}
+	fill_info(0, info);
+	return WF_APPLIED_QUEUED;
+}
+
+WfApplied
+wf_request_apply(const WfRequest *request, WfRunInfo *info)
+{
+	GiveUp cancel = {.state = WF_RUN_CANCELLED, .parked_too = true};
+
+	memset(info, 0, sizeof(*info));
+	info->run_id = request->run_id;
+	info->last_id = request->run_id;
+
+	switch (request->kind)
+	{
+		case WF_REQUEST_CANCEL:
+			info->workflow_id = give_up_run(&request->run_id, &cancel);
+			if (info->workflow_id == 0)
+				return WF_APPLIED_NOTHING;
+			wf_request_delete_for(&request->run_id);
+			return WF_APPLIED_CANCELLED;
+		case WF_REQUEST_RETRY:
+			return apply_retry(request, info);
+		default:
+			ereport(WARNING,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("workflow request " INT64_FORMAT " of unknown kind is ignored",
+							request->request_id)));
+			return WF_APPLIED_NOTHING;
+	}
+}

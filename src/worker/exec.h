@@ -1,0 +1,193 @@
+/*
+ * exec.h
+ *		One run in one executor: its state, and the parts that move it on.
+ *
+ * A run goes on in *turns*, each one transaction:
+ *
+ *	load	reads the run and its recorded steps, replays the body
+ *	replay	replays the body (where the turn before had no time for it)
+ *	step	runs the wanted step, records it, replays to see what comes next
+ *	failure	records that the step gave up or will be tried again, replays
+ *	settle	records an end that came from outside: cancel, time-out
+ *
+ * load and replay go on as a step turn in the same transaction when the body
+ * wants one.  Every turn ends by writing, in one owner window, the step's row
+ * and, if the run ended or has to wait, the run's row; then it commits.  So
+ * there is one commit per step, and none besides.
+ *
+ * What the body reads is seen in a read-only subtransaction that is always
+ * rolled back; what a step does happens in the top transaction itself.  An
+ * ERROR anywhere in a turn aborts its transaction; exec_run.c decides by
+ * `where` what it means.
+ *
+ * Locks: the run's own lock in each turn (runs with a dedup_key); for the rest,
+ * what the user's code takes.  Nothing of it is kept over a commit.
+ *
+ * Lifetime: everything hangs off run_cxt, which is reset for each run.
+ */
+#ifndef WF_WORKER_EXEC_H
+#define WF_WORKER_EXEC_H
+
+#include <setjmp.h>
+
+#include "core/policy.h"
+#include "store/run.h"
+#include "worker/shmem.h"
+#include "worker/words.h"
+
+/* where an ERROR came from */
+typedef enum WfWhere
+{
+	WF_IN_ENGINE, /* loading, or recording what is no step */
+	WF_IN_STEP	  /* the step, its settling and its commit */
+} WfWhere;
+
+typedef enum WfReplayEnd
+{
+	WF_REPLAY_WANTS,	 /* a step is wanted: exec->asked_for */
+	WF_REPLAY_ENDED,	 /* body returned: exec->result */
+	WF_REPLAY_ERROR,	 /* body raised: exec->error */
+	WF_REPLAY_DIFFERENT, /* not what was recorded: exec->error */
+	WF_REPLAY_SWALLOWED, /* body keeps catching our unwinding */
+	WF_REPLAY_CANCELLED, /* cancelled from outside */
+	WF_REPLAY_LATER		 /* time for it was up: nothing is known */
+} WfReplayEnd;
+
+/* a call the body made that is not recorded yet */
+typedef struct WfWanted
+{
+	char kind;
+	int ordinal;
+	uint64 fingerprint;
+	char *name;
+	char *command;
+	int nargs;
+	Oid *types;
+	Datum *values;
+	char *nulls;
+	bool has_policy;
+	WfPolicy policy; /* of the call */
+} WfWanted;
+
+/* a body version, ready to be called; see exec_body.c */
+typedef struct WfBody WfBody;
+
+typedef struct WfExec
+{
+	WfSlot *slot;
+	WfCell *cell;
+	MemoryContext run_cxt;	  /* for the life of the run in this process */
+	MemoryContext wanted_cxt; /* of `wanted` */
+	MemoryContext asked_cxt;  /* of `asked_for` */
+	MemoryContext turn_cxt;	  /* of one turn */
+
+	WfRun run;
+	WfBody *body;
+	WfStep *steps;		 /* recorded, by ordinal - 1 */
+	WfRecorded *records; /* the same, as core/replay.h wants them */
+	int nsteps;
+	int nalloc;
+	TimestampTz taken_at; /* when this process took the run */
+	uint32 cancels_seen;  /* slot->cancels when the turn began */
+
+	WfWanted wanted; /* the step to run; ordinal 0: none */
+
+	/* the replay under way */
+	bool in_body;
+	bool in_step;
+	bool unwinding;		 /* the body has to end */
+	bool different;		 /* ... because it differs from the record */
+	int asked;			 /* recorded calls taken so far */
+	uint32 derived;		 /* now/random/uuid since the last call */
+	int swallowed;		 /* times the body caught our unwinding */
+	sigjmp_buf *way_out; /* past a body that does so for ever */
+	int raised_step;	 /* last recorded failure raised, or 0 */
+	bool timed_out;		 /* step_timeout, or time for a replay */
+
+	/* its outcome */
+	WfWanted asked_for; /* WF_REPLAY_WANTS: this */
+	Jsonb *result;
+	WfError error;
+
+	WfWhere where;
+	const char *park_reason; /* for an ERROR in the engine */
+	bool aborted;			 /* a turn was: what others did is not known */
+	bool writing;			 /* an ERROR now comes from our own writes */
+	bool gone;				 /* the run's row is not as it was: load again */
+	int reloads;			 /* ... which is done once */
+	bool provisional;		 /* the newest of steps is not committed yet */
+	WfStep before;			 /* ... and what stood there, ordinal 0: none */
+	int free_retries;		 /* of the wanted step, not recorded yet */
+	WfError step_error;		 /* of the attempt that failed */
+	TimestampTz step_started_at;
+	WfVerdict verdict;
+	bool permanent; /* the error being raised is not to be retried */
+	bool retire;	/* this process must not go on after this run */
+} WfExec;
+
+extern WfExec *wf_exec; /* of this executor, NULL elsewhere */
+
+/* ---- exec_run.c ---- */
+
+/* Moves the run in exec->cell on until it ends or waits. */
+extern WfOutcome wf_exec_run(WfExec *exec, TimestampTz *due_at);
+
+/* ---- exec_body.c ---- */
+
+/*
+ * Finds (and resolves, if need be) the run's body and puts its search_path in
+ * force.  In a transaction, no window open.  Raises an error, with
+ * exec->park_reason set, when the body cannot be called.
+ */
+extern void wf_body_prepare(WfExec *exec, int32 body_id);
+/*
+ * Puts its search_path in force again, where a turn that failed took it back.
+ * In a transaction.
+ */
+extern void wf_body_force_path(const WfBody *body);
+extern void wf_body_init(void);
+extern const char *wf_body_search_path(const WfBody *body);
+extern const WfPolicy *wf_body_policy(const WfBody *body);
+extern bool wf_body_parks(const WfBody *body);
+
+/* Replays; bounded: gives up after a few milliseconds. */
+extern WfReplayEnd wf_body_replay(WfExec *exec, bool bounded);
+
+/* Copies the error being handled into *error, allocated in run_cxt. */
+extern void wf_exec_copy_error(WfExec *exec, WfError *error);
+
+/* true when a cancel request has been raised since it was asked for */
+extern bool wf_exec_interrupted(WfExec *exec);
+
+/* ---- exec_step.c ---- */
+
+/*
+ * Runs exec->wanted at top level of the transaction and leaves nothing of it
+ * behind but its writes; returns its value, allocated in "cxt".
+ */
+extern Jsonb *wf_step_run(WfExec *exec, const WfPolicy *policy,
+						  MemoryContext cxt);
+
+/* Drops what user code can leave in a session in spite of a rollback. */
+extern void wf_session_clean(void);
+
+/* ---- executor.c ---- */
+
+/* One timer for step time-outs and bounded replays; sets exec->timed_out. */
+extern void wf_timer_start(int64 usec, int64 repeat_usec);
+extern void wf_timer_stop(void);
+
+/* What the views show. */
+extern void wf_show_run(WfExec *exec);
+extern void wf_show_step(WfExec *exec, int ordinal, int attempt,
+						 const char *name);
+
+/*
+ * Around user code: marks for the crash accounting, and cancel interrupts let
+ * through.  Outside of it they are held, so that a cancel can never hit the
+ * engine's own writes.  wf_user_code_end() is also called after an ERROR.
+ */
+extern void wf_user_code_begin(WfExec *exec, int ordinal, int attempt);
+extern void wf_user_code_end(WfExec *exec);
+
+#endif /* WF_WORKER_EXEC_H */

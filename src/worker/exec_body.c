@@ -1,0 +1,427 @@
+/*
+ * exec_body.c
+ *		Bodies: finding them, and replaying them.
+ *
+ * A replay is one call of the body in an internal subtransaction that is
+ * read-only and always rolled back, also after a normal return.  XactReadOnly
+ * cannot be switched off inside a subtransaction, so whatever the body calls
+ * can write neither tables nor sequences.
+ *
+ * The body leaves early when it asks for something that is not recorded: the
+ * word raises QUERY_CANCELED, which WHEN OTHERS does not catch.  A body in a
+ * language whose handlers catch everything is noticed by exec->unwinding: each
+ * further word raises again, and whatever the body returns is not looked at.
+ * One that catches it WF_MAX_SWALLOWED times is left through a long jump past
+ * its handlers.  That may leave its language's interpreter with a stack that
+ * does not fit, so the process ends after the run has been parked.
+ *
+ * Lifetime: resolved bodies are kept for the life of the process.  They are
+ * read again when the database's `definitions` counter has moved, and resolved
+ * again after any change of pg_proc or a schema (syscache callbacks).
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "base/compat.h"
+#include "base/errors.h"
+#include "base/guc.h"
+#include "base/spi.h"
+#include "core/state.h"
+#include "store/body.h"
+#include "store/definition.h"
+#include "worker/exec.h"
+
+/* how long the replay after a step may hold up that step's commit */
+#define WF_BOUNDED_REPLAY_USEC 5000
+
+/* bytes of an error's message, detail, hint and context, each */
+#define WF_MAX_ERROR_TEXT 10000
+
+struct WfBody
+{
+	int32 body_id;		/* hash key */
+	uint64 definitions; /* counter when it was read */
+	bool resolved;
+	MemoryContext cxt; /* of row and flinfo */
+	WfBodyRow row;
+	FmgrInfo flinfo;
+};
+
+static HTAB *bodies;
+static uint64 changes = 0; /* of what resolved bodies rest on */
+
+static void
+forget_resolved(Datum arg, int cacheid, uint32 hashvalue)
+{
+	HASH_SEQ_STATUS status;
+	WfBody *body;
+
+	changes++;
+	hash_seq_init(&status, bodies);
+	while ((body = hash_seq_search(&status)) != NULL)
+		body->resolved = false;
+}
+
+void
+wf_body_init(void)
+{
+	HASHCTL ctl = {.keysize = sizeof(int32),
+				   .entrysize = sizeof(WfBody),
+				   .hcxt = TopMemoryContext};
+
+	bodies = hash_create("workflow bodies", 64, &ctl,
+						 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	CacheRegisterSyscacheCallback(PROCOID, forget_resolved, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, forget_resolved, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHOID, forget_resolved, (Datum) 0);
+}
+
+const char *
+wf_body_search_path(const WfBody *body)
+{
+	return body->row.search_path;
+}
+
+const WfPolicy *
+wf_body_policy(const WfBody *body)
+{
+	return body->row.has_policy ? &body->row.policy : NULL;
+}
+
+bool
+wf_body_parks(const WfBody *body)
+{
+	return body->row.park;
+}
+
+/* ---- finding ---- */
+
+static void
+read_body(WfBody *body, uint64 definitions)
+{
+	WfWindow window;
+	bool found;
+
+	if (body->cxt != NULL)
+		MemoryContextDelete(body->cxt);
+	body->resolved = false;
+	body->definitions = 0;
+	body->cxt = AllocSetContextCreate(TopMemoryContext, "workflow body",
+									  ALLOCSET_SMALL_SIZES);
+
+	wf_window_open(&window);
+	found = wf_body_load(body->body_id, body->cxt, &body->row);
+	wf_window_close(&window);
+
+	if (!found)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("definition %d of the run's body is missing",
+						body->body_id)));
+	body->definitions = definitions;
+}
+
+/* Both who wrote the body and who chose its search_path must be superusers. */
+static void
+check_superuser(Oid function, const WfBodyRow *row)
+{
+	HeapTuple tuple;
+	Oid author;
+
+	if (wf_allow_superuser_runs || !superuser())
+		return;
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", function);
+	author = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
+	ReleaseSysCache(tuple);
+
+	if (!superuser_arg(author) || !superuser_arg(row->owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("a superuser's run cannot use body %s", row->body),
+				 errdetail("The function or the workflow is not owned by a superuser."),
+				 errhint("Enqueue as another role, or set workflow.allow_superuser_runs.")));
+}
+
+/* The rules that hold at create_workflow() hold when a run runs, too. */
+static Oid
+find_function(const WfBodyRow *row)
+{
+	Oid function = wf_body_find(row->body);
+
+	if (!OidIsValid(function))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("body %s does not exist", row->body),
+				 errhint("Create it again, then call workflow.retry_run().")));
+	wf_body_check(function, row->body);
+	if (!wf_body_callable(function, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for function %s", row->body),
+				 errhint("Grant EXECUTE on it and USAGE on its schema to the run's owner, then call workflow.retry_run().")));
+	check_superuser(function, row);
+	return function;
+}
+
+/*
+ * Compares with the setting itself, not with what was set last: the abort of
+ * a transaction takes back what was set in it.
+ */
+void
+wf_body_force_path(const WfBody *body)
+{
+	if (strcmp(namespace_search_path, body->row.search_path) != 0)
+		SetConfigOption("search_path", body->row.search_path, PGC_USERSET,
+						PGC_S_SESSION);
+}
+
+void
+wf_body_prepare(WfExec *exec, int32 body_id)
+{
+	WfDatabase *db = wf_database_find(exec->slot->database);
+	uint64 definitions = db ? pg_atomic_read_u64(&db->definitions) : 0;
+	WfBody *body;
+	bool found;
+
+	exec->park_reason = WF_REASON_BODY;
+	body = hash_search(bodies, &body_id, HASH_ENTER, &found);
+	if (!found)
+	{
+		body->cxt = NULL;
+		body->resolved = false;
+	}
+	if (!found || body->definitions != definitions || body->cxt == NULL)
+		read_body(body, definitions);
+	if (!body->resolved)
+	{
+		uint64 before = changes;
+		Oid function = find_function(&body->row);
+
+		fmgr_info_cxt(function, &body->flinfo, body->cxt);
+		/* a change that came in during the lookups may have been missed */
+		body->resolved = before == changes;
+	}
+	exec->body = body;
+
+	wf_body_force_path(body);
+	exec->park_reason = NULL;
+}
+
+/* ---- errors ---- */
+
+/* Error texts are kept in rows and shown in views: not without limit. */
+static char *
+clip(char *text)
+{
+	if (text != NULL && strlen(text) > WF_MAX_ERROR_TEXT)
+		text[pg_mbcliplen(text, strlen(text), WF_MAX_ERROR_TEXT)] = '\0';
+	return text;
+}
+
+void
+wf_exec_copy_error(WfExec *exec, WfError *error)
+{
+	ErrorData *edata;
+
+	MemoryContextSwitchTo(exec->run_cxt);
+	edata = CopyErrorData();
+	FlushErrorState();
+
+	memset(error, 0, sizeof(*error));
+	strlcpy(error->code, unpack_sql_state(edata->sqlerrcode),
+			sizeof(error->code));
+	error->message = edata->message ? clip(edata->message) : pstrdup("");
+	error->detail = clip(edata->detail);
+	error->hint = clip(edata->hint);
+	error->context = clip(edata->context);
+}
+
+/*
+ * The timer or a request of the scheduler set QueryCancelPending.  Once that
+ * has been raised as an error it is false again: whether or not the body let
+ * the error through, what it does from then on cannot be trusted.
+ */
+bool
+wf_exec_interrupted(WfExec *exec)
+{
+	uint32 request = pg_atomic_read_u32(&exec->cell->request);
+
+	return (exec->timed_out || (request & (WF_REQ_CANCEL | WF_REQ_TIMEOUT))) &&
+		   !QueryCancelPending;
+}
+
+/* ---- replaying ---- */
+
+/* Was the error a cancel that was meant for the run before this one? */
+static bool
+cancel_is_stale(WfExec *exec)
+{
+	return strcmp(exec->error.code, "57014") == 0 &&
+		   pg_atomic_read_u32(&exec->slot->cancels) != exec->cancels_seen;
+}
+
+/* Calls the body; its result goes to exec->result, in run_cxt. */
+static void
+call_body(WfExec *exec)
+{
+	LOCAL_FCINFO(fcinfo, 1);
+	Datum value;
+
+	InitFunctionCallInfoData(*fcinfo, &exec->body->flinfo, 1, InvalidOid, NULL,
+							 NULL);
+	fcinfo->args[0].value = JsonbPGetDatum(exec->run.input);
+	fcinfo->args[0].isnull = false;
+	value = FunctionCallInvoke(fcinfo);
+
+	exec->result = NULL;
+	if (!fcinfo->isnull)
+	{
+		struct varlena *packed = PG_DETOAST_DATUM(value);
+
+		if (VARSIZE(packed) > (int64) wf_max_payload * 1024)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("result of the workflow is too large"),
+					 errdetail("It has %zu bytes, workflow.max_payload allows %d kB.",
+							   (size_t) VARSIZE(packed), wf_max_payload)));
+		exec->result = MemoryContextAlloc(exec->run_cxt, VARSIZE(packed));
+		memcpy(exec->result, packed, VARSIZE(packed));
+	}
+}
+
+/* The body ended before it asked for this step, which is recorded. */
+static void
+note_leftover(WfExec *exec, const WfStep *step, bool raised)
+{
+	MemoryContext old = MemoryContextSwitchTo(exec->run_cxt);
+	WfError *error = &exec->error;
+	char *end = raised ? psprintf("ended with error %s (%s)", error->code,
+								  error->message)
+					   : "returned";
+
+	memset(error, 0, sizeof(*error));
+	strlcpy(error->code, "WF007", sizeof(error->code));
+	error->message = pstrdup("body is not deterministic");
+	error->detail = psprintf(
+		"Recorded is step %d, \"%s\"; this replay %s without asking for it.",
+		step->ordinal, step->match.name, end);
+	error->hint = pstrdup(
+		"Read what a branch or loop depends on in a step. After repair of the body call workflow.retry_run().");
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * What the end of the body means.  "raised": exec->error holds what it raised,
+ * unless it was only unwinding.
+ */
+static WfReplayEnd
+judge_end(WfExec *exec, bool raised)
+{
+	int leftover;
+
+	if (exec->different)
+		return WF_REPLAY_DIFFERENT;
+	if (exec->unwinding)
+		return WF_REPLAY_WANTS;
+	if (raised && wf_sqlstate_is_transient(exec->error.code))
+		return WF_REPLAY_ERROR;
+
+	leftover = wf_replay_leftover(exec->nsteps, exec->asked);
+	if (leftover > 0)
+	{
+		note_leftover(exec, &exec->steps[leftover - 1], raised);
+		return WF_REPLAY_DIFFERENT;
+	}
+	return raised ? WF_REPLAY_ERROR : WF_REPLAY_ENDED;
+}
+
+static void
+begin_replay(WfExec *exec)
+{
+	exec->in_body = true;
+	exec->unwinding = false;
+	exec->different = false;
+	exec->timed_out = false;
+	exec->asked = 0;
+	exec->derived = 0;
+	exec->swallowed = 0;
+	exec->raised_step = 0;
+	exec->result = NULL;
+	memset(&exec->error, 0, sizeof(exec->error));
+}
+
+WfReplayEnd
+wf_body_replay(WfExec *exec, bool bounded)
+{
+	MemoryContext save_context = CurrentMemoryContext;
+	ResourceOwner save_owner = CurrentResourceOwner;
+	ErrorContextCallback *save_callbacks = error_context_stack;
+	volatile bool raised = false;
+	bool interrupted;
+	int level;
+
+	begin_replay(exec);
+	BeginInternalSubTransaction(NULL);
+	level = GetCurrentTransactionNestLevel();
+	XactReadOnly = true;
+	MemoryContextSwitchTo(exec->turn_cxt);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	wf_user_code_begin(exec, exec->nsteps + 1, 0);
+	if (bounded)
+		wf_timer_start(WF_BOUNDED_REPLAY_USEC, 0);
+
+	PG_TRY();
+	{
+		exec->way_out = PG_exception_stack;
+		call_body(exec);
+	}
+	PG_CATCH();
+	{
+		raised = true;
+		if (exec->unwinding)
+			FlushErrorState();
+		else
+			wf_exec_copy_error(exec, &exec->error);
+	}
+	PG_END_TRY();
+
+	exec->way_out = NULL;
+	exec->in_body = false;
+	error_context_stack = save_callbacks;
+	if (bounded)
+		wf_timer_stop();
+	interrupted = wf_exec_interrupted(exec);
+	wf_user_code_end(exec);
+	while (GetCurrentTransactionNestLevel() >= level)
+		RollbackAndReleaseCurrentSubTransaction();
+	wf_session_clean();
+	MemoryContextSwitchTo(save_context);
+	CurrentResourceOwner = save_owner;
+
+	if (raised && strcmp(exec->error.code, "25006") == 0 &&
+		exec->error.hint == NULL)
+		exec->error.hint =
+			"A body is read-only and is replayed: write in a workflow.step().";
+	if (exec->retire)
+		return WF_REPLAY_SWALLOWED;
+	if (pg_atomic_read_u32(&exec->cell->request) &
+		(WF_REQ_CANCEL | WF_REQ_TIMEOUT))
+		return WF_REPLAY_CANCELLED;
+	if (interrupted || (raised && cancel_is_stale(exec)))
+		return WF_REPLAY_LATER;
+	return judge_end(exec, raised);
+}

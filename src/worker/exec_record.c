@@ -1,0 +1,117 @@
+/*
+ * exec_record.c
+ *		The record of a run in memory, and the policy of its next step.
+ *
+ * exec->steps is what has been committed, but for the step of the present
+ * turn, which is there too so that the body can be replayed with it;
+ * wf_turn_take_back() removes it if the turn fails.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+
+#include "core/state.h"
+#include "worker/exec_turn.h"
+
+/* ---- policy ---- */
+
+void
+wf_turn_body_policy(WfExec *exec, WfPolicy *policy)
+{
+	const WfPolicy *of_workflow = wf_body_policy(exec->body);
+
+	if (of_workflow != NULL)
+		*policy = *of_workflow;
+	else
+		wf_policy_init(policy);
+}
+
+/*
+ * The policy of the call, else of the workflow, else the default.
+ */
+void
+wf_turn_policy(WfExec *exec, WfPolicy *policy)
+{
+	const WfWanted *wanted = &exec->wanted;
+
+	if (wanted->has_policy)
+		*policy = wanted->policy;
+	else
+		wf_turn_body_policy(exec, policy);
+
+	if (wanted->ordinal <= exec->nsteps && policy->max_attempts > 0)
+		policy->max_attempts +=
+			exec->steps[wanted->ordinal - 1].attempts_before;
+}
+
+/* ---- the record in memory ---- */
+
+/* Appends a step, or replaces the newest where that has the same ordinal. */
+void
+wf_record_step(WfExec *exec, const WfStep *step)
+{
+	if (step->ordinal > exec->nalloc)
+	{
+		exec->nalloc = Max(exec->nalloc * 2, 16);
+		exec->steps =
+			repalloc_huge(exec->steps, mul_size(exec->nalloc, sizeof(WfStep)));
+		exec->records = repalloc_huge(
+			exec->records, mul_size(exec->nalloc, sizeof(WfRecorded)));
+	}
+	exec->steps[step->ordinal - 1] = *step;
+	exec->records[step->ordinal - 1] = step->match;
+	exec->nsteps = step->ordinal;
+}
+
+/* The step of this turn; forgotten again if the turn's commit fails. */
+void
+wf_record_provisional(WfExec *exec, WfTurn *turn)
+{
+	turn->has_step = true;
+	turn->step_exists = turn->step.ordinal <= exec->nsteps;
+	exec->provisional = true;
+	exec->before =
+		turn->step_exists ? exec->steps[turn->step.ordinal - 1] : (WfStep){0};
+	wf_record_step(exec, &turn->step);
+}
+
+void
+wf_turn_take_back(WfExec *exec)
+{
+	if (!exec->provisional)
+		return;
+	exec->provisional = false;
+	if (exec->before.ordinal > 0)
+		wf_record_step(exec, &exec->before);
+	else
+		exec->nsteps--;
+}
+
+/* The wanted step as a row; the caller sets state and outcome. */
+void
+wf_turn_fill_step(WfExec *exec, const WfPolicy *policy, WfStep *step)
+{
+	const WfWanted *wanted = &exec->wanted;
+	MemoryContext old = MemoryContextSwitchTo(exec->run_cxt);
+
+	memset(step, 0, sizeof(*step));
+	step->ordinal = wanted->ordinal;
+	step->match.kind = wanted->kind;
+	step->match.fingerprint = wanted->fingerprint;
+	step->match.name = pstrdup(wanted->name);
+	step->command = pstrdup(wanted->command);
+	step->max_attempts = policy->at_most_once ? 1 : policy->max_attempts;
+	step->attempt = 1;
+	step->free_retries = exec->free_retries;
+	if (wanted->ordinal <= exec->nsteps)
+	{
+		const WfStep *before = &exec->steps[wanted->ordinal - 1];
+
+		step->attempt = before->attempt;
+		if (before->match.state != WF_STEP_STARTED)
+			step->attempt++;
+		step->free_retries += before->free_retries;
+		step->attempts_before = before->attempts_before;
+	}
+	MemoryContextSwitchTo(old);
+}

@@ -1,0 +1,509 @@
+/*
+ * exec_turn.c
+ *		The turns of a run (see exec.h): what happens before anything is
+ *		written.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "base/clock.h"
+#include "base/errors.h"
+#include "base/spi.h"
+#include "base/stoppoint.h"
+#include "core/derive.h"
+#include "core/state.h"
+#include "worker/exec_turn.h"
+#include "worker/marks.h"
+#include "worker/stats.h"
+
+/* ---- ends ---- */
+
+void
+wf_turn_end_run(WfExec *exec, WfTurn *turn, char state, const char *reason)
+{
+	WfRunEnd *end = &turn->end;
+
+	memset(end, 0, sizeof(*end));
+	turn->has_end = true;
+	turn->next = WF_NEXT_NONE;
+	turn->outcome =
+		state == WF_RUN_PARKED ? WF_OUTCOME_PARKED : WF_OUTCOME_ENDED;
+	end->state = state;
+	end->reason = reason;
+	end->finished_at = wf_clock_now();
+	end->started_at = exec->run.started_at;
+	if (end->started_at == 0)
+		end->started_at = exec->taken_at;
+	if (exec->nsteps > 0)
+		end->started_at = Min(end->started_at, exec->steps[0].started_at);
+	for (int i = 0; i < exec->nsteps; i++)
+	{
+		end->attempts += exec->steps[i].attempt;
+		if (exec->steps[i].match.state == WF_STEP_DONE)
+			end->steps_done++;
+	}
+	if (state == WF_RUN_SUCCEEDED)
+		end->result = exec->result;
+	else
+		end->error = &exec->error;
+}
+
+/* The run ends because of the newest step, which gave up. */
+static const char *
+reason_of_step(const WfStep *step)
+{
+	return step->max_attempts > 1 && step->attempt >= step->max_attempts
+			   ? WF_REASON_ATTEMPTS
+			   : WF_REASON_ERROR;
+}
+
+/*
+ * The step whose recorded error the body let through; NULL when the error is
+ * the body's own: it may have caught a step's and met another one later.
+ */
+static const WfStep *
+step_to_blame(WfExec *exec)
+{
+	const WfStep *step;
+	const char *message;
+
+	if (exec->raised_step == 0)
+		return NULL;
+	step = &exec->steps[exec->raised_step - 1];
+	message = step->error.message ? step->error.message : "";
+	if (strcmp(step->error.code, exec->error.code) != 0 ||
+		strcmp(message, exec->error.message) != 0)
+		return NULL;
+	return step;
+}
+
+static void
+end_with_error(WfExec *exec, WfTurn *turn, const WfStep *blamed)
+{
+	wf_turn_end_run(exec, turn, WF_RUN_FAILED,
+					blamed ? reason_of_step(blamed) : WF_REASON_ERROR);
+	turn->end.failed_step = blamed ? blamed->ordinal : 0;
+}
+
+/* on_failure => 'park': the body does not hear of the step's failure. */
+static void
+park_at_step(WfExec *exec, WfTurn *turn, const WfStep *step)
+{
+	exec->error = step->error;
+	wf_turn_end_run(exec, turn, WF_RUN_PARKED, reason_of_step(step));
+	turn->end.failed_step = step->ordinal;
+}
+
+/* cancel_run() or run_timeout, whichever the scheduler asked for */
+static void
+end_from_outside(WfExec *exec, WfTurn *turn)
+{
+	uint32 request = pg_atomic_read_u32(&exec->cell->request);
+
+	memset(&exec->error, 0, sizeof(exec->error));
+	if (request & WF_REQ_CANCEL)
+		wf_turn_end_run(exec, turn, WF_RUN_CANCELLED, NULL);
+	else
+	{
+		strlcpy(exec->error.code, "WF009", sizeof(exec->error.code));
+		exec->error.message = "run timed out";
+		wf_turn_end_run(exec, turn, WF_RUN_FAILED, WF_REASON_TIMEOUT);
+	}
+}
+
+/* A transient error of the body itself, outside any step. */
+static void
+retry_body(WfExec *exec, WfTurn *turn)
+{
+	WfPolicy policy;
+	int attempt = exec->run.body_attempts + 1;
+	WfVerdict verdict;
+
+	wf_turn_body_policy(exec, &policy);
+	policy.at_most_once = false;
+	verdict = wf_policy_judge(&policy, exec->error.code, attempt,
+							  WF_MAX_FREE_RETRIES);
+	wf_stats_add(MyDatabaseId, exec->run.workflow_id, WF_COUNT_STEP_FAILURES,
+				 1);
+	if (verdict != WF_VERDICT_RETRY)
+	{
+		wf_turn_end_run(exec, turn, WF_RUN_FAILED,
+						verdict == WF_VERDICT_EXHAUSTED ? WF_REASON_ATTEMPTS
+														: WF_REASON_ERROR);
+		return;
+	}
+	turn->has_later = true;
+	turn->body_attempts = attempt;
+	turn->due_at =
+		wf_clock_now() +
+		wf_policy_delay(&policy, attempt,
+						wf_derive_bits(&exec->run.run_id, 0, attempt));
+	turn->next = WF_NEXT_NONE;
+	turn->outcome = WF_OUTCOME_LATER;
+	wf_stats_add(MyDatabaseId, exec->run.workflow_id, WF_COUNT_RETRIES, 1);
+}
+
+/*
+ * What the last replay asked for is the step to run.  Until the turn of the
+ * replay has committed, the step before may yet have to be run again.
+ */
+void
+wf_turn_adopt(WfExec *exec)
+{
+	WfWanted wanted = exec->wanted;
+	MemoryContext cxt = exec->wanted_cxt;
+
+	exec->wanted = exec->asked_for;
+	exec->wanted_cxt = exec->asked_cxt;
+	exec->asked_for = wanted;
+	exec->asked_cxt = cxt;
+	exec->free_retries = 0;
+}
+
+/* What a replay showed; true when a step can be run in this transaction. */
+static bool
+take_replay(WfExec *exec, WfTurn *turn, WfReplayEnd end)
+{
+	const WfStep *blamed;
+
+	switch (end)
+	{
+		case WF_REPLAY_WANTS:
+			turn->next = WF_NEXT_STEP;
+			return true;
+		case WF_REPLAY_ENDED:
+			wf_turn_end_run(exec, turn, WF_RUN_SUCCEEDED, NULL);
+			break;
+		case WF_REPLAY_ERROR:
+			blamed = step_to_blame(exec);
+			if (blamed == NULL && wf_sqlstate_is_transient(exec->error.code))
+				retry_body(exec, turn);
+			else
+				end_with_error(exec, turn, blamed);
+			break;
+		case WF_REPLAY_DIFFERENT:
+			wf_turn_end_run(exec, turn, WF_RUN_PARKED, WF_REASON_REPLAY);
+			break;
+		case WF_REPLAY_SWALLOWED:
+			memset(&exec->error, 0, sizeof(exec->error));
+			strlcpy(exec->error.code, "55000", sizeof(exec->error.code));
+			exec->error.message =
+				"body keeps catching the error that ends its replay";
+			exec->error.hint =
+				"Let errors of class QUERY_CANCELED through. After repair of the body call workflow.retry_run().";
+			wf_turn_end_run(exec, turn, WF_RUN_PARKED, WF_REASON_BODY);
+			break;
+		case WF_REPLAY_CANCELLED:
+			end_from_outside(exec, turn);
+			break;
+		case WF_REPLAY_LATER:
+			turn->next = WF_NEXT_REPLAY;
+			break;
+	}
+	return false;
+}
+
+/* ---- turns ---- */
+
+void
+wf_turn_leave(WfTurn *turn, WfOutcome outcome)
+{
+	turn->next = WF_NEXT_NONE;
+	turn->outcome = outcome;
+}
+
+/*
+ * An at-most-once step was started by a process that is no more: nobody knows
+ * how far it came, so the body gets WF002 for it.  Committed at once, as the
+ * step that comes next may abort this transaction.
+ */
+static void
+settle_unknown_outcome(WfExec *exec)
+{
+	WfStep *step = &exec->steps[exec->nsteps - 1];
+	WfWindow window;
+
+	step->match.state = WF_STEP_FAILED;
+	step->finished_at = wf_clock_now();
+	strlcpy(step->error.code, "WF002", sizeof(step->error.code));
+	step->error.message = "outcome of the step is unknown";
+	step->error.detail =
+		"It was started at most once, and its executor ended before the outcome was recorded.";
+	exec->records[exec->nsteps - 1] = step->match;
+
+	wf_window_open(&window);
+	wf_step_update(&exec->run.run_id, step);
+	wf_window_close(&window);
+	CommitTransactionCommand();
+	exec->run.row = NULL;
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	MemoryContextSwitchTo(exec->turn_cxt);
+}
+
+/* The record; "any" is false where it is known to be empty. */
+static void
+load_steps(WfExec *exec, bool any)
+{
+	WfWindow window;
+
+	exec->nsteps = 0;
+	exec->nalloc = 16;
+	if (any)
+	{
+		wf_window_open(&window);
+		exec->nsteps = wf_step_load_all(&exec->cell->run_id, exec->run_cxt,
+										&exec->steps, &exec->nalloc);
+		wf_window_close(&window);
+	}
+	else
+		exec->steps =
+			MemoryContextAlloc(exec->run_cxt, exec->nalloc * sizeof(WfStep));
+	exec->records = MemoryContextAllocHuge(
+		exec->run_cxt, mul_size(exec->nalloc, sizeof(WfRecorded)));
+	for (int i = 0; i < exec->nsteps; i++)
+		exec->records[i] = exec->steps[i].match;
+}
+
+/* Reads run and record; false when there is nothing to run (turn says why). */
+static bool
+load_run(WfExec *exec, WfTurn *turn)
+{
+	bool found;
+
+	/* not user code, but a row that kills us must not do so for ever */
+	wf_mark_set(&exec->cell->run_id, 0, 0);
+	found = wf_run_load(&exec->cell->run_id, exec->run_cxt, &exec->run);
+	load_steps(exec, found && !(exec->cell->flags & WF_ASSIGN_FRESH));
+	wf_mark_clear();
+
+	if (!found || wf_run_is_final(exec->run.state))
+		wf_turn_leave(turn, WF_OUTCOME_ENDED);
+	else if (exec->run.state != WF_RUN_QUEUED)
+		wf_turn_leave(turn, WF_OUTCOME_PARKED);
+	else if (exec->run.origin != wf_origin())
+		wf_turn_leave(turn, WF_OUTCOME_FOREIGN);
+	else if (Max(exec->run.due_at, exec->run.run_at) > wf_clock_now())
+	{
+		wf_turn_leave(turn, WF_OUTCOME_LATER);
+		turn->due_at = Max(exec->run.due_at, exec->run.run_at);
+	}
+	else
+		return true;
+	return false;
+}
+
+static void
+check_owner(WfExec *exec)
+{
+	char *name = GetUserNameFromId(GetUserId(), true);
+
+	exec->park_reason = WF_REASON_OWNER;
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("role that owns the run does not exist"),
+				 errhint("Create the role \"%s\" again, call workflow.start() to give it its runs back, then workflow.retry_run().",
+						 exec->run.owner_name)));
+	if (exec->run.owner != GetUserId() ||
+		strcmp(name, exec->run.owner_name) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("the run's owner \"%s\" is not role \"%s\"",
+						exec->run.owner_name, name),
+				 errhint("If the role was renamed, give it its name back, then call workflow.retry_run().")));
+	exec->park_reason = NULL;
+}
+
+static bool
+load_turn(WfExec *exec, WfTurn *turn)
+{
+	if (!load_run(exec, turn))
+		return false;
+	check_owner(exec);
+	wf_body_prepare(exec, exec->run.body_id);
+	wf_show_run(exec);
+	if (exec->nsteps > 0 &&
+		exec->records[exec->nsteps - 1].state == WF_STEP_STARTED)
+	{
+		settle_unknown_outcome(exec);
+		if (wf_body_parks(exec->body))
+		{
+			park_at_step(exec, turn, &exec->steps[exec->nsteps - 1]);
+			return false;
+		}
+	}
+	if (exec->run.deadline_at <= wf_clock_now())
+	{
+		pg_atomic_fetch_or_u32(&exec->cell->request, WF_REQ_TIMEOUT);
+		end_from_outside(exec, turn);
+		return false;
+	}
+	return take_replay(exec, turn, wf_body_replay(exec, false));
+}
+
+/* The durable start of an at-most-once step, in a commit of its own. */
+static void
+commit_start(WfExec *exec, const WfPolicy *policy)
+{
+	WfWindow window;
+	WfStep step;
+
+	wf_turn_fill_step(exec, policy, &step);
+	step.match.state = WF_STEP_STARTED;
+	step.started_at = wf_clock_now();
+	exec->writing = true;
+	if (step.ordinal > exec->nsteps)
+		wf_step_insert(&exec->run.run_id, &step);
+	else
+	{
+		/* it failed, and retry_run() wants it once more */
+		wf_window_open(&window);
+		wf_step_update(&exec->run.run_id, &step);
+		wf_window_close(&window);
+	}
+	exec->writing = false;
+	ForceSyncCommit();
+	CommitTransactionCommand();
+	exec->run.row = NULL;
+	wf_record_step(exec, &step);
+	WF_STOP("exec-started");
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	MemoryContextSwitchTo(exec->turn_cxt);
+}
+
+static void
+step_turn(WfExec *exec, WfTurn *turn)
+{
+	WfPolicy policy;
+	WfStep *step = &turn->step;
+	TimestampTz started_at;
+
+	wf_turn_policy(exec, &policy);
+	if (policy.at_most_once)
+		commit_start(exec, &policy);
+
+	exec->where = WF_IN_STEP;
+	exec->permanent = false;
+	started_at = wf_clock_now();
+	wf_turn_fill_step(exec, &policy, step);
+	wf_show_step(exec, step->ordinal, step->attempt, step->match.name);
+	WF_STOP("exec-before-step");
+
+	wf_user_code_begin(exec, step->ordinal, step->attempt);
+	step->result = wf_step_run(exec, &policy, exec->run_cxt);
+	wf_user_code_end(exec);
+	WF_STOP("exec-after-step");
+
+	step->match.state = WF_STEP_DONE;
+	step->started_at = started_at;
+	step->finished_at = wf_clock_now();
+	wf_record_provisional(exec, turn);
+	(void) take_replay(exec, turn, wf_body_replay(exec, true));
+}
+
+/*
+ * The step's last attempt failed (exec->step_error): it will be tried again
+ * later, or it gave up and the body is to hear of it.
+ */
+static void
+failure_turn(WfExec *exec, WfTurn *turn)
+{
+	WfPolicy policy;
+	WfStep *step = &turn->step;
+
+	wf_turn_policy(exec, &policy);
+	wf_turn_fill_step(exec, &policy, step);
+	step->error = exec->step_error;
+	step->started_at = exec->step_started_at;
+	step->finished_at = wf_clock_now();
+
+	if (exec->verdict == WF_VERDICT_RETRY)
+	{
+		step->match.state = WF_STEP_RETRYING;
+		step->due_at =
+			step->finished_at +
+			wf_policy_delay(&policy, step->attempt,
+							wf_derive_bits(&exec->run.run_id, step->ordinal,
+										   step->attempt));
+		wf_record_provisional(exec, turn);
+		turn->has_later = true;
+		turn->due_at = step->due_at;
+		turn->body_attempts = exec->run.body_attempts;
+		exec->error = exec->step_error;
+		wf_turn_leave(turn, WF_OUTCOME_LATER);
+		return;
+	}
+
+	step->match.state = WF_STEP_FAILED;
+	wf_record_provisional(exec, turn);
+	if (wf_body_parks(exec->body))
+	{
+		park_at_step(exec, turn, step);
+		return;
+	}
+	(void) take_replay(exec, turn, wf_body_replay(exec, true));
+}
+
+/* ---- all of it ---- */
+
+/*
+ * A run with a dedup_key may be replaced while it has not begun, and an abort
+ * makes it such again: it is locked first, and looked at again after an abort.
+ */
+static bool
+is_still_ours(WfExec *exec, WfNext what, WfTurn *turn)
+{
+	WfRun run;
+
+	if (!(exec->cell->flags & WF_ASSIGN_DEDUP))
+		return true;
+	if (!wf_run_lock(&exec->cell->run_id))
+	{
+		/* being replaced; that transaction's end also tells the scheduler */
+		wf_turn_leave(turn, WF_OUTCOME_LATER);
+		turn->due_at = wf_clock_now() + USECS_PER_SEC;
+		return false;
+	}
+	if (exec->aborted && what != WF_NEXT_LOAD &&
+		!wf_run_load(&exec->cell->run_id, exec->turn_cxt, &run))
+	{
+		wf_turn_leave(turn, WF_OUTCOME_ENDED);
+		return false;
+	}
+	exec->aborted = false;
+	return true;
+}
+
+void
+wf_turn_do(WfExec *exec, WfNext what, WfTurn *turn)
+{
+	bool adopt = false;
+
+	if (!is_still_ours(exec, what, turn))
+		return;
+	if (what != WF_NEXT_LOAD)
+		wf_body_force_path(exec->body);
+	if (what == WF_NEXT_LOAD)
+		adopt = load_turn(exec, turn);
+	else if (what == WF_NEXT_REPLAY)
+		adopt = take_replay(exec, turn, wf_body_replay(exec, false));
+	else if (what == WF_NEXT_FAILURE)
+		failure_turn(exec, turn);
+	else if (what == WF_NEXT_SETTLE)
+		end_from_outside(exec, turn);
+
+	if (adopt)
+		wf_turn_adopt(exec);
+	if (adopt || what == WF_NEXT_STEP)
+	{
+		exec->step_started_at = wf_clock_now();
+		step_turn(exec, turn);
+	}
+}

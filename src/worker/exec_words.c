@@ -1,0 +1,327 @@
+/*
+ * exec_words.c
+ *		The executor's side of the words of a body.
+ *
+ * wf_word_call() is the heart of replay: it walks the record in step with the
+ * body, hands out what is recorded, and ends the body at the first call that
+ * is not.
+ *
+ * The words that make calls work only while the current user is the run's
+ * owner and no SECURITY DEFINER function is on the stack: the step they ask
+ * for will run as the owner, so a function that runs as somebody else must
+ * not be able to put words into the owner's mouth.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "parser/parse_type.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "base/compat.h"
+#include "base/errors.h"
+#include "core/derive.h"
+#include "core/state.h"
+#include "worker/exec.h"
+#include "worker/workers.h"
+
+/* a body that catches our unwinding so often will not stop by itself */
+#define WF_MAX_SWALLOWED 100
+
+bool
+wf_executor_has_run(void)
+{
+	return wf_exec != NULL && wf_exec->cell != NULL;
+}
+
+bool
+wf_executor_runs(const pg_uuid_t *run_id)
+{
+	return wf_executor_has_run() &&
+		   memcmp(&wf_exec->cell->run_id, run_id, UUID_LEN) == 0;
+}
+
+void
+wf_word_check(const char *word, WfWordPlace place)
+{
+	Oid user;
+	int sec_context;
+
+	if (wf_exec == NULL || !(wf_exec->in_body || wf_exec->in_step))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("workflow.%s() can only be called while a workflow runs",
+						word),
+				 errhint("Call it in the body of a workflow and start that with workflow.enqueue_workflow().")));
+	if (place == WF_WORD_IN_RUN)
+		return;
+
+	if (wf_exec->in_step)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("workflow.%s() cannot be called inside a step", word),
+				 errhint("Call it in the body, or let the step do the work itself.")));
+	GetUserIdAndSecContext(&user, &sec_context);
+	if (user != wf_exec->run.owner ||
+		(sec_context & SECURITY_LOCAL_USERID_CHANGE) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("workflow.%s() can only be called as the run's owner",
+						word),
+				 errdetail("The current user is \"%s\", or a SECURITY DEFINER function is running.",
+						   GetUserNameFromId(user, false)),
+				 errhint("Call it in the body itself, and the SECURITY DEFINER function in a step.")));
+}
+
+/* ---- fingerprints ---- */
+
+/*
+ * A value as bytes that mean the same in every process and after a dump and
+ * restore: the datum itself for built-in base types, else its text, as enums,
+ * arrays and composites have oids inside.
+ */
+static uint64
+fold_value(uint64 print, Oid type, Datum value)
+{
+	int16 len;
+	bool byval;
+
+	get_typlenbyval(type, &len, &byval);
+	if (type == UNKNOWNOID)
+	{
+		const char *text = DatumGetCString(value);
+
+		return wf_fingerprint_bytes(print, 't', text, strlen(text));
+	}
+	if (type >= FirstGenbkiObjectId || get_typtype(type) != TYPTYPE_BASE ||
+		OidIsValid(get_element_type(type)))
+	{
+		int nest = NewGUCNestLevel();
+		Oid output;
+		bool varlena;
+		char *text;
+
+		(void) set_config_option("datestyle", "ISO, YMD", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+								 false);
+		(void) set_config_option("extra_float_digits", "1", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+								 false);
+		getTypeOutputInfo(type, &output, &varlena);
+		text = OidOutputFunctionCall(output, value);
+		AtEOXact_GUC(true, nest);
+		return wf_fingerprint_bytes(print, 't', text, strlen(text));
+	}
+	if (byval)
+		return wf_fingerprint_bytes(print, 'd', &value, sizeof(Datum));
+	if (len == -1)
+	{
+		struct varlena *packed = PG_DETOAST_DATUM_PACKED(value);
+
+		return wf_fingerprint_bytes(print, 'd', VARDATA_ANY(packed),
+									VARSIZE_ANY_EXHDR(packed));
+	}
+	return wf_fingerprint_bytes(print, 'd', DatumGetPointer(value),
+								datumGetSize(value, byval, len));
+}
+
+static uint64
+fingerprint(const char *command, int nargs, const Oid *types,
+			const Datum *values, const bool *nulls)
+{
+	uint64 print = wf_fingerprint_bytes(0, 'c', command, strlen(command));
+
+	for (int i = 0; i < nargs; i++)
+		print = nulls[i] ? wf_fingerprint_null(print)
+						 : fold_value(print, types[i], values[i]);
+	return print;
+}
+
+/* ---- leaving the body ---- */
+
+WF_NORETURN static void
+unwind(WfExec *exec)
+{
+	exec->unwinding = true;
+
+	if (exec->swallowed++ >= WF_MAX_SWALLOWED)
+	{
+		exec->retire = true;
+		PG_exception_stack = exec->way_out;
+		siglongjmp(*PG_exception_stack, 1);
+	}
+
+	/* nobody will read the context lines, so spare the work of making them */
+	error_context_stack = NULL;
+	ereport(ERROR,
+			(errcode(ERRCODE_QUERY_CANCELED),
+			 errmsg_internal("the workflow waits for a step"),
+			 errdetail_internal("This ends the present replay of the body and must not be caught.")));
+	pg_unreachable();
+}
+
+static void
+note_difference(WfExec *exec, int ordinal, char kind, const char *name)
+{
+	const WfStep *step = &exec->steps[ordinal - 1];
+	MemoryContext old = MemoryContextSwitchTo(exec->run_cxt);
+	WfError *error = &exec->error;
+
+	exec->different = true;
+	memset(error, 0, sizeof(*error));
+	strlcpy(error->code, "WF007", sizeof(error->code));
+	error->message = pstrdup("body is not deterministic");
+	if (step->match.kind == kind && strcmp(step->match.name, name) == 0)
+		error->detail = psprintf(
+			"At ordinal %d step \"%s\" was recorded; this replay asked for the same step with another command or other arguments.",
+			ordinal, name);
+	else
+		error->detail = psprintf(
+			"At ordinal %d step \"%s\" was recorded; this replay asked for step \"%s\".",
+			ordinal, step->match.name, name);
+	error->hint = pstrdup(
+		"Read what a branch or loop depends on in a step. After repair of the body call workflow.retry_run().");
+	MemoryContextSwitchTo(old);
+}
+
+/* The wanted call outlives the subtransaction that asked for it. */
+static void
+note_wanted(WfExec *exec, char kind, int ordinal, const char *name,
+			const char *command, uint64 print, int nargs, const Oid *types,
+			const Datum *values, const bool *nulls, const WfPolicy *policy)
+{
+	WfWanted *wanted = &exec->asked_for;
+	MemoryContext old;
+
+	MemoryContextReset(exec->asked_cxt);
+	old = MemoryContextSwitchTo(exec->asked_cxt);
+	wanted->kind = kind;
+	wanted->ordinal = ordinal;
+	wanted->fingerprint = print;
+	wanted->name = pstrdup(name);
+	wanted->command = pstrdup(command);
+	wanted->nargs = nargs;
+	wanted->types = palloc(sizeof(Oid) * Max(nargs, 1));
+	wanted->values = palloc0(sizeof(Datum) * Max(nargs, 1));
+	wanted->nulls = palloc(Max(nargs, 1));
+	for (int i = 0; i < nargs; i++)
+	{
+		int16 len;
+		bool byval;
+
+		wanted->types[i] = types[i];
+		wanted->nulls[i] = nulls[i] ? 'n' : ' ';
+		if (nulls[i])
+			continue;
+		get_typlenbyval(types[i], &len, &byval);
+		if (len == -1 &&
+			!VARATT_IS_EXTERNAL_EXPANDED(DatumGetPointer(values[i])))
+			wanted->values[i] =
+				PointerGetDatum(PG_DETOAST_DATUM_COPY(values[i]));
+		else
+			wanted->values[i] = datumCopy(values[i], byval, len);
+	}
+	wanted->has_policy = policy != NULL;
+	if (policy != NULL)
+		wanted->policy = *policy;
+	MemoryContextSwitchTo(old);
+}
+
+WF_NORETURN static void
+raise_recorded(WfExec *exec, const WfStep *step)
+{
+	const WfError *error = &step->error;
+
+	exec->raised_step = step->ordinal;
+	ereport(ERROR,
+			(errcode(MAKE_SQLSTATE(error->code[0], error->code[1],
+								   error->code[2], error->code[3],
+								   error->code[4])),
+			 errmsg_internal("%s", error->message ? error->message : ""),
+			 error->detail ? errdetail_internal("%s", error->detail) : 0,
+			 error->hint ? errhint("%s", error->hint) : 0));
+	pg_unreachable();
+}
+
+const WfStep *
+wf_word_call(char kind, const char *name, const char *command, int nargs,
+			 const Oid *types, const Datum *values, const bool *nulls,
+			 const WfPolicy *policy)
+{
+	WfExec *exec = wf_exec;
+	int ordinal = exec->asked + 1;
+	uint64 print;
+	const WfStep *step;
+
+	if (exec->unwinding || wf_exec_interrupted(exec))
+		unwind(exec);
+
+	print = fingerprint(command, nargs, types, values, nulls);
+	switch (wf_replay_match(exec->records, exec->nsteps, ordinal, kind, name,
+							print))
+	{
+		case WF_MATCH_DIFFERENT:
+			note_difference(exec, ordinal, kind, name);
+			unwind(exec);
+		case WF_MATCH_WANTED:
+			note_wanted(exec, kind, ordinal, name, command, print, nargs,
+						types, values, nulls, policy);
+			unwind(exec);
+		case WF_MATCH_RECORDED:
+			break;
+	}
+
+	exec->asked = ordinal;
+	exec->derived = 0;
+	step = &exec->steps[ordinal - 1];
+	if (step->match.state == WF_STEP_FAILED)
+		raise_recorded(exec, step);
+	return step;
+}
+
+/* ---- what a run knows of itself ---- */
+
+const pg_uuid_t *
+wf_word_run_id(void)
+{
+	return &wf_exec->run.run_id;
+}
+
+int
+wf_word_ordinal(void)
+{
+	return wf_exec->asked + 1;
+}
+
+int
+wf_word_attempt(void)
+{
+	WfExec *exec = wf_exec;
+	const WfStep *before;
+
+	if (!exec->in_step)
+		return exec->run.body_attempts + 1;
+	if (exec->nsteps < exec->wanted.ordinal)
+		return 1;
+	before = &exec->steps[exec->wanted.ordinal - 1];
+	return before->attempt + (before->match.state != WF_STEP_STARTED);
+}
+
+TimestampTz
+wf_word_now(void)
+{
+	WfExec *exec = wf_exec;
+
+	if (exec->asked == 0)
+		return Max(exec->run.enqueued_at, exec->run.run_at);
+	return exec->steps[exec->asked - 1].finished_at;
+}
+
+uint32
+wf_word_counter(void)
+{
+	return wf_exec->derived++;
+}

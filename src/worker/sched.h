@@ -1,0 +1,155 @@
+/*
+ * sched.h
+ *		What the parts of the scheduler share.
+ *
+ * scheduler.c			main, start-up, the cycle, sleeping
+ * sched_load.c			learning of runs: ring, scans, cells, strikes
+ * sched_ready.c		entries: queues, timers, deadlines
+ * sched_seats.c		executors and their cells: offer, take back, reap
+ * sched_dispatch.c		who gets what
+ * sched_executors.c	how many executors, and of which roles
+ * sched_requests.c		what clients and the clock ask of single runs, control
+ *
+ * There is one scheduler in a process, so its state is one variable.
+ */
+#ifndef WF_WORKER_SCHED_H
+#define WF_WORKER_SCHED_H
+
+#include "base/spi.h"
+#include "store/control.h"
+#include "worker/sched_ready.h"
+#include "worker/shmem.h"
+
+/* rows read, or written, in one transaction */
+#define WF_SCHED_CHUNK 1000
+#define WF_SCHED_BATCH 100
+
+/* how long an executor may be at one run before it gets no more in advance */
+#define WF_SEAT_SLOW_USEC 20000
+
+/* executors that may end under one run before the run is parked */
+#define WF_MAX_LOSSES 25
+
+/* our view of an executor's slot; index in wf_sched.seats is the slot's */
+typedef struct WfSeat
+{
+	WfSlot *slot; /* NULL: not ours */
+	WfRole *role;
+	dlist_node role_node; /* in role->seats */
+	WfEntry *entries[WF_CELLS];
+	int load;				 /* cells in use */
+	uint64 seq;				 /* last one given out */
+	TimestampTz progress_at; /* last end of a run, or first after idling */
+	bool slow;				 /* the last run took long */
+	bool live;				 /* process attached */
+	bool retiring;			 /* told to end */
+} WfSeat;
+
+typedef struct WfSched
+{
+	WfDatabase *db;
+	Oid extension;
+	MemoryContext life_cxt;
+	MemoryContext cycle_cxt; /* reset every cycle */
+	WfReady ready;
+
+	WfSeat *seats; /* [wf_shared->nslots] */
+	int *used;	   /* indexes of those that are ours */
+	int nused;
+
+	WfScan *scans; /* walks under way, the first one at work */
+	int nscans;
+	int scans_allocated;
+	bool loading;		  /* the first of them is the initial load */
+	pg_uuid_t scanned_to; /* highest id seen by any scan */
+	WfRunInfo *infos;	  /* [WF_SCHED_CHUNK] what is being learnt */
+
+	pg_uuid_t *suspects; /* runs that may have crashed the server */
+	int nsuspects;
+
+	WfControl control;
+	bool control_known;
+	bool halted;   /* stopped, foreign, or not enabled */
+	int32 *paused; /* ids of paused workflows, sorted */
+	int npaused;
+
+	uint32 events;		 /* WF_EVENT_* still to be dealt with */
+	TimestampTz now;	 /* when the cycle began */
+	TimestampTz wake_at; /* look again then, whatever else is due */
+	bool more;			 /* something is left: do not sleep */
+} WfSched;
+
+extern WfSched wf_sched;
+
+/*
+ * One transaction with an owner window; "activity" is a fixed phrase.  After
+ * the commit the current context is cycle_cxt.
+ */
+extern void wf_sched_begin(WfWindow *w, const char *activity);
+extern void wf_sched_commit(WfWindow *w);
+
+/* look again at "when", at the latest */
+static inline void
+wf_sched_wake_at(TimestampTz when)
+{
+	if (wf_sched.wake_at > when)
+		wf_sched.wake_at = when;
+}
+
+/* ---- sched_load.c ---- */
+
+/* in an open window: strikes for what crashed the server, suspects */
+extern bool wf_load_strikes(void);
+/* takes over what executors have in hand */
+extern void wf_load_cells(void);
+extern void wf_load_discard_ring(void);
+extern void wf_load_ring(void);
+/* NULL: no bound */
+extern WfScan *wf_load_add_scan(const pg_uuid_t *first, const pg_uuid_t *last);
+extern void wf_load_scan(void);
+
+/* ---- sched_seats.c ---- */
+
+extern void wf_seats_init(void);
+extern WfSeat *wf_seat_add(WfSlot *slot);
+extern bool wf_seat_offer(WfSeat *seat, WfEntry *entry);
+/* false when the executor was faster; else the entry is in no place */
+extern bool wf_seat_take_back(WfEntry *entry);
+/* what the executor has not begun, back to ready */
+extern void wf_seat_clear_offers(WfSeat *seat);
+/* sets WF_REQ_* in the cell of a run under way, and interrupts for most */
+extern void wf_seat_request(WfEntry *entry, uint32 request);
+extern void wf_seat_retire(WfSeat *seat);
+extern void wf_seats_reap(void);
+/* gives back a slot for which there is no process yet, or no more */
+extern void wf_seat_remove(WfSeat *seat);
+
+/* ---- sched_dispatch.c ---- */
+
+extern void wf_dispatch(void);
+/*
+ * The run to be started next of a role, or NULL.  What may not start now is
+ * moved out of the way.
+ */
+extern WfEntry *wf_dispatch_next(WfRole *role);
+
+/* ---- sched_executors.c ---- */
+
+extern void wf_executors_adjust(void);
+
+/* ---- sched_requests.c ---- */
+
+/* in an open window: reads control row and paused workflows */
+extern void wf_control_refresh(void);
+/* acts on what was read */
+extern void wf_control_apply(void);
+extern bool wf_workflow_is_paused(int32 workflow_id);
+extern void wf_sched_events(void);
+extern void wf_sched_deadlines(void);
+
+/* Parks many runs at once, in a transaction of its own, and forgets them. */
+extern void wf_sched_park(WfEntry **entries, int n, const char *reason,
+						  const char *code, const char *message,
+						  const char *hint);
+
+#endif /* WF_WORKER_SCHED_H */

@@ -1,0 +1,339 @@
+/*
+ * sched_load.c
+ *		How the scheduler learns of runs.
+ *
+ * At its start: strikes for what crashed the server; runs that executors have
+ * in their cells; then a scan of all unfinished runs.  Later: entries of the
+ * ring, and scans of ranges that were too long for it.  A scan takes one chunk
+ * each cycle, so that dispatching goes on meanwhile.
+ *
+ * Whatever is learnt twice is known already: there is one entry per run.  A
+ * scan may bring back a run that has just ended (its snapshot is newer than
+ * the last look at the cells, so only where its ring entry came late); the
+ * executor finds its row final and that is all.
+ *
+ * A run is FRESH, which spares the executor a look for its steps, only when it
+ * comes from the ring, alone or in a range, and no scan has seen it before.
+ * Should it have steps all the same, the executor's first insert fails on the
+ * primary key, and it loads them.
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "access/xlog_internal.h"
+#include "miscadmin.h"
+
+#include "base/stoppoint.h"
+#include "core/runid.h"
+#include "worker/marks.h"
+#include "worker/sched.h"
+#include "worker/stats.h"
+#include "worker/wakeup.h"
+
+/* ---- strikes ---- */
+
+/*
+ * Charges whoever took the server down, and remembers who may have.  Returns
+ * true when there were marks, which are settled after the commit.
+ */
+bool
+wf_load_strikes(void)
+{
+	WfMark *marks;
+	int n = wf_marks_read(MyDatabaseId, &marks);
+
+	wf_sched.suspects = MemoryContextAlloc(
+		wf_sched.life_cxt, mul_size(Max(n, 1), sizeof(pg_uuid_t)));
+	for (int i = 0; i < n; i++)
+	{
+		int32 workflow_id;
+
+		if (!marks[i].culprit)
+		{
+			wf_sched.suspects[wf_sched.nsuspects++] = marks[i].run_id;
+			continue;
+		}
+		workflow_id = wf_run_strike(&marks[i].run_id, marks[i].ordinal,
+									(int64) marks[i].crash_id);
+		if (workflow_id != 0)
+			wf_stats_add(MyDatabaseId, workflow_id, WF_COUNT_FAILED, 1);
+	}
+	return n > 0;
+}
+
+static bool
+is_suspect(const pg_uuid_t *run_id)
+{
+	for (int i = 0; i < wf_sched.nsuspects; i++)
+	{
+		if (memcmp(&wf_sched.suspects[i], run_id, UUID_LEN) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* ---- one run ---- */
+
+/* what is known of a run came again, and not from a scan */
+static void
+recheck(WfEntry *entry, const WfRunInfo *info)
+{
+	if (entry->place == WF_PLACE_CELL)
+		entry->recheck = true;
+	else if (entry->place == WF_PLACE_TIMER && info->due_at < entry->due_at)
+	{
+		wf_ready_take(&wf_sched.ready, entry);
+		entry->due_at = info->due_at;
+		wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
+	}
+}
+
+static void
+learn(const WfRunInfo *info, bool from_scan)
+{
+	WfEntry *entry = wf_ready_find(&wf_sched.ready, &info->run_id);
+
+	if (entry != NULL)
+	{
+		if (entry->partial)
+			wf_ready_complete(&wf_sched.ready, entry, info);
+		else if (!from_scan)
+			recheck(entry, info);
+		return;
+	}
+
+	entry = wf_ready_make(&wf_sched.ready, info);
+	if (wf_runid_cmp(&info->run_id, &wf_sched.scanned_to) <= 0)
+		entry->flags &= ~WF_ASSIGN_FRESH;
+	if (wf_sched.nsuspects > 0 && is_suspect(&info->run_id))
+		entry->solo = true;
+	wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
+}
+
+/* ---- cells that an earlier scheduler has filled ---- */
+
+static void
+load_cell(WfSeat *seat, int i)
+{
+	WfCell *cell = &seat->slot->cells[i];
+	uint32 expected = WF_CELL_OFFERED;
+	WfRunInfo info = {0};
+	WfEntry *entry;
+
+	seat->seq = Max(seat->seq, cell->seq);
+	if (pg_atomic_compare_exchange_u32(&cell->state, &expected,
+									   WF_CELL_EMPTY) ||
+		expected == WF_CELL_EMPTY)
+		return;
+
+	/*
+	 * TAKEN, or DONE since: the rest of what there is to know comes with the
+	 * scan.  Both are dealt with when cells are next reaped.
+	 */
+	pg_read_barrier();
+	info.run_id = info.last_id = cell->run_id;
+	info.owner = seat->slot->role;
+	info.deadline_at = DT_NOEND;
+	if (wf_ready_find(&wf_sched.ready, &info.run_id) != NULL)
+	{
+		/* cannot happen: a run is in one cell only */
+		elog(WARNING, "workflow run is in two cells");
+		return;
+	}
+	entry = wf_ready_make(&wf_sched.ready, &info);
+	entry->partial = true;
+	seat->entries[i] = entry;
+	seat->load++;
+	wf_ready_to_cell(&wf_sched.ready, entry, seat - wf_sched.seats, i);
+}
+
+/* Takes over the slots of this database from the scheduler before us. */
+void
+wf_load_cells(void)
+{
+	for (int i = 0; i < wf_shared->nslots; i++)
+	{
+		WfSlot *slot = &wf_slots[i];
+		WfSeat *seat;
+		bool ours;
+
+		LWLockAcquire(wf_shared->lock, LW_SHARED);
+		ours = slot->state != WF_SLOT_FREE && slot->database == MyDatabaseId;
+		LWLockRelease(wf_shared->lock);
+		if (!ours)
+			continue;
+
+		seat = wf_seat_add(slot);
+		seat->retiring = pg_atomic_read_u32(&slot->retire) != 0;
+		for (int j = 0; j < WF_CELLS; j++)
+			load_cell(seat, j);
+	}
+}
+
+/* ---- the ring ---- */
+
+/* What was pushed so far is visible to the scan that follows. */
+void
+wf_load_discard_ring(void)
+{
+	WfRunInfo spill;
+	bool spilled;
+
+	while (wf_ring_read(wf_sched.db, wf_sched.infos, WF_SCHED_CHUNK, &spill,
+						&spilled) == WF_SCHED_CHUNK)
+		;
+}
+
+/*
+ * All there is, but no more than the ring can hold: whoever fills it while we
+ * read must not keep us from dispatching.
+ */
+void
+wf_load_ring(void)
+{
+	WfRunInfo spill;
+	bool spilled = false;
+	int n;
+
+	n = wf_ring_read(wf_sched.db, wf_sched.infos, WF_SCHED_CHUNK, &spill,
+					 &spilled);
+	for (int i = 0; i < n; i++)
+	{
+		WfRunInfo *info = &wf_sched.infos[i];
+
+		if (wf_runid_cmp(&info->run_id, &info->last_id) == 0)
+			learn(info, false);
+		else
+			wf_load_add_scan(&info->run_id, &info->last_id)->fresh = true;
+	}
+	if (spilled)
+		wf_load_add_scan(&spill.run_id, &spill.last_id);
+	if (n == WF_SCHED_CHUNK)
+		wf_sched.more = true;
+}
+
+/* ---- scans ---- */
+
+/* the id just before, so that an inclusive bound becomes an exclusive one */
+static pg_uuid_t
+id_before(const pg_uuid_t *id)
+{
+	pg_uuid_t result = *id;
+
+	for (int i = UUID_LEN - 1; i >= 0; i--)
+	{
+		if (result.data[i]-- != 0)
+			break;
+	}
+	return result;
+}
+
+static bool
+is_zero(const pg_uuid_t *id)
+{
+	static const pg_uuid_t zero = {0};
+
+	return memcmp(id, &zero, UUID_LEN) == 0;
+}
+
+WfScan *
+wf_load_add_scan(const pg_uuid_t *first, const pg_uuid_t *last)
+{
+	WfScan *scan;
+
+	if (wf_sched.nscans == wf_sched.scans_allocated)
+	{
+		wf_sched.scans_allocated *= 2;
+		wf_sched.scans =
+			repalloc(wf_sched.scans,
+					 mul_size(wf_sched.scans_allocated, sizeof(WfScan)));
+	}
+	scan = &wf_sched.scans[wf_sched.nscans++];
+	memset(scan, 0, sizeof(*scan));
+	if (first != NULL && !is_zero(first))
+		scan->after = id_before(first);
+	if (last != NULL)
+		scan->upto = *last;
+	else
+		memset(&scan->upto, 0xff, sizeof(scan->upto));
+	return scan;
+}
+
+/*
+ * Up to where WAL has to be flushed for all that a snapshot taken before has
+ * seen to be on disk.  The insert position may lie just past a page header
+ * that nobody has written yet, which XLogFlush() does not accept.
+ */
+static XLogRecPtr
+seen_upto(void)
+{
+	XLogRecPtr lsn = GetXLogInsertRecPtr();
+
+	if (XLogSegmentOffset(lsn, wal_segment_size) == SizeOfXLogLongPHD)
+		lsn -= SizeOfXLogLongPHD;
+	else if (lsn % XLOG_BLCKSZ == SizeOfXLogShortPHD)
+		lsn -= SizeOfXLogShortPHD;
+	return lsn;
+}
+
+/* Once, after the initial load. */
+static void
+load_done(const WfScan *scan)
+{
+	wf_sched.loading = false;
+	elog(
+		DEBUG1,
+		"workflow scheduler has read all unfinished runs: %u ready, %u waiting for a time",
+		wf_sched.ready.nready, wf_sched.ready.ntimers);
+	if (scan->foreign > 0 && !wf_sched.control.foreign)
+		ereport(LOG,
+				(errmsg(INT64_FORMAT " workflow runs of another database are not started",
+						scan->foreign),
+				 errdetail("They were restored or copied into this database."),
+				 errhint("If they should run here, use \"SELECT workflow.start()\".")));
+}
+
+/*
+ * The next chunk of the scan at work.  What it has seen may be the work of
+ * transactions that committed asynchronously: it is flushed before it can be
+ * dispatched.
+ */
+void
+wf_load_scan(void)
+{
+	WfScan *scan = wf_sched.scans;
+	XLogRecPtr lsn;
+	WfWindow w;
+	int n;
+
+	if (wf_sched.nscans == 0)
+		return;
+
+	wf_sched_begin(&w, "reading runs");
+	n = wf_run_scan(scan, wf_sched.infos, WF_SCHED_CHUNK);
+	lsn = seen_upto();
+	WF_STOP("sched-scan-commit");
+	wf_sched_commit(&w);
+	if (n > 0)
+		XLogFlush(lsn);
+
+	for (int i = 0; i < n; i++)
+	{
+		if (scan->fresh)
+			wf_sched.infos[i].flags |= WF_ASSIGN_FRESH;
+		learn(&wf_sched.infos[i], true);
+	}
+	if (n > 0 &&
+		wf_runid_cmp(&wf_sched.infos[n - 1].run_id, &wf_sched.scanned_to) > 0)
+		wf_sched.scanned_to = wf_sched.infos[n - 1].run_id;
+
+	if (scan->done)
+	{
+		if (wf_sched.loading)
+			load_done(scan);
+		wf_sched.nscans--;
+		memmove(scan, scan + 1, mul_size(wf_sched.nscans, sizeof(WfScan)));
+	}
+	if (wf_sched.nscans > 0)
+		wf_sched.more = true;
+}

@@ -1,0 +1,382 @@
+/*
+ * sched_requests.c
+ *		What clients, and the clock, ask of runs; stop and start; pausing.
+ *
+ * Whoever has a run writes its row: for a run in a TAKEN cell the wish is
+ * passed to the executor through the cell; every other is dealt with here.  A
+ * request row stays until the write that answers it, so none is lost with a
+ * process.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "commands/dbcommands.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+
+#include "base/guc.h"
+#include "base/stoppoint.h"
+#include "core/state.h"
+#include "worker/attach.h"
+#include "worker/sched.h"
+#include "worker/stats.h"
+
+/* ---- ending runs that are in no cell ---- */
+
+typedef struct Ended
+{
+	pg_uuid_t run_id;
+	int32 workflow_id; /* 0: had moved on */
+	WfCounter counter;
+} Ended;
+
+/* After the commit: counters, whoever waits for the runs, our memory. */
+static void
+tell_ended(const Ended *ended, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		WfEntry *entry = wf_ready_find(&wf_sched.ready, &ended[i].run_id);
+
+		if (entry != NULL && entry->place != WF_PLACE_CELL)
+			wf_ready_forget(&wf_sched.ready, entry);
+		if (ended[i].workflow_id == 0)
+			continue;
+		wf_stats_add(MyDatabaseId, ended[i].workflow_id, ended[i].counter, 1);
+		ConditionVariableBroadcast(wf_wait_channel(&ended[i].run_id));
+	}
+}
+
+void
+wf_sched_park(WfEntry **entries, int n, const char *reason, const char *code,
+			  const char *message, const char *hint)
+{
+	Ended *ended = palloc(mul_size(n, sizeof(Ended)));
+	WfWindow w;
+
+	wf_sched_begin(&w, "parking runs");
+	for (int i = 0; i < n; i++)
+	{
+		ended[i].run_id = entries[i]->run_id;
+		ended[i].workflow_id =
+			wf_run_park(&ended[i].run_id, reason, code, message, hint);
+		ended[i].counter = WF_COUNT_PARKED;
+	}
+	WF_STOP("sched-park-commit");
+	wf_sched_commit(&w);
+	tell_ended(ended, n);
+}
+
+/* ---- requests ---- */
+
+/*
+ * Passes the request to the executor that has the run.  Returns true when
+ * there is nothing left to do now.
+ */
+static bool
+request_in_cell(WfEntry *entry, const WfRequest *request)
+{
+	if (request->kind == WF_REQUEST_CANCEL)
+	{
+		if (!wf_seat_take_back(entry))
+		{
+			wf_seat_request(entry, WF_REQ_CANCEL);
+			return true;
+		}
+		wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
+	}
+	else if (wf_run_has_stopped(&request->run_id))
+	{
+		/* its executor has yet to give the cell back */
+		wf_seat_request(entry, WF_REQ_AGAIN);
+		return true;
+	}
+	return false;
+}
+
+/* In the transaction; what has to wait for its commit goes to the arrays. */
+static void
+apply_request(const WfRequest *request, Ended *ended, int *nended,
+			  WfRunInfo *queued, int *nqueued)
+{
+	WfEntry *entry = wf_ready_find(&wf_sched.ready, &request->run_id);
+	WfRunInfo info;
+
+	if (entry != NULL && entry->place == WF_PLACE_CELL &&
+		request_in_cell(entry, request))
+		return;
+
+	/* a run that is in a cell needs no retry: it is on its way */
+	if (entry == NULL || entry->place != WF_PLACE_CELL)
+	{
+		switch (wf_request_apply(request, &info))
+		{
+			case WF_APPLIED_NOTHING:
+				break;
+			case WF_APPLIED_CANCELLED:
+				ended[*nended].run_id = info.run_id;
+				ended[*nended].workflow_id = info.workflow_id;
+				ended[(*nended)++].counter = WF_COUNT_CANCELLED;
+				break;
+			case WF_APPLIED_QUEUED:
+				queued[(*nqueued)++] = info;
+				break;
+		}
+	}
+	wf_request_delete(request->request_id);
+}
+
+/* A run that is to be tried again, with what its row says now. */
+static void
+queue_again(const WfRunInfo *info)
+{
+	WfEntry *entry = wf_ready_find(&wf_sched.ready, &info->run_id);
+
+	if (entry != NULL && entry->place == WF_PLACE_CELL)
+		return;
+	if (entry != NULL)
+		wf_ready_forget(&wf_sched.ready, entry);
+	entry = wf_ready_make(&wf_sched.ready, info);
+	wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
+}
+
+/*
+ * One batch of requests after *after; how many there were.  What was to be
+ * retried is queued first: it may have been cancelled by a later request.
+ */
+static int
+request_batch(int64 *after)
+{
+	WfRequest *requests = palloc(WF_SCHED_BATCH * sizeof(WfRequest));
+	Ended *ended = palloc(WF_SCHED_BATCH * sizeof(Ended));
+	WfRunInfo *queued = palloc(WF_SCHED_BATCH * sizeof(WfRunInfo));
+	int nended = 0;
+	int nqueued = 0;
+	int n;
+	WfWindow w;
+
+	wf_sched_begin(&w, "reading requests");
+	n = wf_request_read(*after, requests, WF_SCHED_BATCH);
+	for (int i = 0; i < n; i++)
+	{
+		*after = requests[i].request_id;
+		apply_request(&requests[i], ended, &nended, queued, &nqueued);
+	}
+	WF_STOP("sched-request-commit");
+	wf_sched_commit(&w);
+
+	for (int i = 0; i < nqueued; i++)
+		queue_again(&queued[i]);
+	tell_ended(ended, nended);
+	return n;
+}
+
+static void
+read_requests(void)
+{
+	int64 after = PG_INT64_MIN;
+
+	while (request_batch(&after) == WF_SCHED_BATCH)
+		CHECK_FOR_INTERRUPTS();
+}
+
+/* ---- control ---- */
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	int32 x = *(const int32 *) a;
+	int32 y = *(const int32 *) b;
+
+	return (x > y) - (x < y);
+}
+
+bool
+wf_workflow_is_paused(int32 workflow_id)
+{
+	return bsearch(&workflow_id, wf_sched.paused, wf_sched.npaused,
+				   sizeof(int32), compare_ids) != NULL;
+}
+
+/* Says once per episode that, and why, nothing is dispatched. */
+static void
+log_foreign(const WfControl *control)
+{
+	if (control->foreign &&
+		(!wf_sched.control_known || !wf_sched.control.foreign))
+		ereport(LOG,
+				(errmsg("workflows of database \"%s\" are not started",
+						get_database_name(MyDatabaseId)),
+				 errdetail("Reason: %s.", control->why),
+				 errhint("If this is where they should run from now on, use \"SELECT workflow.start()\" in that database.")));
+	else if (!control->foreign && wf_sched.control_known &&
+			 wf_sched.control.foreign)
+		ereport(LOG,
+				(errmsg("workflows of database \"%s\" are started again",
+						get_database_name(MyDatabaseId))));
+}
+
+void
+wf_control_refresh(void)
+{
+	WfControl control;
+
+	wf_control_read(true, &control);
+	log_foreign(&control);
+	wf_sched.control = control;
+	wf_sched.control_known = true;
+
+	if (wf_sched.paused != NULL)
+		pfree(wf_sched.paused);
+	wf_sched.npaused = wf_workflow_paused(&wf_sched.paused, wf_sched.life_cxt);
+	qsort(wf_sched.paused, wf_sched.npaused, sizeof(int32), compare_ids);
+}
+
+/* Runs in cells that should not go on: back, or to stop after their step. */
+static void
+halt_cells(void)
+{
+	for (int i = 0; i < wf_sched.nused; i++)
+	{
+		WfSeat *seat = &wf_sched.seats[wf_sched.used[i]];
+
+		for (int j = 0; j < WF_CELLS; j++)
+		{
+			WfEntry *entry = seat->entries[j];
+
+			if (entry == NULL || !(wf_sched.halted ||
+								   wf_workflow_is_paused(entry->workflow_id)))
+				continue;
+			if (wf_seat_take_back(entry))
+				wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
+			else
+				wf_seat_request(entry, WF_REQ_YIELD);
+		}
+	}
+}
+
+void
+wf_control_apply(void)
+{
+	wf_sched.halted =
+		wf_sched.control.stopped || wf_sched.control.foreign || !wf_enabled;
+	wf_ready_release(&wf_sched.ready, WF_PLACE_PAUSED);
+	if (wf_sched.halted || wf_sched.npaused > 0)
+		halt_cells();
+}
+
+static void
+read_control(void)
+{
+	WfWindow w;
+
+	wf_sched_begin(&w, "reading settings");
+	wf_control_refresh();
+	WF_STOP("sched-control-commit");
+	wf_sched_commit(&w);
+	wf_control_apply();
+}
+
+/* ---- the extension is gone ---- */
+
+static void
+leave_if_dropped(void)
+{
+	Oid extension;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	extension = get_extension_oid("workflow", true);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(wf_sched.cycle_cxt);
+	if (extension == wf_sched.extension)
+		return;
+
+	ereport(LOG,
+			(errmsg("workflow scheduler ends, because the extension was dropped")));
+	for (int i = 0; i < wf_sched.nused; i++)
+	{
+		WfSeat *seat = &wf_sched.seats[wf_sched.used[i]];
+
+		wf_seat_retire(seat);
+		for (int j = 0; j < WF_CELLS; j++)
+		{
+			if (seat->entries[j] != NULL)
+				wf_seat_request(seat->entries[j], WF_REQ_CANCEL);
+		}
+	}
+	/* another extension may be there already: then the launcher starts anew */
+	if (OidIsValid(extension))
+		proc_exit(1);
+	wf_scheduler_detach_no_extension();
+	proc_exit(0);
+}
+
+void
+wf_sched_events(void)
+{
+	uint32 events = wf_sched.events;
+
+	if (events == 0)
+		return;
+	wf_sched.events = 0;
+	if (events & WF_EVENT_EXIT)
+		leave_if_dropped();
+	if (events & WF_EVENT_CONTROL)
+		read_control();
+	if (events & WF_EVENT_RESCAN)
+		wf_load_add_scan(NULL, NULL);
+	if (events & WF_EVENT_REQUEST)
+		read_requests();
+}
+
+/* ---- deadlines ---- */
+
+/* One batch of runs whose time is over; false when there are no more. */
+static bool
+expire_batch(void)
+{
+	Ended *ended = palloc(WF_SCHED_BATCH * sizeof(Ended));
+	WfDeadline *deadline = NULL;
+	int n = 0;
+	WfWindow w;
+
+	while (n < WF_SCHED_BATCH && (deadline = wf_ready_next_deadline(
+									  &wf_sched.ready, wf_sched.now)) != NULL)
+	{
+		WfEntry *entry = deadline->entry;
+
+		if (entry->place == WF_PLACE_CELL && !wf_seat_take_back(entry))
+			wf_seat_request(entry, WF_REQ_TIMEOUT);
+		else
+		{
+			wf_ready_take(&wf_sched.ready, entry);
+			ended[n].run_id = entry->run_id;
+			ended[n++].counter = WF_COUNT_FAILED;
+		}
+	}
+	if (n == 0)
+		return false;
+
+	wf_sched_begin(&w, "ending runs whose time is over");
+	for (int i = 0; i < n; i++)
+	{
+		ended[i].workflow_id = wf_run_expire(&ended[i].run_id);
+		wf_request_delete_for(&ended[i].run_id);
+	}
+	WF_STOP("sched-expire-commit");
+	wf_sched_commit(&w);
+	tell_ended(ended, n);
+	return deadline != NULL;
+}
+
+/* Not in a copy, where runs are none of our business before start(). */
+void
+wf_sched_deadlines(void)
+{
+	if (wf_sched.control.foreign)
+		return;
+	while (expire_batch())
+		CHECK_FOR_INTERRUPTS();
+}

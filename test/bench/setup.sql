@@ -1,0 +1,43 @@
+-- What is measured: workflows whose steps do next to nothing, and a table with
+-- the columns and the primary key of the table of runs, to compare with.
+CREATE EXTENSION workflow;
+SELECT workflow.grant_usage('bench');
+CREATE SCHEMA bench AUTHORIZATION bench;
+CREATE TABLE bench.raw (LIKE _workflow.run);
+ALTER TABLE bench.raw ADD CONSTRAINT raw_pkey PRIMARY KEY (run_id);
+GRANT ALL ON bench.raw TO bench;
+
+\connect - bench
+SET search_path TO bench;
+
+CREATE TABLE effect (
+	run_id		uuid NOT NULL,
+	at			timestamptz NOT NULL
+);
+
+-- one step that has no effect, as the peers measure it
+CREATE FUNCTION one_step(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN workflow.step('only', 'SELECT 1');
+END $$;
+
+-- one step that writes a row, and when its first line was run
+CREATE FUNCTION one_insert(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN workflow.step('only',
+		'INSERT INTO effect VALUES (workflow.run_id(), clock_timestamp())');
+END $$;
+
+CREATE FUNCTION ten_steps(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+	value jsonb;
+BEGIN
+	FOR i IN 1..10 LOOP
+		value := workflow.step('step ' || i, 'SELECT 1');
+	END LOOP;
+	RETURN value;
+END $$;
+
+SELECT workflow.create_workflow('one_step');
+SELECT workflow.create_workflow('one_insert');
+SELECT workflow.create_workflow('ten_steps');
