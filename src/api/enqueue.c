@@ -9,7 +9,8 @@
  * no subtransaction.
  *
  * Locking: only "replace" takes a lock besides that of the new row, the lock
- * of the run to be replaced, and that without waiting.
+ * of the run to be replaced.  It never waits there for an executor, only for
+ * another client that replaces the same run, as it would for that one's row.
  */
 #include "postgres.h"
 
@@ -220,7 +221,8 @@ remove_untouched(const WfNewRun *run, WfKeptRun *kept)
 	pg_uuid_t old = kept->run_id;
 
 	/* a step of that very run would find the lock to be its own */
-	if (!kept->untouched || wf_executor_runs(&old) || !wf_run_lock(&old))
+	if (!kept->untouched || wf_executor_runs(&old) ||
+		!wf_run_lock_to_replace(&old))
 		return false;
 
 	info.run_id = old;

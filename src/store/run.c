@@ -428,12 +428,42 @@ run_lock_tag(const pg_uuid_t *run_id, LOCKTAG *tag)
 					   hash_bytes(run_id->data, UUID_LEN), 7);
 }
 
+/*
+ * An executor's mode conflicts with itself and with a replacing client's,
+ * which conflicts with itself.  ROW EXCLUSIVE, which nobody takes, conflicts
+ * with the executor's mode alone and so tells who is there.
+ */
+#define LOCK_TO_RUN		ShareRowExclusiveLock
+#define LOCK_TO_REPLACE ShareUpdateExclusiveLock
+#define LOCK_TO_ASK		RowExclusiveLock
+
+static bool
+try_run_lock(const LOCKTAG *tag, LOCKMODE mode)
+{
+	return LockAcquire(tag, mode, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
 bool
 wf_run_lock(const pg_uuid_t *run_id)
 {
 	LOCKTAG tag;
 
 	run_lock_tag(run_id, &tag);
-	return LockAcquire(&tag, ExclusiveLock, false, true) !=
-		   LOCKACQUIRE_NOT_AVAIL;
+	return try_run_lock(&tag, LOCK_TO_RUN);
+}
+
+bool
+wf_run_lock_to_replace(const pg_uuid_t *run_id)
+{
+	LOCKTAG tag;
+	int nexecutors;
+
+	run_lock_tag(run_id, &tag);
+	if (try_run_lock(&tag, LOCK_TO_REPLACE))
+		return true;
+	(void) GetLockConflicts(&tag, LOCK_TO_ASK, &nexecutors);
+	if (nexecutors > 0)
+		return false;
+	(void) LockAcquire(&tag, LOCK_TO_REPLACE, false, false);
+	return true;
 }

@@ -132,10 +132,17 @@ extern void wf_run_retry_later(const pg_uuid_t *run_id, TimestampTz due_at,
 /*
  * The lock of one run, for runs that have a dedup_key: an executor takes it in
  * each transaction in which it moves the run on, and a client that replaces
- * the run keeps it to the end of its own.  Both only ask; false when somebody
- * else has it.  A run that has no step yet and is locked by nobody has not
- * begun.
+ * the run keeps it to the end of its own.  A run that has no step yet and is
+ * locked by nobody has not begun.
+ *
+ * The executor only asks; false when somebody else has it.
  */
 extern bool wf_run_lock(const pg_uuid_t *run_id);
+
+/*
+ * False when an executor has it.  Another client that replaces the run is
+ * waited for: one whose transaction is over may still be about to release it.
+ */
+extern bool wf_run_lock_to_replace(const pg_uuid_t *run_id);
 
 #endif /* WF_STORE_RUN_H */
