@@ -29,6 +29,18 @@ CALL workflow.wait_for_run(:'run');
 SELECT attempts, steps_done FROM workflow.runs WHERE run_id = :'run';
 SELECT t, count(*) FROM effects GROUP BY t ORDER BY t;
 
+-- ... and between enqueue and start, so that another row is where one was, or none
+SELECT workflow.stop();
+SELECT count(workflow.enqueue_workflow('measure', jsonb_build_object('x', repeat('-', i))))
+  FROM generate_series(1, 300) i;
+DELETE FROM _workflow.run r USING workflow.runs v
+ WHERE v.run_id = r.run_id AND v.workflow = 'two_steps';
+VACUUM FULL _workflow.run;
+SELECT workflow.start();
+CALL workflow.wait_until_idle();
+SELECT count(*), sum(length(input->>'x')) AS asked, sum(result::int) AS measured
+  FROM workflow.runs WHERE workflow = 'measure' AND state = 'succeeded';
+
 -- indexes that we do not know get every row
 CREATE INDEX more ON _workflow.run (state, (upper(owner_name)));
 CREATE INDEX more_steps ON _workflow.step (name) WHERE state = 'd';

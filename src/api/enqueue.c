@@ -314,6 +314,7 @@ workflow_enqueue_workflow(PG_FUNCTION_ARGS)
 	run.owner = known->run_owner;
 	run.owner_name = known->run_owner_name;
 	wf_runid_draw(&run.run_id);
+	ItemPointerSetInvalid(&run.tid);
 
 	if (DatumGetPointer(run.dedup_key) == NULL)
 		wf_run_insert(&run);

@@ -28,6 +28,7 @@ int wf_executor_max_age = 3600;
 int wf_max_payload = 16 * 1024;
 char *wf_site = NULL;
 bool wf_allow_superuser_runs = false;
+int wf_commit_delay = 100;
 int wf_max_databases = 64;
 int wf_max_tracked = 1024;
 
@@ -59,6 +60,12 @@ define_executor_settings(void)
 		"It ends after the run it has then; -1 means never.",
 		&wf_executor_max_age, 3600, -1, INT_MAX, PGC_SIGHUP, GUC_UNIT_S, NULL,
 		NULL, NULL);
+
+	DefineCustomIntVariable(
+		"workflow.commit_delay",
+		"Sets commit_delay of executors, in microseconds.",
+		"One flush of WAL then commits the steps of more executors.",
+		&wf_commit_delay, 100, 0, 100000, PGC_SIGHUP, 0, NULL, NULL, NULL);
 }
 
 static void

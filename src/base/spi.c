@@ -358,6 +358,18 @@ wf_spi_get_uuid(uint64 row, int col, pg_uuid_t *uuid)
 		*uuid = *DatumGetUUIDP(value);
 }
 
+void
+wf_spi_get_tid(uint64 row, int col, ItemPointer tid)
+{
+	bool isnull;
+	Datum value = get_typed(row, col, TIDOID, &isnull);
+
+	if (isnull)
+		ItemPointerSetInvalid(tid);
+	else
+		*tid = *(ItemPointer) DatumGetPointer(value);
+}
+
 char *
 wf_spi_copy_text(uint64 row, int col, MemoryContext cxt)
 {

@@ -10,6 +10,7 @@
 #include "access/xact.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -188,21 +189,37 @@ make_slot(Relation rel, Datum *values, bool *nulls)
 	return slot;
 }
 
-void
+ItemPointerData
 wf_table_insert(WfOpenTable *open, Datum *values, bool *nulls)
 {
 	TupleTableSlot *slot = make_slot(open->rel, values, nulls);
 	bool pushed = !ActiveSnapshotSet();
+	ItemPointerData tid;
 
 	/* what is toasted must be safe from vacuum until it is referenced */
 	if (pushed)
 		PushActiveSnapshot(GetTransactionSnapshot());
 	table_tuple_insert(open->rel, slot, GetCurrentCommandId(true), 0, NULL);
 	feed_indexes(open, slot, values, nulls, false);
+	tid = slot->tts_tid;
 	ExecDropSingleTupleTableSlot(slot);
 	if (pushed)
 		PopActiveSnapshot();
 	CommandCounterIncrement();
+	return tid;
+}
+
+static HeapTuple
+copy_row(TupleTableSlot *slot, MemoryContext cxt, Datum *values, bool *nulls)
+{
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	HeapTuple copy = ExecCopySlotHeapTuple(slot);
+
+	MemoryContextSwitchTo(old);
+	copy->t_self = slot->tts_tid;
+	if (values != NULL)
+		heap_deform_tuple(copy, slot->tts_tupleDescriptor, values, nulls);
+	return copy;
 }
 
 HeapTuple
@@ -229,20 +246,32 @@ wf_table_fetch(WfOpenTable *open, const Datum *key, int nkeys,
 	scan = wf_index_beginscan(open->rel, index, snapshot, nkeys);
 	index_rescan(scan, keys, nkeys, NULL, 0);
 	if (index_getnext_slot(scan, ForwardScanDirection, slot))
-	{
-		MemoryContext old = MemoryContextSwitchTo(cxt);
-
-		copy = ExecCopySlotHeapTuple(slot);
-		copy->t_self = slot->tts_tid;
-		MemoryContextSwitchTo(old);
-	}
+		copy = copy_row(slot, cxt, values, nulls);
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	index_close(index, NoLock);
 	UnregisterSnapshot(snapshot);
+	return copy;
+}
 
-	if (copy != NULL && values != NULL)
-		heap_deform_tuple(copy, RelationGetDescr(open->rel), values, nulls);
+HeapTuple
+wf_table_fetch_at(WfOpenTable *open, ItemPointer tid, MemoryContext cxt,
+				  Datum *values, bool *nulls)
+{
+	Snapshot snapshot;
+	TupleTableSlot *slot;
+	HeapTuple copy = NULL;
+
+	/* the table may have been cut off, or written anew, since */
+	if (!ItemPointerIsValid(tid) ||
+		ItemPointerGetBlockNumber(tid) >= RelationGetNumberOfBlocks(open->rel))
+		return NULL;
+	snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	slot = table_slot_create(open->rel, NULL);
+	if (table_tuple_fetch_row_version(open->rel, tid, snapshot, slot))
+		copy = copy_row(slot, cxt, values, nulls);
+	ExecDropSingleTupleTableSlot(slot);
+	UnregisterSnapshot(snapshot);
 	return copy;
 }
 

@@ -66,8 +66,9 @@ typedef struct WfOpenTable
 extern void wf_table_open(WfTable *table, bool write, WfOpenTable *open);
 extern void wf_table_close(WfOpenTable *open);
 
-/* Inserts a row; "values" and "nulls" are of all columns. */
-extern void wf_table_insert(WfOpenTable *open, Datum *values, bool *nulls);
+/* Inserts a row, says where; "values" and "nulls" are of all columns. */
+extern ItemPointerData wf_table_insert(WfOpenTable *open, Datum *values,
+									   bool *nulls);
 
 /*
  * The row with this primary key in a new snapshot, or NULL: a copy in "cxt"
@@ -76,6 +77,14 @@ extern void wf_table_insert(WfOpenTable *open, Datum *values, bool *nulls);
  */
 extern HeapTuple wf_table_fetch(WfOpenTable *open, const Datum *key, int nkeys,
 								MemoryContext cxt, Datum *values, bool *nulls);
+
+/*
+ * The same of the version at *tid, which may be any row's, or be no longer
+ * there: NULL when a new snapshot sees none in that place.
+ */
+extern HeapTuple wf_table_fetch_at(WfOpenTable *open, ItemPointer tid,
+								   MemoryContext cxt, Datum *values,
+								   bool *nulls);
 
 /*
  * Replaces the version of the row at *tid by a new one and counts the command;

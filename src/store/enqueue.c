@@ -27,7 +27,7 @@ set_value(Datum *values, bool *nulls, int column, Datum value)
 }
 
 void
-wf_run_insert(const WfNewRun *run)
+wf_run_insert(WfNewRun *run)
 {
 	Datum values[RUN_NATTS];
 	bool nulls[RUN_NATTS];
@@ -56,7 +56,7 @@ wf_run_insert(const WfNewRun *run)
 #undef SET
 
 	wf_table_open(&wf_run_table, true, &table);
-	wf_table_insert(&table, values, nulls);
+	run->tid = wf_table_insert(&table, values, nulls);
 	wf_table_close(&table);
 }
 
@@ -178,6 +178,7 @@ wf_run_describe(const WfNewRun *run, WfRunInfo *info)
 	info->due_at = run->delayed ? run->run_at : 0;
 	info->deadline_at = run->deadline_at;
 	info->flags = WF_ASSIGN_FRESH;
+	info->tid = run->tid;
 	if (DatumGetPointer(run->dedup_key) != NULL)
 		info->flags |= WF_ASSIGN_DEDUP;
 }

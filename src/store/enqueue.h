@@ -30,10 +30,12 @@ typedef struct WfNewRun
 	Datum dedup_key;  /* text */
 	Datum attributes; /* jsonb */
 	Datum input;	  /* jsonb, never NULL */
+	ItemPointerData
+		tid; /* where its row is, once wf_run_insert() has put it */
 } WfNewRun;
 
 /* Inserts the row of a run without a dedup_key. */
-extern void wf_run_insert(const WfNewRun *run);
+extern void wf_run_insert(WfNewRun *run);
 
 /*
  * The same for one with a dedup_key.  False, having waited for whoever was

@@ -48,7 +48,8 @@ copy_jsonb(Datum value, MemoryContext cxt)
 }
 
 bool
-wf_run_load(const pg_uuid_t *run_id, MemoryContext cxt, WfRun *out)
+wf_run_load(const pg_uuid_t *run_id, ItemPointer tid, MemoryContext cxt,
+			WfRun *out)
 {
 	Datum key[1] = {UUIDPGetDatum(run_id)};
 	Datum values[RUN_NATTS];
@@ -58,7 +59,13 @@ wf_run_load(const pg_uuid_t *run_id, MemoryContext cxt, WfRun *out)
 	/* a large input is stored apart, and is read below under this snapshot */
 	PushActiveSnapshot(GetTransactionSnapshot());
 	wf_table_open(&wf_run_table, false, &open);
-	out->row = wf_table_fetch(&open, key, 1, cxt, values, nulls);
+	out->row = NULL;
+	if (tid != NULL)
+		out->row = wf_table_fetch_at(&open, tid, cxt, values, nulls);
+	/* another row may have taken the place */
+	if (out->row == NULL ||
+		memcmp(DatumGetUUIDP(values[RUN_run_id]), run_id, UUID_LEN) != 0)
+		out->row = wf_table_fetch(&open, key, 1, cxt, values, nulls);
 	wf_table_close(&open);
 	if (out->row == NULL)
 	{
@@ -280,7 +287,7 @@ wf_step_insert(const pg_uuid_t *run_id, const WfStep *step)
 #undef SET_TEXT
 
 	wf_table_open(&wf_step_table, true, &open);
-	wf_table_insert(&open, values, nulls);
+	(void) wf_table_insert(&open, values, nulls);
 	wf_table_close(&open);
 }
 

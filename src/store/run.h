@@ -33,6 +33,7 @@ typedef struct WfRunInfo
 	TimestampTz deadline_at; /* DT_NOEND: none */
 	XLogRecPtr lsn;			 /* of the enqueue's commit; 0 when on disk */
 	uint32 flags;			 /* WF_ASSIGN_* */
+	ItemPointerData tid;	 /* where its row was seen, or invalid */
 } WfRunInfo;
 
 /* WfRunInfo.flags and WfCell.flags */
@@ -88,9 +89,12 @@ typedef struct WfStep
 	WfError error;
 } WfStep;
 
-/* the row by key; false when there is none */
-extern bool wf_run_load(const pg_uuid_t *run_id, MemoryContext cxt,
-						WfRun *out);
+/*
+ * The row by key; false when there is none.  It is looked for at *tid first,
+ * where it most likely still is, unless that is NULL or invalid.
+ */
+extern bool wf_run_load(const pg_uuid_t *run_id, ItemPointer tid,
+						MemoryContext cxt, WfRun *out);
 
 /* all steps, ordinals 1..n without a gap (else XX001); count.  In a window. */
 extern int wf_step_load_all(const pg_uuid_t *run_id, MemoryContext cxt,

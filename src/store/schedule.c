@@ -43,7 +43,7 @@ fill_info(uint64 row, WfRunInfo *info)
 }
 
 static WfStmt scan_runs = {
-	"SELECT " INFO_COLUMNS ", r.origin, r.state"
+	"SELECT " INFO_COLUMNS ", r.origin, r.state, r.ctid"
 	"  FROM _workflow.run r"
 	" WHERE r.finished_at IS NULL AND r.run_id > $1 AND r.run_id <= $2"
 	"   AND r.state <> 'p'::\"char\""
@@ -69,6 +69,7 @@ wf_run_scan(WfScan *scan, WfRunInfo *out, int max)
 		char state = wf_spi_get_char(i, INFO_N + 2, '\0');
 
 		fill_info(i, &out[n]);
+		wf_spi_get_tid(i, INFO_N + 3, &out[n].tid);
 		scan->after = out[n].run_id;
 		if (wf_spi_get_int64(i, INFO_N + 1, 0) != origin)
 			scan->foreign++;

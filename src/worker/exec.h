@@ -190,4 +190,7 @@ extern void wf_show_step(WfExec *exec, int ordinal, int attempt,
 extern void wf_user_code_begin(WfExec *exec, int ordinal, int attempt);
 extern void wf_user_code_end(WfExec *exec);
 
+/* after SIGHUP, outside user code */
+extern void wf_exec_reload(void);
+
 #endif /* WF_WORKER_EXEC_H */

@@ -300,10 +300,7 @@ begin_turn(WfExec *exec, WfTurn *turn)
 		proc_exit(1);
 	CHECK_FOR_INTERRUPTS();
 	if (ConfigReloadPending)
-	{
-		ConfigReloadPending = false;
-		ProcessConfigFile(PGC_SIGHUP);
-	}
+		wf_exec_reload();
 	SetCurrentStatementStartTimestamp();
 }
 

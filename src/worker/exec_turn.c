@@ -277,7 +277,8 @@ load_run(WfExec *exec, WfTurn *turn)
 
 	/* not user code, but a row that kills us must not do so for ever */
 	wf_mark_set(&exec->cell->run_id, 0, 0);
-	found = wf_run_load(&exec->cell->run_id, exec->run_cxt, &exec->run);
+	found = wf_run_load(&exec->cell->run_id, &exec->cell->tid, exec->run_cxt,
+						&exec->run);
 	load_steps(exec, found && !(exec->cell->flags & WF_ASSIGN_FRESH));
 	wf_mark_clear();
 
@@ -472,7 +473,7 @@ is_still_ours(WfExec *exec, WfNext what, WfTurn *turn)
 		return false;
 	}
 	if (exec->aborted && what != WF_NEXT_LOAD &&
-		!wf_run_load(&exec->cell->run_id, exec->turn_cxt, &run))
+		!wf_run_load(&exec->cell->run_id, NULL, exec->turn_cxt, &run))
 	{
 		wf_turn_leave(turn, WF_OUTCOME_ENDED);
 		return false;

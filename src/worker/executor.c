@@ -293,6 +293,34 @@ run_cell(WfExec *exec, WfCell *cell)
 	MemoryContextReset(exec->run_cxt);
 }
 
+/* ---- settings ---- */
+
+/*
+ * A step's commit often waits for a flush, and many executors commit all the
+ * time: with a short pause the one that flushes takes more of them along.
+ * PostgreSQL leaves the pause out while few transactions are open.
+ */
+static void
+set_commit_delay(void)
+{
+	static int present = -1;
+	char value[16];
+
+	if (present == wf_commit_delay)
+		return;
+	present = wf_commit_delay;
+	snprintf(value, sizeof(value), "%d", present);
+	SetConfigOption("commit_delay", value, PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+void
+wf_exec_reload(void)
+{
+	ConfigReloadPending = false;
+	ProcessConfigFile(PGC_SIGHUP);
+	set_commit_delay();
+}
+
 /* ---- life ---- */
 
 /* However short the age that is allowed, each process runs at least one. */
@@ -368,10 +396,7 @@ work(WfExec *exec)
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
-		{
-			ConfigReloadPending = false;
-			ProcessConfigFile(PGC_SIGHUP);
-		}
+			wf_exec_reload();
 		if (is_over(exec))
 			return;
 		cell = take_cell(exec->slot);
@@ -407,6 +432,7 @@ workflow_executor_main(Datum arg)
 	BackgroundWorkerInitializeConnectionByOid(slot->database, slot->role,
 											  WF_CONNECT_FLAGS);
 	wf_worker_settings();
+	set_commit_delay();
 	timer_id = RegisterTimeout(USER_TIMEOUT, timer_fired);
 	wf_exec = make_exec(slot);
 	wf_body_init();

@@ -225,6 +225,7 @@ wf_ready_complete(WfReady *ready, WfEntry *entry, const WfRunInfo *info)
 	entry->due_at = info->due_at;
 	entry->lsn = info->lsn;
 	entry->flags = info->flags;
+	entry->tid = info->tid;
 	entry->partial = false;
 
 	if (info->deadline_at != DT_NOEND && entry->deadline == NULL)

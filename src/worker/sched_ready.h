@@ -71,14 +71,15 @@ typedef struct WfEntry
 	XLogRecPtr lsn;
 	int32 workflow_id;
 	int32 priority;
-	uint32 flags; /* WF_ASSIGN_* */
-	int16 seat;	  /* CELL: index of the slot */
-	int8 cell;	  /* ... and in it */
-	uint8 place;  /* WfPlace */
-	uint8 losses; /* executors that ended under it */
-	bool solo;	  /* suspected of having crashed the server */
-	bool partial; /* found in a cell, its row not read yet */
-	bool recheck; /* told to look again while in a cell */
+	uint32 flags;		 /* WF_ASSIGN_* */
+	ItemPointerData tid; /* of its row, most likely */
+	int16 seat;			 /* CELL: index of the slot */
+	int8 cell;			 /* ... and in it */
+	uint8 place;		 /* WfPlace */
+	uint8 losses;		 /* executors that ended under it */
+	bool solo;			 /* suspected of having crashed the server */
+	bool partial;		 /* found in a cell, its row not read yet */
+	bool recheck;		 /* told to look again while in a cell */
 } WfEntry;
 
 typedef struct WfReady

@@ -100,6 +100,7 @@ wf_seat_offer(WfSeat *seat, WfEntry *entry)
 	cell->run_id = entry->run_id;
 	cell->lsn = entry->lsn;
 	cell->flags = entry->flags;
+	cell->tid = entry->tid;
 	pg_write_barrier();
 	pg_atomic_write_u32(&cell->state, WF_CELL_OFFERED);
 	pg_memory_barrier();
@@ -217,6 +218,7 @@ put_back(WfEntry *entry, TimestampTz due_at)
 {
 	entry->flags &= ~WF_ASSIGN_FRESH;
 	entry->lsn = 0;
+	ItemPointerSetInvalid(&entry->tid);
 	entry->recheck = false;
 	entry->due_at = due_at;
 	if (entry->partial)

@@ -79,10 +79,11 @@ typedef struct WfCell
 	pg_atomic_uint32 request; /* WF_REQ_* bits */
 	uint64 seq;				  /* order in which to take; rises per slot */
 	pg_uuid_t run_id;
-	XLogRecPtr lsn;		/* flush this far before user code runs */
-	uint32 flags;		/* WF_ASSIGN_* */
-	WfOutcome outcome;	/* valid in DONE */
-	TimestampTz due_at; /* for WF_OUTCOME_LATER */
+	XLogRecPtr lsn;		 /* flush this far before user code runs */
+	uint32 flags;		 /* WF_ASSIGN_* */
+	ItemPointerData tid; /* of its row, most likely */
+	WfOutcome outcome;	 /* valid in DONE */
+	TimestampTz due_at;	 /* for WF_OUTCOME_LATER */
 } WfCell;
 
 /* ---- executor slots ---- */
