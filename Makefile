@@ -5,6 +5,7 @@
 #   make demo              the main job, shown on a throw-away server
 #   make psql              a prompt on a throw-away server
 #   make bench             the benchmarks
+#   make bench-long        with a snapshot held for 30 minutes
 #
 # The test targets install missing Debian packages when run as root.  They
 # write below WF_BUILD (build/ by default) and nowhere else.  PG_CONFIG chooses
@@ -26,7 +27,7 @@ PG_CPPFLAGS += -DWF_TEST_BUILD
 endif
 
 TEST_GROUPS = build layers headers style core regress isolation tap crash
-TEST_TARGETS = check $(TEST_GROUPS:%=check-%) demo psql bench
+TEST_TARGETS = check $(TEST_GROUPS:%=check-%) demo psql bench bench-long
 BUILD_TARGETS = all install uninstall clean
 
 .DEFAULT_GOAL = all
@@ -69,6 +70,10 @@ psql:
 
 bench:
 	@WF_FSYNC=on test/server run test/bench/run
+
+bench-long:
+	@WF_FSYNC=on BENCH_ONLY=snapshot BENCH_HOLD=1800 \
+		test/server run test/bench/run
 
 $(BUILD_TARGETS):
 	@$(MAKE) --no-print-directory $@

@@ -9,6 +9,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -88,6 +89,52 @@ wf_arg_interval(FunctionCallInfo fcinfo, int arg, const char *what,
 	return PG_GETARG_INTERVAL_P(arg);
 }
 
+bool
+wf_arg_resets(ArrayType *reset, const WfResettable *of, int arg)
+{
+	Datum *elems;
+	bool *nulls;
+	int n;
+	bool found = false;
+
+	if (reset == NULL)
+		return false;
+	deconstruct_array(reset, TEXTOID, -1, false, TYPALIGN_INT, &elems, &nulls,
+					  &n);
+	for (int i = 0; i < n; i++)
+	{
+		char *name = nulls[i] ? NULL : TextDatumGetCString(elems[i]);
+		bool known = false;
+
+		for (int j = 1; name && j < of->n; j++)
+			known |= strcmp(name, of->names[j]) == 0;
+		if (!known)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("reset must name arguments of %s", of->function),
+					 name ? errdetail("Element %d is \"%s\".", i + 1, name) :
+					 errdetail("Element %d is NULL.", i + 1),
+					 errhint("Each of them can be named but \"name\" and \"reset\".")));
+		found |= strcmp(name, of->names[arg]) == 0;
+	}
+	return found;
+}
+
+void
+wf_arg_check_resets(FunctionCallInfo fcinfo, ArrayType *reset,
+					const WfResettable *of)
+{
+	for (int i = 1; i < of->n; i++)
+	{
+		if (!PG_ARGISNULL(i) && wf_arg_resets(reset, of, i))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("%s is both given and reset", of->names[i]),
+					 errdetail("An argument named in reset goes back to its default."),
+					 errhint("Leave out one of the two.")));
+	}
+}
+
 void
 wf_require_writable(const char *function)
 {
@@ -139,15 +186,21 @@ wf_check_payload(Datum value, const char *what)
 			 errhint("Keep large values in a table and pass their key, or raise workflow.max_payload.")));
 }
 
+bool
+wf_is_owner(Oid owner, const char *owner_name)
+{
+	char *present = GetUserNameFromId(owner, true);
+
+	return superuser() ||
+		   (present != NULL && strcmp(present, owner_name) == 0 &&
+			has_privs_of_role(GetUserId(), owner));
+}
+
 void
 wf_require_owner(Oid owner, const char *owner_name, const char *object,
 				 const char *name)
 {
-	char *present = GetUserNameFromId(owner, true);
-
-	/* an oid that means another role here (a restored dump) gives no right */
-	if (superuser() || (present != NULL && strcmp(present, owner_name) == 0 &&
-						has_privs_of_role(GetUserId(), owner)))
+	if (wf_is_owner(owner, owner_name))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

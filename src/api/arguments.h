@@ -9,12 +9,14 @@
 #define WF_API_ARGUMENTS_H
 
 #include "fmgr.h"
+#include "utils/array.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
-#define WF_MAX_NAME 200 /* characters: workflows, steps, queues */
-#define WF_MAX_KEY	500 /* characters: dedup_key */
+#define WF_MAX_NAME	 200 /* characters: workflows, steps, queues */
+#define WF_MAX_KEY	 500 /* characters: dedup_key */
+#define WF_MAX_GROUP 200 /* characters: group_key */
 
 /* Raises 22004 when argument "arg", called "what", is NULL. */
 extern void wf_arg_require(FunctionCallInfo fcinfo, int arg, const char *what);
@@ -39,6 +41,24 @@ extern pg_uuid_t *wf_arg_run_id(FunctionCallInfo fcinfo, int arg);
 extern Interval *wf_arg_interval(FunctionCallInfo fcinfo, int arg,
 								 const char *what, bool positive);
 
+/* what can be reset: the arguments of an alter function but the last one */
+typedef struct WfResettable
+{
+	const char *function;
+	int n;
+	const char *const *names; /* by position; the first is the object's name */
+} WfResettable;
+
+/*
+ * Is the argument at this position named in "reset", which may be NULL?
+ * Raises 22023 for names there are none of.
+ */
+extern bool wf_arg_resets(ArrayType *reset, const WfResettable *of, int arg);
+
+/* Raises 22023 when an argument is both given and named in reset. */
+extern void wf_arg_check_resets(FunctionCallInfo fcinfo, ArrayType *reset,
+								const WfResettable *of);
+
 /*
  * Raises 25006 in a read-only transaction: on a standby, in a body, or because
  * the user asked for it.
@@ -50,6 +70,12 @@ extern int32 wf_queue_lookup(const char *name);
 
 /* Raises 54000 when a value is larger than workflow.max_payload. */
 extern void wf_check_payload(Datum value, const char *what);
+
+/*
+ * Has the current user the rights of the owner, in whose name an oid must
+ * agree: after a restore it may be another role's.
+ */
+extern bool wf_is_owner(Oid owner, const char *owner_name);
 
 /* Raises 42501 unless the current user has the rights of the owner. */
 extern void wf_require_owner(Oid owner, const char *owner_name,

@@ -9,21 +9,21 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/varlena.h"
 
 #include "api/arguments.h"
 #include "api/definition_cache.h"
+#include "api/queue.h"
 #include "base/clock.h"
 #include "base/compat.h"
 #include "base/spi.h"
 #include "store/body.h"
 #include "store/definition.h"
+#include "store/queue_definition.h"
 #include "worker/wakeup.h"
 
 PG_FUNCTION_INFO_V1(workflow_create_workflow);
@@ -54,6 +54,9 @@ static const char *const argument_names[] = {
 	"name",		   "body",		  "queue",		"policy",
 	"run_timeout", "on_failure",  "run_as",		"keep_succeeded",
 	"keep_failed", "search_path", "description"};
+
+static const WfResettable resettable = {
+	"alter_workflow", lengthof(argument_names), argument_names};
 
 static const Interval week = {.time = 0, .day = 7, .month = 0};
 
@@ -159,12 +162,37 @@ set_run_timeout(WfWorkflow *w, const Interval *timeout)
 		w->run_timeout = *timeout;
 }
 
+/* Whoever owns the workflow must be allowed to have runs in the queue. */
+static void
+set_queue(WfWorkflow *w, const char *name)
+{
+	WfQueueUse use;
+	WfWindow window;
+	char *present = GetUserNameFromId(w->owner, true);
+	bool same = present != NULL && strcmp(present, w->owner_name) == 0;
+	bool found;
+
+	wf_window_open(&window);
+	found = wf_queue_use(name, same ? w->owner : InvalidOid, &use);
+	wf_window_close(&window);
+	if (!found)
+		wf_raise_no_queue(name);
+	if (!use.allowed)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for queue \"%s\"", name),
+				 errdetail("It is closed, and role \"%s\" may not send to it.",
+						   w->owner_name),
+				 errhint("Ask the owner of the queue for workflow.grant_queue().")));
+	w->queue_id = use.queue_id;
+}
+
 /* Arguments 2 on, where given, into *w; but not body and search_path. */
 static void
 take_arguments(FunctionCallInfo fcinfo, WfWorkflow *w)
 {
 	if (!PG_ARGISNULL(ARG_QUEUE))
-		w->queue_id = wf_queue_lookup(wf_arg_text(fcinfo, ARG_QUEUE));
+		set_queue(w, wf_arg_text(fcinfo, ARG_QUEUE));
 	if (!PG_ARGISNULL(ARG_POLICY))
 		set_policy(w, PG_GETARG_DATUM(ARG_POLICY));
 	if (!PG_ARGISNULL(ARG_RUN_TIMEOUT))
@@ -256,60 +284,28 @@ workflow_create_workflow(PG_FUNCTION_ARGS)
 
 /* ---- alter ---- */
 
-/* Is the argument named in reset?  Raises 22023 for names there are none of. */
-static bool
-resets(ArrayType *reset, Argument which)
-{
-	Datum *elems;
-	bool *nulls;
-	int n;
-	bool found = false;
-
-	if (reset == NULL)
-		return false;
-	deconstruct_array(reset, TEXTOID, -1, false, TYPALIGN_INT, &elems, &nulls,
-					  &n);
-	for (int i = 0; i < n; i++)
-	{
-		char *name = nulls[i] ? NULL : TextDatumGetCString(elems[i]);
-		bool known = false;
-
-		for (int j = ARG_BODY; name && j < lengthof(argument_names); j++)
-			known |= strcmp(name, argument_names[j]) == 0;
-		if (!known)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("reset must name arguments of alter_workflow"),
-					 name ? errdetail("Element %d is \"%s\".", i + 1, name) :
-					 errdetail("Element %d is NULL.", i + 1),
-					 errhint("Each of them can be named but \"name\" and \"reset\".")));
-		found |= strcmp(name, argument_names[which]) == 0;
-	}
-	return found;
-}
-
 /* Puts back to their defaults what reset names; not body and search_path. */
 static void
 take_resets(ArrayType *reset, WfWorkflow *w)
 {
-	if (resets(reset, ARG_QUEUE))
+	if (wf_arg_resets(reset, &resettable, ARG_QUEUE))
 		w->queue_id = WF_DEFAULT_QUEUE;
-	if (resets(reset, ARG_POLICY))
+	if (wf_arg_resets(reset, &resettable, ARG_POLICY))
 		w->has_policy = false;
-	if (resets(reset, ARG_RUN_TIMEOUT))
+	if (wf_arg_resets(reset, &resettable, ARG_RUN_TIMEOUT))
 		w->has_run_timeout = false;
-	if (resets(reset, ARG_ON_FAILURE))
+	if (wf_arg_resets(reset, &resettable, ARG_ON_FAILURE))
 		w->park = false;
-	if (resets(reset, ARG_RUN_AS))
+	if (wf_arg_resets(reset, &resettable, ARG_RUN_AS))
 	{
 		w->run_as = InvalidOid;
 		w->run_as_name = NULL;
 	}
-	if (resets(reset, ARG_KEEP_SUCCEEDED))
+	if (wf_arg_resets(reset, &resettable, ARG_KEEP_SUCCEEDED))
 		w->keep_succeeded = unconstify(Interval *, &week);
-	if (resets(reset, ARG_KEEP_FAILED))
+	if (wf_arg_resets(reset, &resettable, ARG_KEEP_FAILED))
 		w->keep_failed = NULL;
-	if (resets(reset, ARG_DESCRIPTION))
+	if (wf_arg_resets(reset, &resettable, ARG_DESCRIPTION))
 		w->description = NULL;
 }
 
@@ -346,12 +342,13 @@ take_body(FunctionCallInfo fcinfo, ArrayType *reset, WfWorkflow *w)
 
 	if (!PG_ARGISNULL(ARG_BODY))
 		function = set_body(w, wf_arg_text(fcinfo, ARG_BODY));
-	else if (resets(reset, ARG_BODY))
+	else if (wf_arg_resets(reset, &resettable, ARG_BODY))
 		function = set_body(w, quote_identifier(w->name));
 
 	if (!PG_ARGISNULL(ARG_SEARCH_PATH))
 		set_search_path(w, wf_arg_text(fcinfo, ARG_SEARCH_PATH));
-	else if (OidIsValid(function) || resets(reset, ARG_SEARCH_PATH))
+	else if (OidIsValid(function) ||
+			 wf_arg_resets(reset, &resettable, ARG_SEARCH_PATH))
 	{
 		Oid present = OidIsValid(function) ? function : wf_body_find(w->body);
 
@@ -376,15 +373,7 @@ workflow_alter_workflow(PG_FUNCTION_ARGS)
 	reset = PG_ARGISNULL(ARG_RESET) ? NULL : PG_GETARG_ARRAYTYPE_P(ARG_RESET);
 
 	open_workflow(name, &w, false);
-	for (int i = ARG_BODY; i < ARG_RESET; i++)
-	{
-		if (!PG_ARGISNULL(i) && resets(reset, (Argument) i))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("%s is both given and reset", argument_names[i]),
-					 errdetail("An argument named in reset goes back to its default."),
-					 errhint("Leave out one of the two.")));
-	}
+	wf_arg_check_resets(fcinfo, reset, &resettable);
 	take_resets(reset, &w);
 	take_arguments(fcinfo, &w);
 	function = take_body(fcinfo, reset, &w);

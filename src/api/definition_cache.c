@@ -3,19 +3,9 @@
  *		Definitions as a client's backend keeps them, with the answer to who
  *		may enqueue what.
  *
- * An entry is good while four things stand still: the database's counter of
- * definitions, which rises after each commit that changed one; the catalogs
- * behind the checks (functions, roles, memberships, schemas, databases), watched through
- * syscache invalidations; the user who asks; and the setting
- * workflow.allow_superuser_runs.
- *
- * What was read with a snapshot of our own making, or after this transaction
- * itself wrote a definition, is good only in the same subtransaction: a
- * rollback takes the row away, and a REPEATABLE READ snapshot may be older
- * than the counter.
- *
- * The counter is read before the row, so an entry is at worst older than it
- * seems to be, never newer.
+ * An entry is good while its stamp is fresh (see freshness.c).  The checks on
+ * it are good while three more things stand still: the catalogs behind them,
+ * the user who asks, and the setting workflow.allow_superuser_runs.
  *
  * Lifetime: each entry has a context of its own for what it points to; all are
  * thrown away when there are MAX_ENTRIES.
@@ -27,10 +17,8 @@
 #include "catalog/pg_authid.h"
 #include "catalog/pg_proc.h"
 #include "miscadmin.h"
-#include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
@@ -39,9 +27,8 @@
 #include "base/guc.h"
 #include "base/spi.h"
 #include "store/body.h"
-#include "worker/shmem.h"
+#include "worker/queue_stats.h"
 #include "worker/stats.h"
-#include "worker/wakeup.h"
 
 #define MAX_ENTRIES 64
 
@@ -51,12 +38,7 @@ typedef struct Entry
 	int name_length;
 	MemoryContext cxt; /* of what `known` points to */
 
-	/* the definition is good while these are the same */
-	Oid schema;
-	uint64 definitions;
-	bool lasting; /* false: in this subtransaction only */
-	LocalTransactionId lxid;
-	SubTransactionId subid;
+	WfStamp stamp; /* of the definition */
 
 	/* the checks are good while these are the same */
 	bool checked;
@@ -67,21 +49,27 @@ typedef struct Entry
 	uint64 enqueued; /* in this transaction, not yet counted */
 } Entry;
 
+/* enqueued in this transaction, not yet counted, by queue */
+typedef struct QueueCount
+{
+	int32 queue_id;
+	uint64 enqueued;
+} QueueCount;
+
+static QueueCount queue_counts[MAX_ENTRIES];
+static int nqueue_counts = 0;
+
 static Entry *entries[MAX_ENTRIES];
 static int nentries = 0;
 static MemoryContext entries_cxt = NULL;
 
-static uint64 catalog_changes = 0;
-
-/* the transaction that wrote a definition, if it is the present one */
-static LocalTransactionId dirty_lxid = InvalidLocalTransactionId;
-
-/* ---- what makes entries stale ---- */
-
 static void
-catalog_changed(Datum arg, int cacheid, uint32 hashvalue)
+count_queues(bool committed)
 {
-	catalog_changes++;
+	for (int i = 0; committed && i < nqueue_counts; i++)
+		wf_queue_count(MyDatabaseId, queue_counts[i].queue_id,
+					   WF_QCOUNT_ENQUEUED, queue_counts[i].enqueued);
+	nqueue_counts = 0;
 }
 
 /* Nothing may fail here. */
@@ -91,6 +79,7 @@ count_at_end(XactEvent event, void *arg)
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
 		event != XACT_EVENT_PREPARE)
 		return;
+	count_queues(event != XACT_EVENT_ABORT);
 	for (int i = 0; i < nentries; i++)
 	{
 		Entry *entry = entries[i];
@@ -109,57 +98,9 @@ cache_init(void)
 {
 	if (entries_cxt)
 		return;
-	CacheRegisterSyscacheCallback(PROCOID, catalog_changed, (Datum) 0);
-	CacheRegisterSyscacheCallback(NAMESPACEOID, catalog_changed, (Datum) 0);
-	CacheRegisterSyscacheCallback(AUTHOID, catalog_changed, (Datum) 0);
-	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, catalog_changed, (Datum) 0);
-	CacheRegisterSyscacheCallback(DATABASEOID, catalog_changed, (Datum) 0);
 	RegisterXactCallback(count_at_end, NULL);
 	entries_cxt = AllocSetContextCreate(
 		TopMemoryContext, "workflow definitions", ALLOCSET_SMALL_SIZES);
-}
-
-void
-wf_definition_changed(void)
-{
-	wf_note_definition();
-	dirty_lxid = wf_my_lxid();
-	for (int i = 0; i < nentries; i++)
-	{
-		entries[i]->lasting = false;
-		entries[i]->lxid = InvalidLocalTransactionId;
-	}
-}
-
-/*
- * The counter of our database, or NULL where there is no entry for it.  The
- * pointer is kept: entries do not move, and one that has gone to another
- * database is told by its oid.
- */
-static pg_atomic_uint64 *
-definition_counter(void)
-{
-	static WfDatabase *db = NULL;
-
-	if (db == NULL || db->database != MyDatabaseId)
-		db = wf_database_get(MyDatabaseId);
-	return db ? &db->definitions : NULL;
-}
-
-static bool
-is_fresh(const Entry *entry)
-{
-	pg_atomic_uint64 *counter;
-
-	if (entry->schema != wf_schema_oid())
-		return false;
-	if (!entry->lasting)
-		return entry->lxid == wf_my_lxid() &&
-			   entry->subid == GetCurrentSubTransactionId();
-	if (dirty_lxid == wf_my_lxid())
-		return false;
-	counter = definition_counter();
-	return counter && entry->definitions == pg_atomic_read_u64(counter);
 }
 
 /* ---- the definition ---- */
@@ -203,16 +144,16 @@ renew_entry(const char *name, int length)
 static Entry *
 load_entry(const char *name, int length)
 {
-	pg_atomic_uint64 *counter = definition_counter();
-	uint64 definitions = counter ? pg_atomic_read_u64(counter) : 0;
 	MemoryContext cxt = AllocSetContextCreate(
 		CurrentMemoryContext, "workflow definition", ALLOCSET_SMALL_SIZES);
 	char *copy = pnstrdup(name, length);
 	WfWorkflow def;
 	WfWindow window;
+	WfStamp stamp;
 	Entry *entry;
 	bool found;
 
+	wf_stamp_take(&stamp);
 	wf_window_open(&window);
 	found = wf_workflow_load(copy, cxt, &def);
 	wf_window_close(&window);
@@ -225,12 +166,7 @@ load_entry(const char *name, int length)
 	entry->name_length = length;
 	entry->cxt = cxt;
 	MemoryContextSetParent(cxt, entries_cxt);
-	entry->schema = wf_schema_oid();
-	entry->definitions = definitions;
-	entry->lasting = counter != NULL && dirty_lxid != wf_my_lxid() &&
-					 !IsolationUsesXactSnapshot();
-	entry->lxid = wf_my_lxid();
-	entry->subid = GetCurrentSubTransactionId();
+	entry->stamp = stamp;
 	entry->checked = false;
 	return entry;
 }
@@ -362,7 +298,7 @@ static void
 check_entry(Entry *entry)
 {
 	WfWorkflow *def = &entry->known.def;
-	uint64 changes = catalog_changes;
+	uint64 changes = wf_catalog_changes();
 	Oid user = GetUserId();
 	Oid function = wf_body_find(def->body);
 	Oid owner;
@@ -397,7 +333,7 @@ fresh_entry(const char *name, int length)
 
 	cache_init();
 	entry = find_entry(name, length);
-	if (entry == NULL || !is_fresh(entry))
+	if (entry == NULL || !wf_stamp_is_fresh(&entry->stamp))
 		entry = load_entry(name, length);
 	return entry;
 }
@@ -413,16 +349,34 @@ wf_workflow_allowed(const char *name, int length)
 {
 	Entry *entry = fresh_entry(name, length);
 
-	if (!entry->checked || entry->catalog_changes != catalog_changes ||
+	if (!entry->checked || entry->catalog_changes != wf_catalog_changes() ||
 		entry->user != GetUserId() ||
 		entry->superuser_runs != wf_allow_superuser_runs)
 		check_entry(entry);
 	return &entry->known;
 }
 
-void
-wf_count_enqueued(int32 workflow_id)
+static void
+note_queue(int32 queue_id)
 {
+	for (int i = 0; i < nqueue_counts; i++)
+	{
+		if (queue_counts[i].queue_id == queue_id)
+		{
+			queue_counts[i].enqueued++;
+			return;
+		}
+	}
+	if (nqueue_counts == MAX_ENTRIES)
+		count_queues(true);
+	queue_counts[nqueue_counts].queue_id = queue_id;
+	queue_counts[nqueue_counts++].enqueued = 1;
+}
+
+void
+wf_count_enqueued(int32 workflow_id, int32 queue_id)
+{
+	note_queue(queue_id);
 	for (int i = 0; i < nentries; i++)
 	{
 		if (entries[i]->known.def.workflow_id == workflow_id)

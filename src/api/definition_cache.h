@@ -6,6 +6,7 @@
 #ifndef WF_API_DEFINITION_CACHE_H
 #define WF_API_DEFINITION_CACHE_H
 
+#include "api/freshness.h"
 #include "base/compat.h"
 #include "store/definition.h"
 
@@ -33,10 +34,7 @@ extern const WfWorkflow *wf_workflow_known(const char *name, int length);
 /* Raises 42704: there is no such workflow. */
 WF_NORETURN extern void wf_raise_no_workflow(const char *name);
 
-/* This transaction has written a definition. */
-extern void wf_definition_changed(void);
-
 /* One more run was enqueued: counted when the transaction commits. */
-extern void wf_count_enqueued(int32 workflow_id);
+extern void wf_count_enqueued(int32 workflow_id, int32 queue_id);
 
 #endif /* WF_API_DEFINITION_CACHE_H */

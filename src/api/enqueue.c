@@ -8,9 +8,16 @@
  * it come out of a cache, the row goes straight into the table, and there is
  * no subtransaction.
  *
- * Locking: only "replace" takes a lock besides that of the new row, the lock
- * of the run to be replaced.  It never waits there for an executor, only for
- * another client that replaces the same run, as it would for that one's row.
+ * Locking, in this order: "replace" takes the lock of the run to be replaced,
+ * to the end of the transaction.  It never waits there for an executor, only
+ * for another client that replaces the same run, as it would for that one's
+ * row.  on_busy => 'reject' or 'skip' then takes the lock of the group, while
+ * it looks and inserts, and waits, without that lock, for transactions that
+ * have inserted into the group; see store/group.c.  A dedup_key waits for a
+ * transaction that has inserted the same key.  Two transactions that enqueue
+ * into the same groups, or with the same keys, in opposite order can so wait
+ * for each other, as they could at any unique index: 40P01 for one of them.
+ * on_busy => 'wait' waits for nobody.
  */
 #include "postgres.h"
 
@@ -23,10 +30,11 @@
 
 #include "api/arguments.h"
 #include "api/definition_cache.h"
+#include "api/place.h"
+#include "api/queue_cache.h"
 #include "base/clock.h"
 #include "base/compat.h"
 #include "base/spi.h"
-#include "core/state.h"
 #include "store/enqueue.h"
 #include "worker/wakeup.h"
 #include "worker/workers.h"
@@ -40,6 +48,8 @@ typedef enum Argument
 	ARG_INPUT,
 	ARG_DEDUP_KEY,
 	ARG_ON_DUPLICATE,
+	ARG_GROUP_KEY,
+	ARG_ON_BUSY,
 	ARG_QUEUE,
 	ARG_PRIORITY,
 	ARG_DELAY,
@@ -48,41 +58,7 @@ typedef enum Argument
 	ARG_ATTRIBUTES
 } Argument;
 
-typedef enum OnDuplicate
-{
-	DUPLICATE_RETURN,
-	DUPLICATE_SKIP,
-	DUPLICATE_REJECT,
-	DUPLICATE_REPLACE
-} OnDuplicate;
-
-static const char *const on_duplicate_words[] = {"return", "skip", "reject",
-												 "replace"};
-
 /* ---- arguments ---- */
-
-static OnDuplicate
-read_on_duplicate(FunctionCallInfo fcinfo)
-{
-	text *value;
-
-	if (PG_ARGISNULL(ARG_ON_DUPLICATE))
-		return DUPLICATE_RETURN;
-	value = PG_GETARG_TEXT_PP(ARG_ON_DUPLICATE);
-	for (int i = 0; i < lengthof(on_duplicate_words); i++)
-	{
-		int length = strlen(on_duplicate_words[i]);
-
-		if (VARSIZE_ANY_EXHDR(value) == length &&
-			memcmp(VARDATA_ANY(value), on_duplicate_words[i], length) == 0)
-			return (OnDuplicate) i;
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("on_duplicate must be \"return\", \"skip\", \"reject\" or \"replace\""),
-			 errdetail("The value is \"%s\".", text_to_cstring(value)),
-			 errhint("It says what to do when the dedup_key was used before.")));
-}
 
 /* Sets run_at and delayed from delay and run_at, of which one may be given. */
 static void
@@ -187,117 +163,50 @@ read_values(FunctionCallInfo fcinfo, WfNewRun *run)
 								   WF_MAX_KEY);
 		run->dedup_key = PG_GETARG_DATUM(ARG_DEDUP_KEY);
 	}
+	run->group_key = (Datum) 0;
+	if (!PG_ARGISNULL(ARG_GROUP_KEY))
+	{
+		(void) wf_arg_limited_text(fcinfo, ARG_GROUP_KEY, "group_key",
+								   WF_MAX_GROUP);
+		run->group_key = PointerGetDatum(PG_GETARG_TEXT_PP(ARG_GROUP_KEY));
+	}
 	run->priority =
 		PG_ARGISNULL(ARG_PRIORITY) ? 0 : PG_GETARG_INT32(ARG_PRIORITY);
 }
 
-/* ---- duplicates ---- */
-
-static void
-raise_duplicate(const WfWorkflow *def, const WfNewRun *run,
-				const WfKeptRun *kept)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_UNIQUE_VIOLATION),
-			 errmsg("workflow \"%s\" already has a run with this dedup_key",
-					def->name),
-			 errdetail("Key \"%s\" belongs to run %s.",
-					   TextDatumGetCString(run->dedup_key),
-					   DatumGetCString(DirectFunctionCall1(uuid_out,
-														   UUIDPGetDatum(&kept->run_id)))),
-			 errhint("Pass on_duplicate => 'return' to get that run, or use another key.")));
-}
-
-/*
- * Removes a run that has not begun, so that another can take its place.  False
- * when it has, or may be about to.  Its lock is kept to the end of the
- * transaction; an executor that meets it hands the run back, hence the note to
- * look again.
- */
-static bool
-remove_untouched(const WfNewRun *run, WfKeptRun *kept)
-{
-	WfRunInfo info = {0};
-	pg_uuid_t old = kept->run_id;
-
-	/* a step of that very run would find the lock to be its own */
-	if (!kept->untouched || wf_executor_runs(&old) ||
-		!wf_run_lock_to_replace(&old))
-		return false;
-
-	info.run_id = old;
-	info.last_id = old;
-	info.owner = run->owner;
-	info.workflow_id = run->workflow_id;
-	info.queue_id = run->queue_id;
-	info.deadline_at = DT_NOEND;
-	info.flags = WF_ASSIGN_DEDUP;
-	wf_note_recheck(&info);
-
-	/* it may have begun, and even ended, before we had the lock */
-	if (!wf_run_find_kept(run->workflow_id, run->owner, run->owner_name,
-						  run->dedup_key, kept) ||
-		memcmp(&kept->run_id, &old, UUID_LEN) != 0 || !kept->untouched)
-		return false;
-	wf_run_delete(&old);
-	return true;
-}
-
-/*
- * Inserts a run with a dedup_key, in an open window.  True when it is new;
- * else *kept is the run there was.
- */
-static bool
-insert_or_keep(const WfNewRun *run, OnDuplicate mode, WfKeptRun *kept)
-{
-	for (;;)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (wf_run_insert_unique(run))
-			return true;
-		/* gone again: deleted by retention, or replaced */
-		if (!wf_run_find_kept(run->workflow_id, run->owner, run->owner_name,
-							  run->dedup_key, kept))
-			continue;
-		if (mode != DUPLICATE_REPLACE || !remove_untouched(run, kept))
-			return false;
-	}
-}
-
-/* The same with its window, and an error where one is wanted. */
-static bool
-insert_unique(const WfWorkflow *def, const WfNewRun *run, OnDuplicate mode,
-			  WfKeptRun *kept)
-{
-	WfWindow window;
-	bool inserted;
-
-	wf_window_open(&window);
-	inserted = insert_or_keep(run, mode, kept);
-	if (!inserted && mode == DUPLICATE_REJECT)
-		raise_duplicate(def, run, kept);
-	wf_window_close(&window);
-	return inserted;
-}
-
 /* ---- the functions ---- */
+
+/* The queue that is given or the workflow's, open to the current user. */
+static const WfQueueSend *
+queue_of_run(FunctionCallInfo fcinfo, const WfWorkflow *def)
+{
+	text *name;
+
+	if (PG_ARGISNULL(ARG_QUEUE))
+		return wf_queue_allowed_of(def->name, def->queue_id);
+	name = PG_GETARG_TEXT_PP(ARG_QUEUE);
+	return wf_queue_allowed(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+}
 
 Datum
 workflow_enqueue_workflow(PG_FUNCTION_ARGS)
 {
 	const WfKnownWorkflow *known;
-	OnDuplicate mode;
+	const WfQueueSend *queue;
+	WfOnDuplicate on_duplicate;
+	WfOnBusy on_busy;
 	WfNewRun run;
 	WfRunInfo info;
 	WfKeptRun kept;
 	text *name;
 	pg_uuid_t *result;
-	bool inserted = true;
+	WfPlaced placed;
 
 	wf_require_preloaded();
 	wf_require_writable("enqueue_workflow");
 	wf_arg_require(fcinfo, ARG_WORKFLOW, "name of a workflow");
-	mode = read_on_duplicate(fcinfo);
+	on_duplicate = wf_arg_on_duplicate(fcinfo, ARG_ON_DUPLICATE);
+	on_busy = wf_arg_on_busy(fcinfo, ARG_ON_BUSY, ARG_GROUP_KEY);
 	run.enqueued_at = wf_clock_now();
 	read_start(fcinfo, &run);
 	read_values(fcinfo, &run);
@@ -305,9 +214,8 @@ workflow_enqueue_workflow(PG_FUNCTION_ARGS)
 	name = PG_GETARG_TEXT_PP(ARG_WORKFLOW);
 	known = wf_workflow_allowed(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
 	read_deadline(fcinfo, &known->def, &run);
-	run.queue_id = PG_ARGISNULL(ARG_QUEUE)
-					   ? known->def.queue_id
-					   : wf_queue_lookup(wf_arg_text(fcinfo, ARG_QUEUE));
+	queue = queue_of_run(fcinfo, &known->def);
+	run.queue_id = queue->queue_id;
 	run.origin = wf_origin();
 	run.workflow_id = known->def.workflow_id;
 	run.body_id = known->def.body_id;
@@ -316,23 +224,21 @@ workflow_enqueue_workflow(PG_FUNCTION_ARGS)
 	wf_runid_draw(&run.run_id);
 	ItemPointerSetInvalid(&run.tid);
 
-	if (DatumGetPointer(run.dedup_key) == NULL)
-		wf_run_insert(&run);
-	else
-		inserted = insert_unique(&known->def, &run, mode, &kept);
-
-	if (!inserted && mode == DUPLICATE_SKIP)
+	placed =
+		wf_run_place(&known->def, queue, &run, on_duplicate, on_busy, &kept);
+	if (placed == WF_BUSY ||
+		(placed == WF_KEPT && on_duplicate == WF_DUPLICATE_SKIP))
 		PG_RETURN_NULL();
 	result = palloc(sizeof(pg_uuid_t));
-	*result = inserted ? run.run_id : kept.run_id;
-	if (inserted)
+	*result = placed == WF_PLACED ? run.run_id : kept.run_id;
+	if (placed == WF_PLACED)
 	{
 		wf_run_describe(&run, &info);
 		wf_note_run(&info);
 		/* a restored definition: the scheduler need not know of the pause */
 		if (known->def.paused)
 			wf_note_events(WF_EVENT_CONTROL);
-		wf_count_enqueued(run.workflow_id);
+		wf_count_enqueued(run.workflow_id, run.queue_id);
 	}
 	PG_RETURN_UUID_P(result);
 }

@@ -7,8 +7,10 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_authid.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -19,8 +21,21 @@
 #include "base/spi.h"
 #include "core/state.h"
 #include "store/control.h"
+#include "store/queue_wait.h"
+#include "worker/queue_stats.h"
 
 PG_FUNCTION_INFO_V1(workflow_why);
+
+/* All that is known of a run that is not in an executor. */
+typedef struct Known
+{
+	WfRunView run;
+	WfStep step;
+	bool has_step; /* "step" is one that failed, or is tried again */
+	WfControl control;
+	WfRunQueue queue;
+	WfGroupState group;
+} Known;
 
 static void
 add_error(StringInfo out, const WfError *error)
@@ -72,16 +87,16 @@ reason_words(const char *reason)
 }
 
 static void
-say_stopped(StringInfo out, const WfRunView *run, const WfStep *step,
-			bool known)
+say_stopped(StringInfo out, const Known *k)
 {
+	const WfRunView *run = &k->run;
 	const char *why = reason_words(run->reason);
 
 	appendStringInfo(out, run->state == WF_RUN_PARKED ? "The run is parked"
 													  : "The run failed");
 	if (run->state == WF_RUN_FAILED)
 		appendStringInfo(out, " at %s", timestamptz_to_str(run->finished_at));
-	add_place(out, run->failed_step, step, known);
+	add_place(out, run->failed_step, &k->step, k->has_step);
 	appendStringInfoChar(out, '.');
 	if (why)
 		appendStringInfo(out, " %s", why);
@@ -92,6 +107,11 @@ say_stopped(StringInfo out, const WfRunView *run, const WfStep *step,
 			" It comes from another database: call workflow.start() first.");
 	appendStringInfoString(
 		out, " After repair, call workflow.retry_run to go on from there.");
+	if (run->state == WF_RUN_FAILED && run->waiting_for == WF_WAIT_REPAIR &&
+		k->queue.blocks && k->queue.group != NULL)
+		appendStringInfo(out,
+						 " Group \"%s\" of queue \"%s\" is closed until then.",
+						 k->queue.group, k->queue.name);
 }
 
 static void
@@ -126,20 +146,125 @@ say_running(StringInfo out, const WfSlot *slot)
 						 timestamptz_to_str(slot->since), slot->pid);
 }
 
-/* What keeps a run waiting that could start by itself. */
+/* ---- what its queue says ---- */
+
+/* "run <id>", or only that there is one, to whom may not know of it. */
 static void
-say_ready(StringInfo out)
+add_holder(StringInfo out, const WfHolder *holder)
 {
-	WfDatabase *db = wf_database_find(MyDatabaseId);
+	if (wf_is_owner(holder->owner, holder->owner_name) ||
+		has_privs_of_role(GetUserId(), ROLE_PG_MONITOR))
+		appendStringInfo(out, "run %s",
+						 DatumGetCString(DirectFunctionCall1(
+							 uuid_out, UUIDPGetDatum(&holder->run_id))));
+	else
+		appendStringInfoString(out, "a run of another owner");
+}
+
+static const char *
+holder_state(const WfHolder *holder)
+{
+	WfRunView run = {.run_id = holder->run_id, .state = holder->state};
+
+	return wf_run_state_word(&run);
+}
+
+/* False when nothing of its group holds the run. */
+static bool
+say_group(StringInfo out, const Known *k)
+{
+	const WfRunQueue *queue = &k->queue;
+	const WfGroupState *group = &k->group;
+
+	if (queue->group == NULL || queue->begun)
+		return false;
+	switch (wf_group_wait(group, queue->group_max_active, &k->run.run_id))
+	{
+		case WF_GROUP_OPEN:
+			return false;
+		case WF_GROUP_BLOCKED:
+			appendStringInfo(
+				out, "Group \"%s\" of queue \"%s\" is blocked by failed ",
+				queue->group, queue->name);
+			add_holder(out, &group->blocker);
+			appendStringInfoString(
+				out, ". After repair, call workflow.retry_run for that one.");
+			break;
+		case WF_GROUP_FULL:
+			appendStringInfo(out, "Group \"%s\" of queue \"%s\" is held by ",
+							 queue->group, queue->name);
+			add_holder(out, &group->oldest);
+			appendStringInfo(out, " (%s)", holder_state(&group->oldest));
+			if (group->nbegun > 1)
+				appendStringInfo(out, " and %d more", group->nbegun - 1);
+			appendStringInfo(out, "; its group_max_active is %d.",
+							 queue->group_max_active);
+			break;
+		case WF_GROUP_BEHIND:
+			appendStringInfo(out, "In group \"%s\" of queue \"%s\", ",
+							 queue->group, queue->name);
+			add_holder(out, &group->first);
+			appendStringInfoString(out,
+								   " goes first; its group_max_active is 1.");
+			break;
+	}
+	return true;
+}
+
+/* False when no limit of the queue holds the run. */
+static bool
+say_limit(StringInfo out, const WfRunQueue *queue)
+{
+	WfQueueGauges g;
+
+	if (queue->name == NULL)
+		return false;
+	(void) wf_queue_gauges(MyDatabaseId, queue->queue_id, &g);
+	if (queue->max_running >= 0 && g.running >= queue->max_running)
+		appendStringInfo(
+			out, "Queue \"%s\" runs at most %d at a time, and %u are running.",
+			queue->name, queue->max_running, g.running);
+	else if (!queue->begun && queue->max_active >= 0 &&
+			 g.active >= queue->max_active)
+		appendStringInfo(
+			out,
+			"Queue \"%s\" has at most %d active at a time, and %u have started and not ended.",
+			queue->name, queue->max_active, g.active);
+	else if (!queue->begun && g.rate_free_at > wf_clock_now())
+	{
+		appendStringInfo(out, "Queue \"%s\" ", queue->name);
+		if (queue->rate_limit > 0)
+			appendStringInfo(out, "starts at most %d per %s",
+							 queue->rate_limit, queue->rate_period);
+		else
+			appendStringInfoString(out, "limits the rate of starts");
+		appendStringInfo(out, "; the next may start at %s.",
+						 timestamptz_to_str(g.rate_free_at));
+	}
+	else
+		return false;
+	return true;
+}
+
+static void
+say_paused(StringInfo out, const WfRunQueue *queue)
+{
+	appendStringInfo(
+		out,
+		"Queue \"%s\" is paused by %s since %s%s%s. Call workflow.resume_queue.",
+		queue->name, queue->paused_by ? queue->paused_by : "somebody",
+		timestamptz_to_str(queue->paused_at), queue->pause_reason ? ": " : "",
+		queue->pause_reason ? queue->pause_reason : "");
+}
+
+/* ---- what else ---- */
+
+/* A run that could start by itself, and waits for a process. */
+static void
+say_ready(StringInfo out, const WfDatabase *db)
+{
 	int executors = 0;
 
-	if (db == NULL || (db->state != WF_DB_LIVE && db->state != WF_DB_LOADING))
-	{
-		appendStringInfoString(
-			out,
-			"The run waits for the scheduler of this database, which is not running.");
-		return;
-	}
 	for (int i = 0; i < wf_shared->nslots; i++)
 	{
 		WfSlot slot;
@@ -157,12 +282,27 @@ say_ready(StringInfo out)
 			" The server is short of worker processes; raise max_worker_processes.");
 }
 
+/* A run that is due and that nobody has paused. */
+static void
+say_due(StringInfo out, const Known *k)
+{
+	WfDatabase *db = wf_database_find(MyDatabaseId);
+
+	if (db == NULL || (db->state != WF_DB_LIVE && db->state != WF_DB_LOADING))
+		appendStringInfoString(
+			out,
+			"The run waits for the scheduler of this database, which is not running.");
+	else if (!say_group(out, k) && !say_limit(out, &k->queue))
+		say_ready(out, db);
+}
+
 /* A run that has not ended, is not parked and is in no executor. */
 static void
-say_waiting(StringInfo out, const WfRunView *run, const WfStep *step,
-			bool known, const WfControl *control)
+say_waiting(StringInfo out, const Known *k)
 {
 	TimestampTz now = wf_clock_now();
+	const WfRunView *run = &k->run;
+	const WfControl *control = &k->control;
 
 	if (run->cancelling)
 		appendStringInfoString(out, "The run is about to be cancelled.");
@@ -187,49 +327,62 @@ say_waiting(StringInfo out, const WfRunView *run, const WfStep *step,
 			run->workflow, run->paused_by ? run->paused_by : "somebody",
 			run->pause_reason ? ": " : "",
 			run->pause_reason ? run->pause_reason : "");
+	else if (k->queue.paused)
+		say_paused(out, &k->queue);
 	else if (run->waiting_for == WF_WAIT_RETRY && run->due_at > now)
-		say_retry(out, run, step, known);
+		say_retry(out, run, &k->step, k->has_step);
 	else if (Max(run->due_at, run->run_at) > now)
 		appendStringInfo(out, "The run waits for its start time, %s.",
 						 timestamptz_to_str(Max(run->due_at, run->run_at)));
 	else
-		say_ready(out);
+		say_due(out, k);
+}
+
+/* Everything that takes SQL, in one window. */
+static void
+look(const pg_uuid_t *run_id, Known *k)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+	WfWindow window;
+
+	memset(k, 0, sizeof(*k));
+	wf_run_look(run_id, &k->run);
+	wf_window_open(&window);
+	k->has_step = wf_step_view(run_id, cxt, &k->step);
+	wf_control_read(false, &k->control);
+	wf_run_queue(run_id, cxt, &k->queue);
+	if (k->run.state == WF_RUN_QUEUED && k->queue.group != NULL)
+		wf_group_look(k->queue.queue_id, k->queue.group,
+					  k->queue.group_max_active, k->queue.blocks,
+					  wf_clock_now(), cxt, &k->group);
+	wf_window_close(&window);
 }
 
 Datum
 workflow_why(PG_FUNCTION_ARGS)
 {
-	MemoryContext cxt = CurrentMemoryContext;
 	pg_uuid_t *run_id;
-	WfRunView run;
-	WfStep step;
-	WfControl control;
-	WfWindow window;
+	Known k;
 	WfSlot slot;
-	bool known;
 	StringInfoData out;
 
 	wf_require_preloaded();
 	run_id = wf_arg_run_id(fcinfo, 0);
-	wf_run_look(run_id, &run);
-	wf_window_open(&window);
-	known = wf_step_view(run_id, cxt, &step);
-	wf_control_read(false, &control);
-	wf_window_close(&window);
+	look(run_id, &k);
 
 	initStringInfo(&out);
-	if (run.state == WF_RUN_SUCCEEDED)
+	if (k.run.state == WF_RUN_SUCCEEDED)
 		appendStringInfo(&out, "The run succeeded at %s, after %d step%s.",
-						 timestamptz_to_str(run.finished_at), run.steps_done,
-						 run.steps_done == 1 ? "" : "s");
-	else if (run.state == WF_RUN_CANCELLED)
+						 timestamptz_to_str(k.run.finished_at),
+						 k.run.steps_done, k.run.steps_done == 1 ? "" : "s");
+	else if (k.run.state == WF_RUN_CANCELLED)
 		appendStringInfo(&out, "The run was cancelled at %s.",
-						 timestamptz_to_str(run.finished_at));
-	else if (run.state == WF_RUN_FAILED || run.state == WF_RUN_PARKED)
-		say_stopped(&out, &run, &step, known);
+						 timestamptz_to_str(k.run.finished_at));
+	else if (k.run.state == WF_RUN_FAILED || k.run.state == WF_RUN_PARKED)
+		say_stopped(&out, &k);
 	else if (wf_run_find_slot(run_id, &slot))
 		say_running(&out, &slot);
 	else
-		say_waiting(&out, &run, &step, known, &control);
+		say_waiting(&out, &k);
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(out.data, out.len));
 }

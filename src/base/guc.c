@@ -29,6 +29,7 @@ int wf_max_payload = 16 * 1024;
 char *wf_site = NULL;
 bool wf_allow_superuser_runs = false;
 int wf_commit_delay = 100;
+int wf_scheduler_memory = 64 * 1024;
 int wf_max_databases = 64;
 int wf_max_tracked = 1024;
 
@@ -82,6 +83,13 @@ define_other_settings(void)
 		"What is larger is refused with SQLSTATE 54000.", &wf_max_payload,
 		16 * 1024, 1, 1024 * 1024, PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
 
+	DefineCustomIntVariable(
+		"workflow.scheduler_memory",
+		"Sets the memory of a scheduler for what it knows of waiting runs.",
+		"What does not fit stays in the table until there is room.",
+		&wf_scheduler_memory, 64 * 1024, 64, 16 * 1024 * 1024, PGC_SIGHUP,
+		GUC_UNIT_KB, NULL, NULL, NULL);
+
 	DefineCustomStringVariable(
 		"workflow.site", "Names this server among copies made of its files.",
 		"A database that last ran under another name stays stopped until workflow.start() is called.",
@@ -105,9 +113,9 @@ define_start_settings(void)
 
 	DefineCustomIntVariable(
 		"workflow.max_tracked",
-		"Sets the maximum number of workflows with cumulative statistics.",
-		"It counts the workflows of all databases.", &wf_max_tracked, 1024, 0,
-		1000000, PGC_POSTMASTER, 0, NULL, NULL, NULL);
+		"Sets the maximum number of workflows, and of queues, with statistics.",
+		"It counts those of all databases.", &wf_max_tracked, 1024, 0, 1000000,
+		PGC_POSTMASTER, 0, NULL, NULL, NULL);
 }
 
 void

@@ -16,6 +16,7 @@ extern int wf_executors;	 /* workflow.executors: per database */
 extern int wf_max_executors; /* workflow.max_executors: per cluster */
 extern int wf_executor_idle_timeout; /* ms; 0 means at once, -1 never */
 extern int wf_executor_max_age;		 /* s; -1 means never */
+extern int wf_scheduler_memory;		 /* kB: entries of a scheduler */
 extern int wf_commit_delay;			 /* us; executors' commit_delay */
 extern int wf_max_payload;			 /* kB: input, result, step result */
 extern char *wf_site;				 /* workflow.site: "" when not set */

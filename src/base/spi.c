@@ -358,6 +358,15 @@ wf_spi_get_uuid(uint64 row, int col, pg_uuid_t *uuid)
 		*uuid = *DatumGetUUIDP(value);
 }
 
+TransactionId
+wf_spi_get_xid(uint64 row, int col)
+{
+	bool isnull;
+	Datum value = get_typed(row, col, XIDOID, &isnull);
+
+	return isnull ? InvalidTransactionId : DatumGetTransactionId(value);
+}
+
 void
 wf_spi_get_tid(uint64 row, int col, ItemPointer tid)
 {
@@ -400,4 +409,15 @@ wf_spi_copy_jsonb(uint64 row, int col, MemoryContext cxt)
 	copy = DatumGetJsonbPCopy(value);
 	MemoryContextSwitchTo(old);
 	return copy;
+}
+
+Datum
+wf_text_or_null(const char *value, char *null)
+{
+	if (value == NULL)
+	{
+		*null = 'n';
+		return (Datum) 0;
+	}
+	return CStringGetTextDatum(value);
 }

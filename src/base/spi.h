@@ -80,10 +80,14 @@ extern Oid wf_spi_get_oid(uint64 row, int col);
 extern bool wf_spi_get_bool(uint64 row, int col, bool if_null);
 extern TimestampTz wf_spi_get_time(uint64 row, int col, TimestampTz if_null);
 extern void wf_spi_get_uuid(uint64 row, int col, pg_uuid_t *uuid);
+extern TransactionId wf_spi_get_xid(uint64 row, int col);
 extern void wf_spi_get_tid(uint64 row, int col, ItemPointer tid);
 /* NULL where the column is null; detoasted copy in "cxt" */
 extern char *wf_spi_copy_text(uint64 row, int col, MemoryContext cxt);
 extern Jsonb *wf_spi_copy_jsonb(uint64 row, int col, MemoryContext cxt);
+
+/* The value to bind, a text; sets *null to 'n' where it is NULL. */
+extern Datum wf_text_or_null(const char *value, char *null);
 
 /*
  * The origin of rows written by this database: a hash of system identifier,

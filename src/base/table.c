@@ -209,8 +209,9 @@ wf_table_insert(WfOpenTable *open, Datum *values, bool *nulls)
 	return tid;
 }
 
-static HeapTuple
-copy_row(TupleTableSlot *slot, MemoryContext cxt, Datum *values, bool *nulls)
+HeapTuple
+wf_slot_copy_row(TupleTableSlot *slot, MemoryContext cxt, Datum *values,
+				 bool *nulls)
 {
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	HeapTuple copy = ExecCopySlotHeapTuple(slot);
@@ -246,7 +247,7 @@ wf_table_fetch(WfOpenTable *open, const Datum *key, int nkeys,
 	scan = wf_index_beginscan(open->rel, index, snapshot, nkeys);
 	index_rescan(scan, keys, nkeys, NULL, 0);
 	if (index_getnext_slot(scan, ForwardScanDirection, slot))
-		copy = copy_row(slot, cxt, values, nulls);
+		copy = wf_slot_copy_row(slot, cxt, values, nulls);
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	index_close(index, NoLock);
@@ -269,7 +270,7 @@ wf_table_fetch_at(WfOpenTable *open, ItemPointer tid, MemoryContext cxt,
 	snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	slot = table_slot_create(open->rel, NULL);
 	if (table_tuple_fetch_row_version(open->rel, tid, snapshot, slot))
-		copy = copy_row(slot, cxt, values, nulls);
+		copy = wf_slot_copy_row(slot, cxt, values, nulls);
 	ExecDropSingleTupleTableSlot(slot);
 	UnregisterSnapshot(snapshot);
 	return copy;

@@ -27,7 +27,7 @@
 #include "storage/itemptr.h"
 #include "utils/rel.h"
 
-#define WF_TABLE_INDEXES 4
+#define WF_TABLE_INDEXES 7
 
 typedef struct WfTableIndex
 {
@@ -85,6 +85,10 @@ extern HeapTuple wf_table_fetch(WfOpenTable *open, const Datum *key, int nkeys,
 extern HeapTuple wf_table_fetch_at(WfOpenTable *open, ItemPointer tid,
 								   MemoryContext cxt, Datum *values,
 								   bool *nulls);
+
+/* The row in "slot", copied as wf_table_fetch() does. */
+extern HeapTuple wf_slot_copy_row(TupleTableSlot *slot, MemoryContext cxt,
+								  Datum *values, bool *nulls);
 
 /*
  * Replaces the version of the row at *tid by a new one and counts the command;

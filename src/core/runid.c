@@ -70,3 +70,16 @@ wf_runid_cmp(const pg_uuid_t *a, const pg_uuid_t *b)
 {
 	return memcmp(a->data, b->data, UUID_LEN);
 }
+
+pg_uuid_t
+wf_runid_before(const pg_uuid_t *id)
+{
+	pg_uuid_t result = *id;
+
+	for (int i = UUID_LEN - 1; i >= 0; i--)
+	{
+		if (result.data[i]-- != 0)
+			break;
+	}
+	return result;
+}

@@ -26,6 +26,9 @@ extern void wf_runid_make(uint64 ticks, uint64 entropy, pg_uuid_t *out);
 extern uint64 wf_runid_ticks_of(const pg_uuid_t *id);
 
 /* memcmp order, which is also the order of the uuid btree */
+/* The id just before: so an inclusive bound becomes an exclusive one. */
+extern pg_uuid_t wf_runid_before(const pg_uuid_t *id);
+
 extern int wf_runid_cmp(const pg_uuid_t *a, const pg_uuid_t *b);
 
 #endif /* WF_CORE_RUNID_H */

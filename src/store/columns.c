@@ -27,6 +27,26 @@ is_failed(const Datum *values, const bool *nulls)
 }
 
 static bool
+is_unfinished_in_group(const Datum *values, const bool *nulls)
+{
+	return nulls[RUN_finished_at] && !nulls[RUN_group_key];
+}
+
+static bool
+is_blocking(const Datum *values, const bool *nulls)
+{
+	return DatumGetChar(values[RUN_state]) == WF_RUN_FAILED &&
+		   !nulls[RUN_waiting_for] &&
+		   DatumGetChar(values[RUN_waiting_for]) == WF_WAIT_REPAIR;
+}
+
+static bool
+is_due(const Datum *values, const bool *nulls)
+{
+	return nulls[RUN_finished_at] && !nulls[RUN_due_at];
+}
+
+static bool
 has_dedup_key(const Datum *values, const bool *nulls)
 {
 	return !nulls[RUN_dedup_key];
@@ -37,6 +57,9 @@ WfTable wf_run_table = {.name = "run",
 						.natts = RUN_NATTS,
 						.indexes = {{"run_pkey", NULL},
 									{"run_unfinished", is_unfinished},
+									{"run_group", is_unfinished_in_group},
+									{"run_blocking", is_blocking},
+									{"run_due", is_due},
 									{"run_failed", is_failed},
 									{"run_dedup_key", has_dedup_key}}};
 

@@ -42,6 +42,9 @@ enum
 };
 /* clang-format on */
 
+/* numbers of indexes of wf_run_table, for base/dirty.h */
+#define RUN_INDEX_GROUP 2
+
 extern WfTable wf_run_table;
 extern WfTable wf_step_table;
 

@@ -184,6 +184,19 @@ static WfStmt adopt_workflows = {
 	0,
 	{0}};
 
+static WfStmt adopt_queues = {"UPDATE _workflow.queue r"
+							  "   SET owner = " OWNER_BY_NAME
+							  " WHERE r.owner <> " OWNER_BY_NAME,
+							  0,
+							  {0}};
+
+static WfStmt adopt_grants = {
+	"UPDATE _workflow.queue_grant r"
+	"   SET role = coalesce((SELECT a.oid FROM pg_catalog.pg_roles a"
+	"                         WHERE a.rolname = r.role_name), 0)",
+	0,
+	{0}};
+
 int64
 wf_adopt_rows(void)
 {
@@ -191,6 +204,8 @@ wf_adopt_rows(void)
 	int64 adopted;
 
 	(void) wf_spi_run(&adopt_workflows, NULL, NULL, false, 0);
+	(void) wf_spi_run(&adopt_queues, NULL, NULL, false, 0);
+	(void) wf_spi_run(&adopt_grants, NULL, NULL, false, 0);
 	(void) wf_spi_run(&free_keys, values, NULL, false, 0);
 	adopted = (int64) wf_spi_run(&adopt_unfinished, values, NULL, false, 0);
 	(void) wf_spi_run(&adopt_finished, values, NULL, false, 0);

@@ -56,10 +56,23 @@ extern bool wf_run_last_id(pg_uuid_t *out);
  * A walk over unfinished runs in id order, in chunks, so that no snapshot is
  * held for long: fill in `after` and `upto`, call until it is done.
  */
+typedef enum WfScanKind
+{
+	WF_SCAN_RANGE, /* ids above `after`, up to `upto` */
+	WF_SCAN_ALL,   /* everything, queue by queue from after_queue on */
+	WF_SCAN_QUEUE, /* of queue after_queue, ids above `after` */
+	WF_SCAN_TIMERS /* due at after_due or later, in that order */
+} WfScanKind;
+
 typedef struct WfScan
 {
-	pg_uuid_t after; /* exclusive; moves on with each chunk */
-	pg_uuid_t upto;	 /* inclusive */
+	WfScanKind kind;
+	int32 after_queue;
+	TimestampTz after_due; /* with `after`, exclusive */
+	pg_uuid_t after;	   /* exclusive; these three move on with each chunk */
+	pg_uuid_t upto;		   /* inclusive */
+	TransactionId xid;	   /* caller's own: who wrote them, if known */
+	TimestampTz from_due;  /* caller's own: where it began */
 	bool done;
 	bool fresh;	   /* caller's own: what it finds is new */
 	int64 foreign; /* rows of another origin seen so far */
@@ -70,6 +83,23 @@ typedef struct WfScan
  * may be 0 before the end.  A row in a state that no release knows is parked.
  */
 extern int wf_run_scan(WfScan *scan, WfRunInfo *out, int max);
+
+/* How many of the scan's queue there are after what it has read. */
+extern int64 wf_run_count_left(const WfScan *scan);
+
+/*
+ * Runs of these queues that were started and have not ended, and failed ones
+ * that keep their group closed: all of them, allocated in "cxt"; count.
+ */
+typedef struct WfStarted
+{
+	WfRunInfo info;
+	bool stopped; /* parked or failed: does not go on by itself */
+	bool failed;
+} WfStarted;
+
+extern int wf_run_scan_started(const int32 *queues, int nqueues,
+							   MemoryContext cxt, WfStarted **out);
 
 /* requests, oldest first */
 typedef struct WfRequest
@@ -98,34 +128,41 @@ extern void wf_request_delete_for(const pg_uuid_t *run_id);
 typedef enum WfApplied
 {
 	WF_APPLIED_NOTHING,	  /* the run has moved on, or is not there */
-	WF_APPLIED_CANCELLED, /* info->run_id and workflow_id are set */
+	WF_APPLIED_CANCELLED, /* info->run_id, workflow_id, queue_id are set */
 	WF_APPLIED_QUEUED	  /* all of *info is set */
 } WfApplied;
 
 extern WfApplied wf_request_apply(const WfRequest *request, WfRunInfo *info);
 
-/*
- * A strike: the run took the server down at this step.  Returns the id of its
- * workflow when that was the last it is allowed (WF_MAX_CRASHES) and it has
- * been failed with reason crash, else 0.  Charged once per crash_id.  Strikes
- * against an earlier step are forgotten.
- */
-extern int32 wf_run_strike(const pg_uuid_t *run_id, int ordinal,
-						   int64 crash_id);
+/* whose a run was that has been ended or parked here */
+typedef struct WfEndedOf
+{
+	int32 workflow_id; /* 0: the run had moved on, nothing was done */
+	int32 queue_id;
+} WfEndedOf;
 
 /*
- * Parks a run that cannot be dispatched (owner gone, no LOGIN, ...).  Returns
- * the id of its workflow, or 0 when the run was no longer there to be parked.
+ * A strike: the run took the server down at this step.  Tells whose it was
+ * when that was the last it is allowed (WF_MAX_CRASHES) and it has been failed
+ * with reason crash, else a workflow_id of 0.  Charged once per crash_id.
+ * Strikes against an earlier step are forgotten.
  */
-extern int32 wf_run_park(const pg_uuid_t *run_id, const char *reason,
-						 const char *code, const char *message,
-						 const char *hint);
+extern WfEndedOf wf_run_strike(const pg_uuid_t *run_id, int ordinal,
+							   int64 crash_id);
+
+/*
+ * Parks a run that cannot be dispatched (owner gone, no LOGIN, ...).  The
+ * workflow_id is 0 when the run was no longer there to be parked.
+ */
+extern WfEndedOf wf_run_park(const pg_uuid_t *run_id, const char *reason,
+							 const char *code, const char *message,
+							 const char *hint);
 
 /*
  * A queued or waiting run whose deadline is over fails with WF009.  Returns
  * as wf_run_park().
  */
-extern int32 wf_run_expire(const pg_uuid_t *run_id);
+extern WfEndedOf wf_run_expire(const pg_uuid_t *run_id);
 
 /*
  * Has its executor written that the run failed, is parked or will be tried

@@ -51,26 +51,6 @@ copy_interval(int col, MemoryContext cxt)
 	return copy;
 }
 
-/* Reads column "col" of the only row, a workflow.policy. */
-static bool
-read_policy(int col, MemoryContext cxt, WfPolicy *policy, Datum *row)
-{
-	bool isnull;
-	Datum value = wf_spi_get(0, col, &isnull);
-
-	if (isnull)
-		return false;
-	wf_policy_from_datum(value, policy);
-	if (row)
-	{
-		MemoryContext old = MemoryContextSwitchTo(cxt);
-
-		*row = PointerGetDatum(DatumGetHeapTupleHeaderCopy(value));
-		MemoryContextSwitchTo(old);
-	}
-	return true;
-}
-
 static bool
 load_by_name(WfStmt *stmt, const char *name, MemoryContext cxt,
 			 WfWorkflow *out)
@@ -95,7 +75,7 @@ load_by_name(WfStmt *stmt, const char *name, MemoryContext cxt,
 	out->run_as = isnull ? InvalidOid : wf_spi_get_oid(0, 8);
 	out->run_as_name = wf_spi_copy_text(0, 9, cxt);
 	out->queue_id = wf_spi_get_int32(0, 10, 0);
-	out->has_policy = read_policy(11, cxt, &out->policy, &out->policy_row);
+	out->has_policy = wf_policy_read(11, cxt, &out->policy, &out->policy_row);
 	timeout = copy_interval(12, cxt);
 	if (timeout)
 	{
@@ -125,7 +105,9 @@ wf_workflow_lock(const char *name, MemoryContext cxt, WfWorkflow *out)
 }
 
 static WfStmt load_body = {
-	"SELECT b.workflow_id, w.name, b.function, b.search_path, w.policy,"
+	"SELECT b.workflow_id, w.name, b.function, b.search_path,"
+	"       coalesce(w.policy, (SELECT q.policy FROM _workflow.queue q"
+	"                            WHERE q.queue_id = $2)),"
 	"       w.on_failure = 'park',"
 	"       (SELECT a.oid FROM pg_catalog.pg_roles a"
 	"         WHERE a.oid = w.owner AND a.rolname = w.owner_name)"
@@ -133,14 +115,14 @@ static WfStmt load_body = {
 	"  JOIN _workflow.workflow w"
 	"    ON w.workflow_id = b.workflow_id"
 	" WHERE b.body_id = $1",
-	1,
-	{INT4OID},
+	2,
+	{INT4OID, INT4OID},
 	NULL};
 
 bool
-wf_body_load(int32 body_id, MemoryContext cxt, WfBodyRow *out)
+wf_body_load(int32 body_id, int32 queue_id, MemoryContext cxt, WfBodyRow *out)
 {
-	Datum values[1] = {Int32GetDatum(body_id)};
+	Datum values[2] = {Int32GetDatum(body_id), Int32GetDatum(queue_id)};
 
 	if (wf_spi_run(&load_body, values, NULL, true, 1) == 0)
 		return false;
@@ -151,7 +133,7 @@ wf_body_load(int32 body_id, MemoryContext cxt, WfBodyRow *out)
 	out->workflow = wf_spi_copy_text(0, 2, cxt);
 	out->body = wf_spi_copy_text(0, 3, cxt);
 	out->search_path = wf_spi_copy_text(0, 4, cxt);
-	out->has_policy = read_policy(5, cxt, &out->policy, NULL);
+	out->has_policy = wf_policy_read(5, cxt, &out->policy, NULL);
 	out->park = wf_spi_get_bool(0, 6, false);
 	out->owner = wf_spi_get_oid(0, 7);
 	return true;
@@ -234,33 +216,6 @@ static WfStmt update_workflow = {
 
 #define UPDATE_POLICY_ARG 5
 
-/* The policy argument's type, which DROP and CREATE EXTENSION change. */
-static void
-bind_policy_type(WfStmt *stmt, int arg)
-{
-	Oid type = wf_policy_type();
-
-	if (stmt->argtypes[arg] == type)
-		return;
-	stmt->argtypes[arg] = type;
-	if (stmt->plan)
-	{
-		SPI_freeplan(stmt->plan);
-		stmt->plan = NULL;
-	}
-}
-
-static Datum
-text_or_null(const char *value, char *null)
-{
-	if (value == NULL)
-	{
-		*null = 'n';
-		return (Datum) 0;
-	}
-	return CStringGetTextDatum(value);
-}
-
 static Datum
 interval_or_null(const Interval *value, char *null)
 {
@@ -276,7 +231,7 @@ wf_workflow_update(WfWorkflow *w, TimestampTz now)
 	char nulls[13] = "            ";
 
 	w->body_id = body_version(w, now);
-	bind_policy_type(&update_workflow, UPDATE_POLICY_ARG);
+	wf_policy_bind(&update_workflow, UPDATE_POLICY_ARG);
 
 	values[0] = Int32GetDatum(w->workflow_id);
 	values[1] = Int32GetDatum(w->body_id);
@@ -284,7 +239,7 @@ wf_workflow_update(WfWorkflow *w, TimestampTz now)
 	values[3] = ObjectIdGetDatum(w->run_as);
 	if (!OidIsValid(w->run_as))
 		nulls[3] = 'n';
-	values[4] = text_or_null(w->run_as_name, &nulls[4]);
+	values[4] = wf_text_or_null(w->run_as_name, &nulls[4]);
 	values[5] = w->policy_row;
 	if (!w->has_policy)
 		nulls[5] = 'n';
@@ -293,7 +248,7 @@ wf_workflow_update(WfWorkflow *w, TimestampTz now)
 	values[7] = CStringGetTextDatum(w->park ? "park" : "fail");
 	values[8] = interval_or_null(w->keep_succeeded, &nulls[8]);
 	values[9] = interval_or_null(w->keep_failed, &nulls[9]);
-	values[10] = text_or_null(w->description, &nulls[10]);
+	values[10] = wf_text_or_null(w->description, &nulls[10]);
 	values[11] = TimestampTzGetDatum(now);
 	(void) wf_spi_run(&update_workflow, values, nulls, false, 0);
 }
@@ -316,8 +271,8 @@ wf_workflow_set_paused(int32 workflow_id, bool paused, const char *by,
 
 	values[0] = Int32GetDatum(workflow_id);
 	values[1] = BoolGetDatum(paused);
-	values[2] = text_or_null(by, &nulls[2]);
-	values[3] = text_or_null(reason, &nulls[3]);
+	values[2] = wf_text_or_null(by, &nulls[2]);
+	values[3] = wf_text_or_null(reason, &nulls[3]);
 	values[4] = TimestampTzGetDatum(now);
 	(void) wf_spi_run(&pause_workflow, values, nulls, false, 0);
 }
@@ -360,7 +315,7 @@ wf_workflow_cancel_all(int32 workflow_id, const char *by, const char *reason,
 	values[0] = Int32GetDatum(workflow_id);
 	values[1] = TimestampTzGetDatum(now);
 	values[2] = CStringGetTextDatum(by);
-	values[3] = text_or_null(reason, &nulls[3]);
+	values[3] = wf_text_or_null(reason, &nulls[3]);
 	return (int64) wf_spi_run(&cancel_unfinished, values, nulls, false, 0);
 }
 

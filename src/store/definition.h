@@ -10,10 +10,11 @@
 #ifndef WF_STORE_DEFINITION_H
 #define WF_STORE_DEFINITION_H
 
+#include "base/spi.h"
 #include "core/policy.h"
 #include "utils/timestamp.h"
 
-/* the only queue there is */
+/* the queue that is always there */
 #define WF_DEFAULT_QUEUE	  0
 #define WF_DEFAULT_QUEUE_NAME "default"
 
@@ -44,8 +45,9 @@ typedef struct WfWorkflow
 } WfWorkflow;
 
 /*
- * The body version a run is pinned to, with what of its workflow matters when
- * it runs.  Allocated in "cxt".  False when there is no such body.
+ * The body version a run is pinned to, with what of its workflow and of its
+ * queue matters when it runs.  Allocated in "cxt".  False when there is no such
+ * body; a queue that is not there has no policy.
  */
 typedef struct WfBodyRow
 {
@@ -54,14 +56,15 @@ typedef struct WfBodyRow
 	char *workflow; /* name */
 	char *body;
 	char *search_path;
-	bool has_policy;
+	bool has_policy; /* of the workflow, else of the queue */
 	WfPolicy policy;
 	bool park;
 	Oid owner; /* of the workflow, who chose the search_path; InvalidOid when
 				* its oid and name do not match (restored elsewhere) */
 } WfBodyRow;
 
-extern bool wf_body_load(int32 body_id, MemoryContext cxt, WfBodyRow *out);
+extern bool wf_body_load(int32 body_id, int32 queue_id, MemoryContext cxt,
+						 WfBodyRow *out);
 
 /* By name, or false.  Allocated in "cxt". */
 extern bool wf_workflow_load(const char *name, MemoryContext cxt,
@@ -108,6 +111,16 @@ extern void wf_policy_from_datum(Datum composite, WfPolicy *out);
 
 /* Oid of type workflow.policy; cached per process. */
 extern Oid wf_policy_type(void);
+
+/*
+ * Reads column "col" of the only row, a workflow.policy; false when it is null.
+ * The composite itself is copied to *row in "cxt", unless "row" is NULL.
+ */
+extern bool wf_policy_read(int col, MemoryContext cxt, WfPolicy *policy,
+						   Datum *row);
+
+/* Sets the type of a statement's argument that is a workflow.policy. */
+extern void wf_policy_bind(WfStmt *stmt, int arg);
 
 /*
  * Microseconds of an interval, a month counted as 30 days.  Raises 22023,

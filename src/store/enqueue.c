@@ -18,6 +18,7 @@
 #include "store/columns.h"
 #include "store/control.h"
 #include "store/enqueue.h"
+#include "store/queue.h"
 
 static void
 set_value(Datum *values, bool *nulls, int column, Datum value)
@@ -50,6 +51,8 @@ wf_run_insert(WfNewRun *run)
 	if (run->deadline_at != DT_NOEND)
 		SET(deadline_at, TimestampTzGetDatum(run->deadline_at));
 	SET(owner_name, run->owner_name);
+	if (DatumGetPointer(run->group_key) != NULL)
+		SET(group_key, run->group_key);
 	if (DatumGetPointer(run->attributes) != NULL)
 		SET(attributes, run->attributes);
 	SET(input, run->input);
@@ -60,7 +63,7 @@ wf_run_insert(WfNewRun *run)
 	wf_table_close(&table);
 }
 
-#define INSERT_ARGS 15
+#define INSERT_ARGS 16
 
 /*
  * A run of another origin (a restored one) belongs to the role of its owner's
@@ -69,9 +72,9 @@ wf_run_insert(WfNewRun *run)
 static WfStmt insert_unique_run = {
 	"INSERT INTO _workflow.run (run_id, origin, enqueued_at, run_at,"
 	"       workflow_id, body_id, queue_id, priority, owner, state, due_at,"
-	"       deadline_at, owner_name, dedup_key, attributes, input)"
+	"       deadline_at, owner_name, dedup_key, group_key, attributes, input)"
 	"SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, 'q', $10, $11, $12, $13,"
-	"       $14, $15"
+	"       $14, $15, $16"
 	" WHERE NOT EXISTS (SELECT FROM _workflow.run r"
 	"                    WHERE r.workflow_id = $5 AND r.owner_name = $12"
 	"                      AND r.dedup_key = $13 AND r.origin <> $2)"
@@ -80,12 +83,12 @@ static WfStmt insert_unique_run = {
 	INSERT_ARGS,
 	{UUIDOID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID,
 	 INT4OID, INT4OID, OIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID,
-	 TEXTOID, JSONBOID, JSONBOID}};
+	 TEXTOID, TEXTOID, JSONBOID, JSONBOID}};
 
 bool
 wf_run_insert_unique(const WfNewRun *run)
 {
-	char nulls[INSERT_ARGS + 1] = "               ";
+	char nulls[INSERT_ARGS + 1] = "                ";
 	Datum values[INSERT_ARGS] = {UUIDPGetDatum(&run->run_id),
 								 Int64GetDatum(run->origin),
 								 TimestampTzGetDatum(run->enqueued_at),
@@ -99,6 +102,7 @@ wf_run_insert_unique(const WfNewRun *run)
 								 TimestampTzGetDatum(run->deadline_at),
 								 run->owner_name,
 								 run->dedup_key,
+								 run->group_key,
 								 run->attributes,
 								 run->input};
 
@@ -106,8 +110,10 @@ wf_run_insert_unique(const WfNewRun *run)
 		nulls[9] = 'n';
 	if (run->deadline_at == DT_NOEND)
 		nulls[10] = 'n';
-	if (DatumGetPointer(run->attributes) == NULL)
+	if (DatumGetPointer(run->group_key) == NULL)
 		nulls[13] = 'n';
+	if (DatumGetPointer(run->attributes) == NULL)
+		nulls[14] = 'n';
 
 	return wf_spi_run(&insert_unique_run, values, nulls, false, 0) == 1;
 }
@@ -181,4 +187,10 @@ wf_run_describe(const WfNewRun *run, WfRunInfo *info)
 	info->tid = run->tid;
 	if (DatumGetPointer(run->dedup_key) != NULL)
 		info->flags |= WF_ASSIGN_DEDUP;
+	if (DatumGetPointer(run->group_key) != NULL)
+	{
+		text *key = DatumGetTextPP(run->group_key);
+
+		info->group = wf_group_hash(VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key));
+	}
 }

@@ -28,6 +28,7 @@ typedef struct WfNewRun
 	Oid owner;
 	Datum owner_name; /* text */
 	Datum dedup_key;  /* text */
+	Datum group_key;  /* text */
 	Datum attributes; /* jsonb */
 	Datum input;	  /* jsonb, never NULL */
 	ItemPointerData

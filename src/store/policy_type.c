@@ -220,3 +220,38 @@ wf_policy_type(void)
 	}
 	return type;
 }
+
+bool
+wf_policy_read(int col, MemoryContext cxt, WfPolicy *policy, Datum *row)
+{
+	bool isnull;
+	Datum value = wf_spi_get(0, col, &isnull);
+
+	if (isnull)
+		return false;
+	wf_policy_from_datum(value, policy);
+	if (row)
+	{
+		MemoryContext old = MemoryContextSwitchTo(cxt);
+
+		*row = PointerGetDatum(DatumGetHeapTupleHeaderCopy(value));
+		MemoryContextSwitchTo(old);
+	}
+	return true;
+}
+
+/* DROP and CREATE EXTENSION change the type. */
+void
+wf_policy_bind(WfStmt *stmt, int arg)
+{
+	Oid type = wf_policy_type();
+
+	if (stmt->argtypes[arg] == type)
+		return;
+	stmt->argtypes[arg] = type;
+	if (stmt->plan)
+	{
+		SPI_freeplan(stmt->plan);
+		stmt->plan = NULL;
+	}
+}

@@ -78,6 +78,7 @@ wf_run_load(const pg_uuid_t *run_id, ItemPointer tid, MemoryContext cxt,
 	out->run_id = *run_id;
 	out->workflow_id = DatumGetInt32(values[RUN_workflow_id]);
 	out->body_id = DatumGetInt32(values[RUN_body_id]);
+	out->queue_id = DatumGetInt32(values[RUN_queue_id]);
 	out->owner = DatumGetObjectId(values[RUN_owner]);
 	out->owner_name = copy_text(values[RUN_owner_name], cxt);
 	out->origin = DatumGetInt64(values[RUN_origin]);
@@ -346,7 +347,7 @@ set_end(Datum *values, bool *nulls, const WfRunEnd *end)
 	set_datum(values, nulls, RUN_##column, (value), (isnull))
 #define SET_TEXT(column, value) set_text(values, nulls, RUN_##column, (value))
 	SET(state, CharGetDatum(end->state), false);
-	SET(waiting_for, CharGetDatum(WF_WAIT_REPAIR), !parked);
+	SET(waiting_for, CharGetDatum(WF_WAIT_REPAIR), !parked && !end->blocks);
 	SET(crashes, (Datum) 0, true);
 	SET(crash_step, (Datum) 0, true);
 	SET(due_at, (Datum) 0, true);

@@ -29,16 +29,20 @@ typedef struct WfRunInfo
 	int32 workflow_id;
 	int32 queue_id;
 	int32 priority;
+	uint64 group;			 /* wf_group_hash() of its group_key; 0: none */
 	TimestampTz due_at;		 /* earliest start; 0 means at once */
 	TimestampTz deadline_at; /* DT_NOEND: none */
 	XLogRecPtr lsn;			 /* of the enqueue's commit; 0 when on disk */
 	uint32 flags;			 /* WF_ASSIGN_* */
 	ItemPointerData tid;	 /* where its row was seen, or invalid */
+	TransactionId xid;		 /* who wrote it, or all of a range; or invalid */
 } WfRunInfo;
 
 /* WfRunInfo.flags and WfCell.flags */
-#define WF_ASSIGN_FRESH 0x01 /* never dispatched: has no step rows */
-#define WF_ASSIGN_DEDUP 0x02 /* has a dedup_key: take the run's lock */
+#define WF_ASSIGN_FRESH	 0x01 /* never dispatched: has no step rows */
+#define WF_ASSIGN_DEDUP	 0x02 /* has a dedup_key: take the run's lock */
+#define WF_ASSIGN_RATED	 0x04 /* tell the scheduler when it begins */
+#define WF_ASSIGN_BLOCKS 0x08 /* a failure keeps its group closed */
 
 /* an error as it is kept in the tables; code[0] == '\0' means none */
 typedef struct WfError
@@ -56,6 +60,7 @@ typedef struct WfRun
 	pg_uuid_t run_id;
 	int32 workflow_id;
 	int32 body_id;
+	int32 queue_id;
 	Oid owner;
 	char *owner_name;
 	int64 origin;
@@ -121,6 +126,7 @@ typedef struct WfRunEnd
 	int32 attempts; /* of all steps together */
 	TimestampTz started_at;
 	TimestampTz finished_at; /* ignored when parked */
+	bool blocks;			 /* failed: keeps its group closed */
 } WfRunEnd;
 
 /*

@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 
 #include "base/clock.h"
@@ -17,18 +18,22 @@
 #include "base/spi.h"
 #include "core/state.h"
 #include "store/control.h"
+#include "store/queue.h"
 
 /* ---- finding work ---- */
 
 /* run_id comes first, then what fill_info() reads */
-#define INFO_COLUMNS                                            \
-	"r.run_id, r.owner, r.workflow_id, r.queue_id, r.priority," \
-	" coalesce(r.due_at, r.run_at), r.deadline_at, r.dedup_key IS NOT NULL"
-#define INFO_N 8
+#define INFO_COLUMNS                                                         \
+	"r.run_id, r.owner, r.workflow_id, r.queue_id, r.priority,"              \
+	" coalesce(r.due_at, r.run_at), r.deadline_at, r.dedup_key IS NOT NULL," \
+	" r.group_key"
+#define INFO_N 9
 
 static void
 fill_info(uint64 row, WfRunInfo *info)
 {
+	char *group_key;
+
 	memset(info, 0, sizeof(*info));
 	wf_spi_get_uuid(row, 1, &info->run_id);
 	info->last_id = info->run_id;
@@ -40,11 +45,20 @@ fill_info(uint64 row, WfRunInfo *info)
 	info->deadline_at = wf_spi_get_time(row, 7, DT_NOEND);
 	if (wf_spi_get_bool(row, 8, false))
 		info->flags |= WF_ASSIGN_DEDUP;
+	group_key = wf_spi_copy_text(row, 9, CurrentMemoryContext);
+	if (group_key != NULL)
+	{
+		info->group = wf_group_hash(group_key, strlen(group_key));
+		pfree(group_key);
+	}
 }
 
-static WfStmt scan_runs = {
-	"SELECT " INFO_COLUMNS ", r.origin, r.state, r.ctid"
-	"  FROM _workflow.run r"
+#define SCAN_COLUMNS \
+	INFO_COLUMNS ", r.origin, r.state, r.ctid, r.xmin, r.due_at"
+
+/* a range of ids, which is of late: by primary key */
+static WfStmt scan_range = {
+	"SELECT " SCAN_COLUMNS "  FROM _workflow.run r"
 	" WHERE r.finished_at IS NULL AND r.run_id > $1 AND r.run_id <= $2"
 	"   AND r.state <> 'p'::\"char\""
 	" ORDER BY r.run_id"
@@ -52,25 +66,95 @@ static WfStmt scan_runs = {
 	3,
 	{UUIDOID, UUIDOID, INT8OID}};
 
+/* everything, queue by queue */
+static WfStmt scan_all = {
+	"SELECT " SCAN_COLUMNS "  FROM _workflow.run r"
+	" WHERE r.finished_at IS NULL AND (r.queue_id, r.run_id) > ($1, $2)"
+	"   AND r.state <> 'p'::\"char\""
+	" ORDER BY r.queue_id, r.run_id"
+	" LIMIT $3",
+	3,
+	{INT4OID, UUIDOID, INT8OID}};
+
+static WfStmt scan_queue = {
+	"SELECT " SCAN_COLUMNS "  FROM _workflow.run r"
+	" WHERE r.finished_at IS NULL AND r.queue_id = $1 AND r.run_id > $2"
+	"   AND r.state <> 'p'::\"char\""
+	" ORDER BY r.run_id"
+	" LIMIT $3",
+	3,
+	{INT4OID, UUIDOID, INT8OID}};
+
+static WfStmt scan_timers = {
+	"SELECT " SCAN_COLUMNS "  FROM _workflow.run r"
+	" WHERE r.finished_at IS NULL AND r.due_at IS NOT NULL"
+	"   AND (r.due_at, r.run_id) > ($1, $2)"
+	"   AND r.state <> 'p'::\"char\""
+	" ORDER BY r.due_at, r.run_id"
+	" LIMIT $3",
+	3,
+	{TIMESTAMPTZOID, UUIDOID, INT8OID}};
+
+static WfStmt count_left = {
+	"SELECT count(*)"
+	"  FROM _workflow.run r"
+	" WHERE r.finished_at IS NULL AND r.queue_id = $1 AND r.run_id > $2",
+	2,
+	{INT4OID, UUIDOID}};
+
+static uint64
+next_rows(const WfScan *scan, int max)
+{
+	Datum values[3] = {Int32GetDatum(scan->after_queue),
+					   UUIDPGetDatum(&scan->after), Int64GetDatum(max)};
+
+	switch (scan->kind)
+	{
+		case WF_SCAN_ALL:
+			return wf_spi_run(&scan_all, values, NULL, true, max);
+		case WF_SCAN_QUEUE:
+			return wf_spi_run(&scan_queue, values, NULL, true, max);
+		case WF_SCAN_TIMERS:
+			values[0] = TimestampTzGetDatum(scan->after_due);
+			return wf_spi_run(&scan_timers, values, NULL, true, max);
+		case WF_SCAN_RANGE:
+			break;
+	}
+	values[0] = UUIDPGetDatum(&scan->after);
+	values[1] = UUIDPGetDatum(&scan->upto);
+	return wf_spi_run(&scan_range, values, NULL, true, max);
+}
+
+int64
+wf_run_count_left(const WfScan *scan)
+{
+	Datum values[2] = {Int32GetDatum(scan->after_queue),
+					   UUIDPGetDatum(&scan->after)};
+
+	if (wf_spi_run(&count_left, values, NULL, true, 1) == 0)
+		return 0;
+	return wf_spi_get_int64(0, 1, 0);
+}
+
 int
 wf_run_scan(WfScan *scan, WfRunInfo *out, int max)
 {
-	Datum values[3] = {UUIDPGetDatum(&scan->after), UUIDPGetDatum(&scan->upto),
-					   Int64GetDatum(max)};
 	int64 origin = wf_origin();
 	pg_uuid_t *unknown = NULL;
 	int nunknown = 0;
 	int n = 0;
-	uint64 rows;
+	uint64 rows = next_rows(scan, max);
 
-	rows = wf_spi_run(&scan_runs, values, NULL, true, max);
 	for (uint64 i = 0; i < rows; i++)
 	{
 		char state = wf_spi_get_char(i, INFO_N + 2, '\0');
 
 		fill_info(i, &out[n]);
 		wf_spi_get_tid(i, INFO_N + 3, &out[n].tid);
+		out[n].xid = wf_spi_get_xid(i, INFO_N + 4);
 		scan->after = out[n].run_id;
+		scan->after_queue = out[n].queue_id;
+		scan->after_due = wf_spi_get_time(i, INFO_N + 5, 0);
 		if (wf_spi_get_int64(i, INFO_N + 1, 0) != origin)
 			scan->foreign++;
 		else if (state == WF_RUN_QUEUED || state == WF_RUN_WAITING)
@@ -91,6 +175,64 @@ wf_run_scan(WfScan *scan, WfRunInfo *out, int max)
 	return n;
 }
 
+/* ---- what was started before ---- */
+
+/*
+ * A run that retry_run() has queued anew after a failure is not started until
+ * a step of it has run since; its started_at was taken away then.
+ */
+static WfStmt scan_started = {
+	"SELECT " INFO_COLUMNS ", r.origin, r.state"
+	"  FROM _workflow.run r"
+	" WHERE r.finished_at IS NULL AND r.queue_id = ANY ($1)"
+	"   AND (r.state <> 'q'::\"char\" OR r.started_at IS NOT NULL"
+	"        OR r.waiting_for IS NOT NULL OR r.body_attempts IS NOT NULL"
+	"        OR EXISTS (SELECT FROM _workflow.step s"
+	"                    WHERE s.run_id = r.run_id"
+	"                      AND s.started_at >= coalesce(r.retried_at,"
+	"                                                   '-infinity')))"
+	" UNION ALL "
+	"SELECT " INFO_COLUMNS ", r.origin, r.state"
+	"  FROM _workflow.run r"
+	"  JOIN _workflow.queue q ON q.queue_id = r.queue_id"
+	" WHERE r.state = 'f'::\"char\" AND r.waiting_for = 'x'::\"char\""
+	"   AND r.queue_id = ANY ($1) AND q.on_group_failure = 'block'",
+	1,
+	{INT4ARRAYOID}};
+
+int
+wf_run_scan_started(const int32 *queues, int nqueues, MemoryContext cxt,
+					WfStarted **out)
+{
+	Datum *elements = palloc(mul_size(Max(nqueues, 1), sizeof(Datum)));
+	Datum values[1];
+	int64 origin = wf_origin();
+	uint64 rows;
+	int n = 0;
+
+	*out = NULL;
+	if (nqueues == 0)
+		return 0;
+	for (int i = 0; i < nqueues; i++)
+		elements[i] = Int32GetDatum(queues[i]);
+	values[0] = PointerGetDatum(construct_array(
+		elements, nqueues, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+	rows = wf_spi_run(&scan_started, values, NULL, true, 0);
+	*out =
+		MemoryContextAllocHuge(cxt, mul_size(Max(rows, 1), sizeof(WfStarted)));
+	for (uint64 i = 0; i < rows; i++)
+	{
+		char state = wf_spi_get_char(i, INFO_N + 2, '\0');
+
+		if (wf_spi_get_int64(i, INFO_N + 1, 0) != origin)
+			continue;
+		fill_info(i, &(*out)[n].info);
+		(*out)[n].failed = state == WF_RUN_FAILED;
+		(*out)[n++].stopped = state == WF_RUN_FAILED || state == WF_RUN_PARKED;
+	}
+	return n;
+}
+
 /* ---- ending a run that never got to an executor ---- */
 
 /*
@@ -99,7 +241,15 @@ wf_run_scan(WfScan *scan, WfRunInfo *out, int max)
  */
 static WfStmt give_up = {
 	"UPDATE _workflow.run r"
-	"   SET state = $2, waiting_for = $3, finished_at = $4, reason = $5,"
+	"   SET state = $2, finished_at = $4, reason = $5,"
+	"       waiting_for = CASE WHEN $2 <> 'f'::\"char\" THEN $3"
+	"                          WHEN r.group_key IS NOT NULL"
+	"                               AND EXISTS (SELECT"
+	"                                             FROM _workflow.queue q"
+	"                                            WHERE q.queue_id = r.queue_id"
+	"                                              AND q.on_group_failure"
+	"                                                  = 'block')"
+	"                          THEN 'x'::\"char\" END,"
 	"       failed_step = coalesce($6, r.failed_step), error_code = $7,"
 	"       error_message = $8, error_detail = $9, error_hint = $10,"
 	"       error_context = NULL, due_at = NULL, crashes = NULL,"
@@ -116,7 +266,7 @@ static WfStmt give_up = {
 	"                    WHERE s.run_id = $1)"
 	" WHERE r.run_id = $1 AND r.finished_at IS NULL"
 	"   AND ($11 OR r.state <> 'p'::\"char\")"
-	" RETURNING r.workflow_id",
+	" RETURNING r.workflow_id, r.queue_id",
 	11,
 	{UUIDOID, CHAROID, CHAROID, TIMESTAMPTZOID, TEXTOID, INT4OID, TEXTOID,
 	 TEXTOID, TEXTOID, TEXTOID, BOOLOID}};
@@ -140,13 +290,13 @@ set_text(Datum *value, char *isnull, const char *text)
 	*value = text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
 }
 
-/* the id of the run's workflow, or 0 when there was nothing to give up */
-static int32
+static WfEndedOf
 give_up_run(const pg_uuid_t *run_id, const GiveUp *why)
 {
 	bool parks = why->state == WF_RUN_PARKED;
 	Datum values[11] = {0};
 	char nulls[11];
+	WfEndedOf of = {0};
 
 	memset(nulls, ' ', sizeof(nulls));
 	values[0] = UUIDPGetDatum(run_id);
@@ -164,12 +314,15 @@ give_up_run(const pg_uuid_t *run_id, const GiveUp *why)
 	set_text(&values[9], &nulls[9], why->hint);
 	values[10] = BoolGetDatum(why->parked_too);
 
-	if (wf_spi_run(&give_up, values, nulls, false, 0) == 0)
-		return 0;
-	return wf_spi_get_int32(0, 1, 0);
+	if (wf_spi_run(&give_up, values, nulls, false, 0) > 0)
+	{
+		of.workflow_id = wf_spi_get_int32(0, 1, 0);
+		of.queue_id = wf_spi_get_int32(0, 2, 0);
+	}
+	return of;
 }
 
-int32
+WfEndedOf
 wf_run_park(const pg_uuid_t *run_id, const char *reason, const char *code,
 			const char *message, const char *hint)
 {
@@ -182,7 +335,7 @@ wf_run_park(const pg_uuid_t *run_id, const char *reason, const char *code,
 	return give_up_run(run_id, &why);
 }
 
-int32
+WfEndedOf
 wf_run_expire(const pg_uuid_t *run_id)
 {
 	GiveUp why = {.state = WF_RUN_FAILED,
@@ -218,7 +371,7 @@ static WfStmt fail_step = {
 	5,
 	{UUIDOID, INT4OID, TIMESTAMPTZOID, TEXTOID, TEXTOID}};
 
-int32
+WfEndedOf
 wf_run_strike(const pg_uuid_t *run_id, int ordinal, int64 crash_id)
 {
 	Datum values[5] = {UUIDPGetDatum(run_id), Int32GetDatum(ordinal),
@@ -230,11 +383,12 @@ wf_run_strike(const pg_uuid_t *run_id, int ordinal, int64 crash_id)
 		.code = unpack_sql_state(ERRCODE_CRASH_SHUTDOWN),
 		.hint =
 			"The server log tells what happened. Use workflow.retry_run() after repair."};
+	WfEndedOf nobody = {0};
 	char message[128];
 
 	if (wf_spi_run(&charge_strike, values, NULL, false, 0) == 0 ||
 		wf_spi_get_int32(0, 1, 0) < WF_MAX_CRASHES)
-		return 0;
+		return nobody;
 
 	/* a crash of the body is marked with the step that it would ask for next */
 	snprintf(
@@ -361,6 +515,9 @@ static WfStmt retry_stopped = {
 	"                     - coalesce(r.retried_at, r.run_at)),"
 	"       finished_at = NULL, result = NULL, reason = NULL,"
 	"       failed_step = NULL, body_attempts = NULL, crashes = NULL,"
+	"       started_at = CASE WHEN r.state = 'p'::\"char\""
+	"                              OR r.waiting_for IS NOT NULL"
+	"                         THEN r.started_at END,"
 	"       crash_step = NULL, error_code = NULL, error_message = NULL,"
 	"       error_detail = NULL, error_hint = NULL, error_context = NULL,"
 	"       owner = coalesce((SELECT a.oid FROM pg_catalog.pg_roles a"
@@ -408,6 +565,7 @@ WfApplied
 wf_request_apply(const WfRequest *request, WfRunInfo *info)
 {
 	GiveUp cancel = {.state = WF_RUN_CANCELLED, .parked_too = true};
+	WfEndedOf of;
 
 	memset(info, 0, sizeof(*info));
 	info->run_id = request->run_id;
@@ -416,9 +574,11 @@ wf_request_apply(const WfRequest *request, WfRunInfo *info)
 	switch (request->kind)
 	{
 		case WF_REQUEST_CANCEL:
-			info->workflow_id = give_up_run(&request->run_id, &cancel);
-			if (info->workflow_id == 0)
+			of = give_up_run(&request->run_id, &cancel);
+			if (of.workflow_id == 0)
 				return WF_APPLIED_NOTHING;
+			info->workflow_id = of.workflow_id;
+			info->queue_id = of.queue_id;
 			wf_request_delete_for(&request->run_id);
 			return WF_APPLIED_CANCELLED;
 		case WF_REQUEST_RETRY:

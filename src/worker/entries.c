@@ -24,6 +24,7 @@
 
 #include "base/clock.h"
 #include "worker/entries.h"
+#include "worker/queue_stats.h"
 #include "worker/stats.h"
 
 /* a scheduler that lived this long did not fail at its start */
@@ -229,6 +230,14 @@ wf_database_probing(Oid database)
 	return probing;
 }
 
+/* The database, or its extension, is gone. */
+static void
+forget_stats(Oid database)
+{
+	wf_stats_forget(database);
+	wf_queue_stats_forget(database, WF_ALL_QUEUES);
+}
+
 void
 wf_database_forget(Oid database)
 {
@@ -244,7 +253,7 @@ wf_database_forget(Oid database)
 		database_set_free(db);
 	wf_entry_wake_launcher();
 	LWLockRelease(wf_shared->lock);
-	wf_stats_forget(database);
+	forget_stats(database);
 }
 
 void
@@ -267,7 +276,7 @@ wf_database_no_extension(Oid database)
 	}
 	LWLockRelease(wf_shared->lock);
 	if (db != NULL)
-		wf_stats_forget(database);
+		forget_stats(database);
 }
 
 /* ---- holds ---- */
@@ -362,7 +371,7 @@ wf_scheduler_left(int index, uint32 generation, bool no_extension)
 	TimestampTz now = wf_clock_now();
 
 	if (no_extension)
-		wf_stats_forget(db->database);
+		forget_stats(db->database);
 	LWLockAcquire(wf_shared->lock, LW_EXCLUSIVE);
 	if (db->generation == generation && db->pid == MyProcPid)
 	{

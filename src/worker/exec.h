@@ -139,7 +139,7 @@ extern WfOutcome wf_exec_run(WfExec *exec, TimestampTz *due_at);
  * force.  In a transaction, no window open.  Raises an error, with
  * exec->park_reason set, when the body cannot be called.
  */
-extern void wf_body_prepare(WfExec *exec, int32 body_id);
+extern void wf_body_prepare(WfExec *exec);
 /*
  * Puts its search_path in force again, where a turn that failed took it back.
  * In a transaction.

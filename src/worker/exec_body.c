@@ -15,8 +15,9 @@
  * its handlers.  That may leave its language's interpreter with a stack that
  * does not fit, so the process ends after the run has been parked.
  *
- * Lifetime: resolved bodies are kept for the life of the process.  They are
- * read again when the database's `definitions` counter has moved, and resolved
+ * Lifetime: resolved bodies are kept for the life of the process, each once
+ * for every queue it ran in, whose policy is kept with it.  They are read
+ * again when the database's `definitions` counter has moved, and resolved
  * again after any change of pg_proc or a schema (syscache callbacks).
  */
 #include "postgres.h"
@@ -49,9 +50,16 @@
 /* bytes of an error's message, detail, hint and context, each */
 #define WF_MAX_ERROR_TEXT 10000
 
+/* a run's queue may be another one than its workflow's */
+typedef struct BodyKey
+{
+	int32 body_id;
+	int32 queue_id; /* whose policy holds where the workflow has none */
+} BodyKey;
+
 struct WfBody
 {
-	int32 body_id;		/* hash key */
+	BodyKey key;
 	uint64 definitions; /* counter when it was read */
 	bool resolved;
 	MemoryContext cxt; /* of row and flinfo */
@@ -77,7 +85,7 @@ forget_resolved(Datum arg, int cacheid, uint32 hashvalue)
 void
 wf_body_init(void)
 {
-	HASHCTL ctl = {.keysize = sizeof(int32),
+	HASHCTL ctl = {.keysize = sizeof(BodyKey),
 				   .entrysize = sizeof(WfBody),
 				   .hcxt = TopMemoryContext};
 
@@ -122,14 +130,15 @@ read_body(WfBody *body, uint64 definitions)
 									  ALLOCSET_SMALL_SIZES);
 
 	wf_window_open(&window);
-	found = wf_body_load(body->body_id, body->cxt, &body->row);
+	found = wf_body_load(body->key.body_id, body->key.queue_id, body->cxt,
+						 &body->row);
 	wf_window_close(&window);
 
 	if (!found)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("definition %d of the run's body is missing",
-						body->body_id)));
+						body->key.body_id)));
 	body->definitions = definitions;
 }
 
@@ -190,15 +199,16 @@ wf_body_force_path(const WfBody *body)
 }
 
 void
-wf_body_prepare(WfExec *exec, int32 body_id)
+wf_body_prepare(WfExec *exec)
 {
+	BodyKey key = {exec->run.body_id, exec->run.queue_id};
 	WfDatabase *db = wf_database_find(exec->slot->database);
 	uint64 definitions = db ? pg_atomic_read_u64(&db->definitions) : 0;
 	WfBody *body;
 	bool found;
 
 	exec->park_reason = WF_REASON_BODY;
-	body = hash_search(bodies, &body_id, HASH_ENTER, &found);
+	body = hash_search(bodies, &key, HASH_ENTER, &found);
 	if (!found)
 	{
 		body->cxt = NULL;

@@ -18,16 +18,17 @@
 void
 wf_turn_body_policy(WfExec *exec, WfPolicy *policy)
 {
-	const WfPolicy *of_workflow = wf_body_policy(exec->body);
+	const WfPolicy *defined = wf_body_policy(exec->body);
 
-	if (of_workflow != NULL)
-		*policy = *of_workflow;
+	if (defined != NULL)
+		*policy = *defined;
 	else
 		wf_policy_init(policy);
 }
 
 /*
- * The policy of the call, else of the workflow, else the default.
+ * The policy of the call, else of the workflow, else of the queue, else the
+ * default.
  */
 void
 wf_turn_policy(WfExec *exec, WfPolicy *policy)

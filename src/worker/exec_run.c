@@ -31,6 +31,7 @@
 #include "core/state.h"
 #include "store/control.h"
 #include "worker/exec_turn.h"
+#include "worker/queue_stats.h"
 #include "worker/stats.h"
 
 /* how long a run that the engine could not load or record is left alone */
@@ -98,6 +99,14 @@ count(WfExec *exec, WfCounter counter, uint64 amount)
 	wf_stats_add(MyDatabaseId, exec->run.workflow_id, counter, amount);
 }
 
+/* The run has ended or is parked: its workflow counts that, and its queue. */
+static void
+count_end(WfExec *exec, WfCounter counter, WfQueueCounter of_queue)
+{
+	count(exec, counter, 1);
+	wf_queue_count(MyDatabaseId, exec->run.queue_id, of_queue, 1);
+}
+
 /* After the commit: counters, and whoever waits for the run. */
 static void
 announce(WfExec *exec, const WfTurn *turn)
@@ -118,16 +127,16 @@ announce(WfExec *exec, const WfTurn *turn)
 	switch (turn->end.state)
 	{
 		case WF_RUN_SUCCEEDED:
-			count(exec, WF_COUNT_SUCCEEDED, 1);
+			count_end(exec, WF_COUNT_SUCCEEDED, WF_QCOUNT_SUCCEEDED);
 			break;
 		case WF_RUN_FAILED:
-			count(exec, WF_COUNT_FAILED, 1);
+			count_end(exec, WF_COUNT_FAILED, WF_QCOUNT_FAILED);
 			break;
 		case WF_RUN_CANCELLED:
-			count(exec, WF_COUNT_CANCELLED, 1);
+			count_end(exec, WF_COUNT_CANCELLED, WF_QCOUNT_CANCELLED);
 			break;
 		default:
-			count(exec, WF_COUNT_PARKED, 1);
+			count_end(exec, WF_COUNT_PARKED, WF_QCOUNT_PARKED);
 			break;
 	}
 	if (turn->end.state == WF_RUN_FAILED || turn->end.state == WF_RUN_PARKED)

@@ -30,8 +30,12 @@ wf_turn_end_run(WfExec *exec, WfTurn *turn, char state, const char *reason)
 	memset(end, 0, sizeof(*end));
 	turn->has_end = true;
 	turn->next = WF_NEXT_NONE;
-	turn->outcome =
-		state == WF_RUN_PARKED ? WF_OUTCOME_PARKED : WF_OUTCOME_ENDED;
+	end->blocks =
+		state == WF_RUN_FAILED && (exec->cell->flags & WF_ASSIGN_BLOCKS) != 0;
+	if (state == WF_RUN_PARKED)
+		turn->outcome = WF_OUTCOME_PARKED;
+	else
+		turn->outcome = end->blocks ? WF_OUTCOME_BLOCKS : WF_OUTCOME_ENDED;
 	end->state = state;
 	end->reason = reason;
 	end->finished_at = wf_clock_now();
@@ -326,7 +330,7 @@ load_turn(WfExec *exec, WfTurn *turn)
 	if (!load_run(exec, turn))
 		return false;
 	check_owner(exec);
-	wf_body_prepare(exec, exec->run.body_id);
+	wf_body_prepare(exec);
 	wf_show_run(exec);
 	if (exec->nsteps > 0 &&
 		exec->records[exec->nsteps - 1].state == WF_STEP_STARTED)

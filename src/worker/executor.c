@@ -184,11 +184,32 @@ cancel_asked(SIGNAL_ARGS)
 		StatementCancelHandler(postgres_signal_arg);
 }
 
+/* Exactly, and at once, only where starts are counted against a rate limit. */
+static void
+tell_begun(WfExec *exec)
+{
+	WfCell *cell = exec->cell;
+	WfDatabase *db;
+
+	if (!(cell->flags & WF_ASSIGN_RATED))
+	{
+		cell->begun_at = exec->taken_at;
+		return;
+	}
+	cell->begun_at = wf_clock_now();
+	pg_memory_barrier();
+	db = wf_database_find(MyDatabaseId);
+	if (db != NULL)
+		wf_wake_scheduler(db);
+}
+
 void
 wf_user_code_begin(WfExec *exec, int ordinal, int attempt)
 {
 	wf_mark_set(&exec->run.run_id, ordinal, attempt);
 	exec->slot->in_user_code = true;
+	if (exec->cell->begun_at == 0)
+		tell_begun(exec);
 
 	/* forget what came for another run, but not what came for this one */
 	QueryCancelPending = false;
@@ -288,7 +309,8 @@ run_cell(WfExec *exec, WfCell *cell)
 	exec->cell = cell;
 	outcome = wf_exec_run(exec, &due_at);
 	exec->cell = NULL;
-	show_idle(exec, outcome == WF_OUTCOME_ENDED);
+	show_idle(exec,
+			  outcome == WF_OUTCOME_ENDED || outcome == WF_OUTCOME_BLOCKS);
 	give_back(exec, cell, outcome, due_at);
 	MemoryContextReset(exec->run_cxt);
 }

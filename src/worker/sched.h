@@ -5,6 +5,9 @@
  * scheduler.c			main, start-up, the cycle, sleeping
  * sched_load.c			learning of runs: ring, scans, cells, strikes
  * sched_ready.c		entries: queues, timers, deadlines
+ * sched_gate.c			queues and groups: what may start (see sched_gate.h)
+ * sched_rules.c		... and what they allow
+ * sched_rates.c		... and how often
  * sched_seats.c		executors and their cells: offer, take back, reap
  * sched_dispatch.c		who gets what
  * sched_executors.c	how many executors, and of which roles
@@ -17,6 +20,7 @@
 
 #include "base/spi.h"
 #include "store/control.h"
+#include "worker/sched_gate.h"
 #include "worker/sched_ready.h"
 #include "worker/shmem.h"
 
@@ -107,6 +111,7 @@ extern void wf_load_ring(void);
 /* NULL: no bound */
 extern WfScan *wf_load_add_scan(const pg_uuid_t *first, const pg_uuid_t *last);
 extern void wf_load_scan(void);
+extern void wf_load_started(const WfStarted *started);
 
 /* ---- sched_seats.c ---- */
 
@@ -121,6 +126,8 @@ extern void wf_seat_clear_offers(WfSeat *seat);
 extern void wf_seat_request(WfEntry *entry, uint32 request);
 extern void wf_seat_retire(WfSeat *seat);
 extern void wf_seats_reap(void);
+/* in no place: keeps its place in queue and group, or is forgotten */
+extern void wf_seat_stopped(WfEntry *entry, bool failed);
 /* gives back a slot for which there is no process yet, or no more */
 extern void wf_seat_remove(WfSeat *seat);
 

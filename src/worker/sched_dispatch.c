@@ -23,9 +23,21 @@ wf_dispatch_next(WfRole *role)
 
 	while ((entry = wf_ready_first(ready, role)) != NULL)
 	{
-		if (wf_sched.npaused > 0 && wf_workflow_is_paused(entry->workflow_id))
+		if (wf_gate_is_paused(entry) ||
+			(entry->rated && entry->rated_until <= wf_sched.now))
 		{
 			wf_ready_take(ready, entry);
+			wf_gate_leave(entry);
+			wf_ready_place(ready, entry, wf_sched.now);
+		}
+		else if (wf_sched.npaused > 0 &&
+				 wf_workflow_is_paused(entry->workflow_id))
+		{
+			wf_ready_take(ready, entry);
+			if (wf_gate_keeps(entry, false))
+				wf_gate_keep(entry);
+			else if (entry->queue != NULL)
+				wf_gate_leave(entry);
 			wf_ready_hold(ready, entry, WF_PLACE_PAUSED);
 		}
 		else if (entry->solo && ready->nsolo_cells > 0)
@@ -90,6 +102,31 @@ give_round(WfRole *role, int depth)
 	return role->nready > 0;
 }
 
+/*
+ * Where priorities matter nothing is given in advance, and what was is taken
+ * back when something comes that goes before it: who is ready first gets it.
+ */
+static void
+make_way(WfRole *role)
+{
+	WfEntry *first = wf_ready_first(&wf_sched.ready, role);
+	dlist_iter iter;
+
+	dlist_foreach (iter, &role->seats)
+	{
+		WfSeat *seat = dlist_container(WfSeat, role_node, iter.cur);
+
+		for (int i = 0; i < WF_CELLS; i++)
+		{
+			WfEntry *entry = seat->entries[i];
+
+			if (entry != NULL && entry->priority < first->priority &&
+				wf_starts_before(first, entry) && wf_seat_take_back(entry))
+				wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
+		}
+	}
+}
+
 static void
 give_out(WfRole *role)
 {
@@ -99,7 +136,9 @@ give_out(WfRole *role)
 	/* also where nobody can take it: what may not start is not ready */
 	if (wf_dispatch_next(role) == NULL || able == 0)
 		return;
-	depth = role->nready > able ? WF_CELLS : 1;
+	if (role->nurgent > 0)
+		make_way(role);
+	depth = role->nready > able && role->nurgent == 0 ? WF_CELLS : 1;
 	for (int i = 1; i <= depth; i++)
 	{
 		if (!give_round(role, i))

@@ -26,6 +26,7 @@
 #include "base/stoppoint.h"
 #include "core/runid.h"
 #include "worker/marks.h"
+#include "worker/queue_stats.h"
 #include "worker/sched.h"
 #include "worker/stats.h"
 #include "worker/wakeup.h"
@@ -46,17 +47,19 @@ wf_load_strikes(void)
 		wf_sched.life_cxt, mul_size(Max(n, 1), sizeof(pg_uuid_t)));
 	for (int i = 0; i < n; i++)
 	{
-		int32 workflow_id;
+		WfEndedOf of;
 
 		if (!marks[i].culprit)
 		{
 			wf_sched.suspects[wf_sched.nsuspects++] = marks[i].run_id;
 			continue;
 		}
-		workflow_id = wf_run_strike(&marks[i].run_id, marks[i].ordinal,
-									(int64) marks[i].crash_id);
-		if (workflow_id != 0)
-			wf_stats_add(MyDatabaseId, workflow_id, WF_COUNT_FAILED, 1);
+		of = wf_run_strike(&marks[i].run_id, marks[i].ordinal,
+						   (int64) marks[i].crash_id);
+		if (of.workflow_id == 0)
+			continue;
+		wf_stats_add(MyDatabaseId, of.workflow_id, WF_COUNT_FAILED, 1);
+		wf_queue_count(MyDatabaseId, of.queue_id, WF_QCOUNT_FAILED, 1);
 	}
 	return n > 0;
 }
@@ -89,10 +92,17 @@ recheck(WfEntry *entry, const WfRunInfo *info)
 }
 
 static void
-learn(const WfRunInfo *info, bool from_scan)
+learn(const WfRunInfo *info, const WfScan *from_scan)
 {
 	WfEntry *entry = wf_ready_find(&wf_sched.ready, &info->run_id);
 
+	/* what was committed before, and a scan has yet to find, comes first */
+	if (entry == NULL && !from_scan && wf_sched.nscans > 0 &&
+		wf_gate_is_strict(info->queue_id, info->group))
+	{
+		wf_load_add_scan(&info->run_id, &info->run_id);
+		return;
+	}
 	if (entry != NULL)
 	{
 		if (entry->partial)
@@ -102,12 +112,48 @@ learn(const WfRunInfo *info, bool from_scan)
 		return;
 	}
 
+	/* a scan for what was left has room for it */
+	if ((from_scan == NULL || from_scan->kind == WF_SCAN_RANGE ||
+		 from_scan->kind == WF_SCAN_ALL) &&
+		wf_spill_leaves(info))
+		return;
 	entry = wf_ready_make(&wf_sched.ready, info);
 	if (wf_runid_cmp(&info->run_id, &wf_sched.scanned_to) <= 0)
 		entry->flags &= ~WF_ASSIGN_FRESH;
 	if (wf_sched.nsuspects > 0 && is_suspect(&info->run_id))
 		entry->solo = true;
 	wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
+}
+
+/* A run that was started before its queue counted it. */
+void
+wf_load_started(const WfStarted *started)
+{
+	WfEntry *entry = wf_ready_find(&wf_sched.ready, &started->info.run_id);
+	bool waits;
+
+	if (entry == NULL)
+	{
+		entry = wf_ready_make(&wf_sched.ready, &started->info);
+		if (wf_sched.nsuspects > 0 && is_suspect(&entry->run_id))
+			entry->solo = true;
+	}
+	if (entry->active || entry->queue == NULL)
+		return;
+	waits = entry->place == WF_PLACE_READY || entry->place == WF_PLACE_GATE;
+	if (waits)
+		wf_ready_take(&wf_sched.ready, entry);
+	wf_gate_activate(entry);
+	if (started->failed)
+		wf_gate_block(entry);
+	if (started->stopped)
+	{
+		wf_ready_drop_deadline(&wf_sched.ready, entry);
+		if (entry->place == WF_PLACE_NONE)
+			wf_ready_hold(&wf_sched.ready, entry, WF_PLACE_KEPT);
+	}
+	else if (entry->place == WF_PLACE_NONE)
+		wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
 }
 
 /* ---- cells that an earlier scheduler has filled ---- */
@@ -133,6 +179,8 @@ load_cell(WfSeat *seat, int i)
 	pg_read_barrier();
 	info.run_id = info.last_id = cell->run_id;
 	info.owner = seat->slot->role;
+	info.queue_id = cell->queue_id;
+	info.group = cell->group;
 	info.deadline_at = DT_NOEND;
 	if (wf_ready_find(&wf_sched.ready, &info.run_id) != NULL)
 	{
@@ -142,6 +190,9 @@ load_cell(WfSeat *seat, int i)
 	}
 	entry = wf_ready_make(&wf_sched.ready, &info);
 	entry->partial = true;
+	entry->begun = true;
+	if (entry->queue != NULL)
+		wf_gate_recount(entry, false);
 	seat->entries[i] = entry;
 	seat->load++;
 	wf_ready_to_cell(&wf_sched.ready, entry, seat - wf_sched.seats, i);
@@ -202,9 +253,14 @@ wf_load_ring(void)
 		WfRunInfo *info = &wf_sched.infos[i];
 
 		if (wf_runid_cmp(&info->run_id, &info->last_id) == 0)
-			learn(info, false);
+			learn(info, NULL);
 		else
-			wf_load_add_scan(&info->run_id, &info->last_id)->fresh = true;
+		{
+			WfScan *scan = wf_load_add_scan(&info->run_id, &info->last_id);
+
+			scan->fresh = true;
+			scan->xid = info->xid;
+		}
 	}
 	if (spilled)
 		wf_load_add_scan(&spill.run_id, &spill.last_id);
@@ -213,20 +269,6 @@ wf_load_ring(void)
 }
 
 /* ---- scans ---- */
-
-/* the id just before, so that an inclusive bound becomes an exclusive one */
-static pg_uuid_t
-id_before(const pg_uuid_t *id)
-{
-	pg_uuid_t result = *id;
-
-	for (int i = UUID_LEN - 1; i >= 0; i--)
-	{
-		if (result.data[i]-- != 0)
-			break;
-	}
-	return result;
-}
 
 static bool
 is_zero(const pg_uuid_t *id)
@@ -251,11 +293,14 @@ wf_load_add_scan(const pg_uuid_t *first, const pg_uuid_t *last)
 	scan = &wf_sched.scans[wf_sched.nscans++];
 	memset(scan, 0, sizeof(*scan));
 	if (first != NULL && !is_zero(first))
-		scan->after = id_before(first);
+		scan->after = wf_runid_before(first);
 	if (last != NULL)
 		scan->upto = *last;
 	else
-		memset(&scan->upto, 0xff, sizeof(scan->upto));
+	{
+		scan->kind = WF_SCAN_ALL;
+		scan->after_queue = PG_INT32_MIN;
+	}
 	return scan;
 }
 
@@ -294,6 +339,33 @@ load_done(const WfScan *scan)
 }
 
 /*
+ * In a strict group the order of commits counts: what another transaction has
+ * written between the ids of this one comes by its own entry of the ring.
+ */
+static bool
+is_of_another(const WfScan *scan, const WfRunInfo *info)
+{
+	return TransactionIdIsValid(scan->xid) && info->xid != scan->xid &&
+		   wf_gate_is_strict(info->queue_id, info->group);
+}
+
+/* On to the next queue, where the rest of this one stays in the table. */
+static void
+skip_spilled(WfScan *scan)
+{
+	int64 nleft;
+	WfWindow w;
+
+	if (scan->done || !wf_spill_is_on(scan->after_queue))
+		return;
+	wf_sched_begin(&w, "counting runs");
+	nleft = wf_run_count_left(scan);
+	wf_sched_commit(&w);
+	wf_spill_set_left(scan->after_queue, nleft);
+	memset(&scan->after, 0xff, sizeof(scan->after));
+}
+
+/*
  * The next chunk of the scan at work.  What it has seen may be the work of
  * transactions that committed asynchronously: it is flushed before it can be
  * dispatched.
@@ -319,17 +391,28 @@ wf_load_scan(void)
 
 	for (int i = 0; i < n; i++)
 	{
-		if (scan->fresh)
-			wf_sched.infos[i].flags |= WF_ASSIGN_FRESH;
-		learn(&wf_sched.infos[i], true);
-	}
-	if (n > 0 &&
-		wf_runid_cmp(&wf_sched.infos[n - 1].run_id, &wf_sched.scanned_to) > 0)
-		wf_sched.scanned_to = wf_sched.infos[n - 1].run_id;
+		WfRunInfo *info = &wf_sched.infos[i];
 
+		if (is_of_another(scan, info))
+			continue;
+		if (scan->fresh)
+			info->flags |= WF_ASSIGN_FRESH;
+		learn(info, scan);
+		if (wf_runid_cmp(&info->run_id, &wf_sched.scanned_to) > 0)
+			wf_sched.scanned_to = info->run_id;
+	}
+
+	if (scan->kind == WF_SCAN_QUEUE || scan->kind == WF_SCAN_TIMERS)
+	{
+		/* a chunk is all that there was room for */
+		wf_spill_read(scan, n);
+		scan->done = true;
+	}
+	else if (scan->kind == WF_SCAN_ALL && n > 0)
+		skip_spilled(scan);
 	if (scan->done)
 	{
-		if (wf_sched.loading)
+		if (wf_sched.loading && scan->kind == WF_SCAN_ALL)
 			load_done(scan);
 		wf_sched.nscans--;
 		memmove(scan, scan + 1, mul_size(wf_sched.nscans, sizeof(WfScan)));

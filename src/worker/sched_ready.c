@@ -2,13 +2,6 @@
  * sched_ready.c
  *		What the scheduler knows of runs: one entry each, and where it stands.
  *
- * Most runs arrive in very nearly the order in which they have to start, since
- * ids rise with time.  So a role's ready runs are a plain list kept in order:
- * a new one is put in by walking back from the end a few places; only what
- * would have to go further in (another priority, a retry) goes to a pairing
- * heap.  The next run is the smaller of both heads.  With a backlog of a
- * million this costs the same few cache misses as with ten.
- *
  * See sched_ready.h for what is owned.
  */
 #include "postgres.h"
@@ -17,10 +10,7 @@
 #include "utils/memutils.h"
 
 #include "core/runid.h"
-#include "worker/sched_ready.h"
-
-/* how far a new entry is moved up from the end of a queue before the heap */
-#define MAX_STEPS_BACK 24
+#include "worker/sched_gates.h"
 
 /* ---- the table of entries ---- */
 
@@ -78,26 +68,7 @@ typedef struct RoleSlot
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
-/* ---- orders ---- */
-
-/* does a start before b? */
-static inline bool
-starts_before(const WfEntry *a, const WfEntry *b)
-{
-	if (a->priority != b->priority)
-		return a->priority > b->priority;
-	return wf_runid_cmp(&a->run_id, &b->run_id) < 0;
-}
-
-/* pairing heaps give the greatest first */
-static int
-ready_compare(const pairingheap_node *a, const pairingheap_node *b, void *arg)
-{
-	const WfEntry *x = pairingheap_const_container(WfEntry, link.heap, a);
-	const WfEntry *y = pairingheap_const_container(WfEntry, link.heap, b);
-
-	return starts_before(x, y) ? 1 : -1;
-}
+/* ---- times ---- */
 
 static int
 timer_compare(const pairingheap_node *a, const pairingheap_node *b, void *arg)
@@ -107,7 +78,7 @@ timer_compare(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 
 	if (x->due_at != y->due_at)
 		return x->due_at < y->due_at ? 1 : -1;
-	return starts_before(x, y) ? 1 : -1;
+	return wf_starts_before(x, y) ? 1 : -1;
 }
 
 static int
@@ -137,14 +108,6 @@ first_deadline(WfReady *ready)
 								 pairingheap_first(&ready->deadlines));
 }
 
-static void
-init_heap(pairingheap *heap, pairingheap_comparator compare)
-{
-	heap->ph_compare = compare;
-	heap->ph_arg = NULL;
-	heap->ph_root = NULL;
-}
-
 /* ---- making, finding, forgetting ---- */
 
 void
@@ -163,8 +126,8 @@ wf_ready_init(WfReady *ready, MemoryContext parent)
 	dlist_init(&ready->active);
 	dlist_init(&ready->paused);
 	dlist_init(&ready->solo);
-	init_heap(&ready->timers, timer_compare);
-	init_heap(&ready->deadlines, deadline_compare);
+	wf_heap_init(&ready->timers, timer_compare);
+	wf_heap_init(&ready->deadlines, deadline_compare);
 }
 
 WfRole *
@@ -182,9 +145,9 @@ wf_ready_role(WfReady *ready, Oid oid)
 		WfRole *role = MemoryContextAllocZero(ready->cxt, sizeof(WfRole));
 
 		role->oid = oid;
-		dlist_init(&role->queue);
+		wf_line_init(&role->plain);
+		wf_line_init(&role->admitted);
 		dlist_init(&role->seats);
-		init_heap(&role->heap, ready_compare);
 		slot->role = role;
 	}
 	ready->last_role = slot->role;
@@ -211,6 +174,8 @@ wf_ready_make(WfReady *ready, const WfRunInfo *info)
 	memset(entry, 0, sizeof(*entry));
 	entry->run_id = info->run_id;
 	wf_ready_complete(ready, entry, info);
+	wf_gates.nplain += entry->queue == NULL;
+	ready->nentries++;
 	(void) wf_entries_insert(ready->entries, entry, &found);
 	Assert(!found);
 	return entry;
@@ -226,7 +191,11 @@ wf_ready_complete(WfReady *ready, WfEntry *entry, const WfRunInfo *info)
 	entry->lsn = info->lsn;
 	entry->flags = info->flags;
 	entry->tid = info->tid;
+	entry->queue_id = info->queue_id;
+	entry->group_hash = info->group;
+	entry->order = wf_entry_order(entry);
 	entry->partial = false;
+	wf_gate_attach(entry);
 
 	if (info->deadline_at != DT_NOEND && entry->deadline == NULL)
 	{
@@ -241,8 +210,8 @@ wf_ready_complete(WfReady *ready, WfEntry *entry, const WfRunInfo *info)
 	}
 }
 
-static void
-drop_deadline(WfReady *ready, WfEntry *entry)
+void
+wf_ready_drop_deadline(WfReady *ready, WfEntry *entry)
 {
 	if (entry->deadline == NULL)
 		return;
@@ -256,7 +225,11 @@ void
 wf_ready_forget(WfReady *ready, WfEntry *entry)
 {
 	wf_ready_take(ready, entry);
-	drop_deadline(ready, entry);
+	wf_gates.nplain -= entry->queue == NULL;
+	ready->nentries--;
+	if (entry->queue != NULL)
+		wf_gate_end(entry);
+	wf_ready_drop_deadline(ready, entry);
 	(void) wf_entries_delete(ready->entries, entry);
 	pfree(entry);
 }
@@ -264,19 +237,29 @@ wf_ready_forget(WfReady *ready, WfEntry *entry)
 /* ---- places ---- */
 
 static void
-count_ready(WfReady *ready, WfRole *role)
+leave_lane(WfReady *ready, WfEntry *entry)
 {
-	if (role->nready++ == 0)
-		dlist_push_tail(&ready->active, &role->active);
-	ready->nready++;
-}
+	WfRole *role = entry->role;
 
-static void
-uncount_ready(WfReady *ready, WfRole *role)
-{
+	wf_line_remove(entry);
+	role->admitted_next = entry->queue == NULL;
+	role->nurgent -= entry->priority != 0;
 	if (--role->nready == 0)
 		dlist_delete(&role->active);
 	ready->nready--;
+}
+
+static void
+enter_lane(WfReady *ready, WfEntry *entry)
+{
+	WfRole *role = entry->role;
+
+	wf_line_add(entry->queue == NULL ? &role->plain : &role->admitted, entry);
+	entry->place = WF_PLACE_READY;
+	role->nurgent += entry->priority != 0;
+	if (role->nready++ == 0)
+		dlist_push_tail(&ready->active, &role->active);
+	ready->nready++;
 }
 
 void
@@ -286,17 +269,18 @@ wf_ready_take(WfReady *ready, WfEntry *entry)
 	{
 		case WF_PLACE_NONE:
 			break;
-		case WF_PLACE_QUEUE:
-			dlist_delete(&entry->link.node);
-			uncount_ready(ready, entry->role);
+		case WF_PLACE_KEPT:
 			break;
-		case WF_PLACE_HEAP:
-			pairingheap_remove(&entry->role->heap, &entry->link.heap);
-			uncount_ready(ready, entry->role);
+		case WF_PLACE_READY:
+			leave_lane(ready, entry);
+			break;
+		case WF_PLACE_GATE:
+			wf_gate_remove(entry);
 			break;
 		case WF_PLACE_TIMER:
 			pairingheap_remove(&ready->timers, &entry->link.heap);
 			ready->ntimers--;
+			wf_flow_delayed(entry, -1);
 			break;
 		case WF_PLACE_PAUSED:
 		case WF_PLACE_SOLO:
@@ -304,6 +288,7 @@ wf_ready_take(WfReady *ready, WfEntry *entry)
 			break;
 		case WF_PLACE_CELL:
 			ready->ncells--;
+			wf_flow_cell(entry, -1);
 			if (entry->solo)
 				ready->nsolo_cells--;
 			break;
@@ -311,29 +296,24 @@ wf_ready_take(WfReady *ready, WfEntry *entry)
 	entry->place = WF_PLACE_NONE;
 }
 
-/* at the end of its role's queue, or nearly, or else in the heap */
+/* due: to its role, by way of its queue */
 static void
 make_ready(WfReady *ready, WfEntry *entry)
 {
-	WfRole *role = entry->role;
-	dlist_node *prev = role->queue.head.prev;
-	int steps = 0;
-
-	while (prev != &role->queue.head &&
-		   starts_before(entry, dlist_container(WfEntry, link.node, prev)))
+	if (entry->queue != NULL && !entry->admitted)
 	{
-		prev = prev->prev;
-		if (++steps > MAX_STEPS_BACK)
-		{
-			pairingheap_add(&role->heap, &entry->link.heap);
-			entry->place = WF_PLACE_HEAP;
-			count_ready(ready, role);
-			return;
-		}
+		wf_gate_add(entry);
+		entry->place = WF_PLACE_GATE;
 	}
-	dlist_insert_after(prev, &entry->link.node);
-	entry->place = WF_PLACE_QUEUE;
-	count_ready(ready, role);
+	else
+		enter_lane(ready, entry);
+}
+
+void
+wf_ready_admit(WfReady *ready, WfEntry *entry)
+{
+	Assert(entry->place == WF_PLACE_NONE && entry->admitted);
+	enter_lane(ready, entry);
 }
 
 void
@@ -353,6 +333,7 @@ wf_ready_place(WfReady *ready, WfEntry *entry, TimestampTz now)
 		pairingheap_add(&ready->timers, &entry->link.heap);
 		entry->place = WF_PLACE_TIMER;
 		ready->ntimers++;
+		wf_flow_delayed(entry, 1);
 	}
 	else
 		make_ready(ready, entry);
@@ -362,10 +343,13 @@ void
 wf_ready_hold(WfReady *ready, WfEntry *entry, WfPlace place)
 {
 	Assert(entry->place == WF_PLACE_NONE);
-	Assert(place == WF_PLACE_PAUSED || place == WF_PLACE_SOLO);
-	dlist_push_tail(place == WF_PLACE_PAUSED ? &ready->paused : &ready->solo,
-					&entry->link.node);
 	entry->place = place;
+	if (place == WF_PLACE_PAUSED)
+		dlist_push_tail(&ready->paused, &entry->link.node);
+	else if (place == WF_PLACE_SOLO)
+		dlist_push_tail(&ready->solo, &entry->link.node);
+	else
+		Assert(place == WF_PLACE_KEPT);
 }
 
 void
@@ -376,26 +360,39 @@ wf_ready_to_cell(WfReady *ready, WfEntry *entry, int seat, int cell)
 	entry->cell = (int8) cell;
 	entry->place = WF_PLACE_CELL;
 	ready->ncells++;
+	wf_flow_cell(entry, 1);
 	if (entry->solo)
 		ready->nsolo_cells++;
 }
 
+/*
+ * By priority and age where there is any priority; else both lanes take turns,
+ * so that a flood in one does not hold up the other.
+ */
 WfEntry *
 wf_ready_first(WfReady *ready, WfRole *role)
 {
-	WfEntry *queued = NULL;
-	WfEntry *heaped = NULL;
+	WfEntry *plain = wf_line_first(&role->plain);
+	WfEntry *admitted = wf_line_first(&role->admitted);
 
-	if (!dlist_is_empty(&role->queue))
-		queued = dlist_head_element(WfEntry, link.node, &role->queue);
-	if (!pairingheap_is_empty(&role->heap))
-		heaped = pairingheap_container(WfEntry, link.heap,
-									   pairingheap_first(&role->heap));
-	if (queued == NULL)
-		return heaped;
-	if (heaped == NULL || starts_before(queued, heaped))
-		return queued;
-	return heaped;
+	if (plain == NULL)
+		return admitted;
+	if (admitted == NULL)
+		return plain;
+	if (role->nurgent > 0)
+		return wf_starts_before(plain, admitted) ? plain : admitted;
+	return role->admitted_next ? admitted : plain;
+}
+
+void
+wf_ready_foreach(WfReady *ready, void (*act)(WfEntry *entry))
+{
+	wf_entries_iterator it;
+	EntrySlot *slot;
+
+	wf_entries_start_iterate(ready->entries, &it);
+	while ((slot = wf_entries_iterate(ready->entries, &it)) != NULL)
+		act(slot->entry);
 }
 
 void
@@ -458,8 +455,8 @@ wf_ready_due(WfReady *ready, bool deadlines)
 }
 
 /* when an entry became ready: its due time, or when its id was drawn */
-static TimestampTz
-ready_since(const WfEntry *entry)
+TimestampTz
+wf_ready_since(const WfEntry *entry)
 {
 	int64 usec;
 
@@ -479,7 +476,7 @@ wf_ready_oldest(WfReady *ready)
 	{
 		WfRole *role = dlist_container(WfRole, active, iter.cur);
 		WfEntry *entry = wf_ready_first(ready, role);
-		TimestampTz since = ready_since(entry);
+		TimestampTz since = wf_ready_since(entry);
 
 		if (oldest == 0 || since < oldest)
 			oldest = since;

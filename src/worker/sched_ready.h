@@ -22,15 +22,18 @@
 typedef enum WfPlace
 {
 	WF_PLACE_NONE,	 /* in the caller's hand, for a moment */
-	WF_PLACE_QUEUE,	 /* ready: in its role's queue, in order */
-	WF_PLACE_HEAP,	 /* ready: in its role's heap */
+	WF_PLACE_READY,	 /* in one of its role's lanes */
+	WF_PLACE_GATE,	 /* due, but its queue has yet to let it in */
 	WF_PLACE_TIMER,	 /* not before due_at */
 	WF_PLACE_PAUSED, /* ready, but its workflow is paused */
 	WF_PLACE_SOLO,	 /* ready, but suspects go one at a time */
+	WF_PLACE_KEPT,	 /* stopped, but keeps its place in queue and group */
 	WF_PLACE_CELL	 /* in an executor's cell */
 } WfPlace;
 
 struct WfEntry;
+struct WfQueue;
+struct WfGroup;
 
 typedef struct WfDeadline
 {
@@ -40,14 +43,27 @@ typedef struct WfDeadline
 	bool queued; /* in the heap; else it has fired */
 } WfDeadline;
 
+/*
+ * Entries in the order in which they have to start: a plain list for what
+ * comes in nearly in order, a heap for the rest.
+ */
+typedef struct WfLine
+{
+	dlist_head list; /* WfEntry.link.node */
+	pairingheap heap;
+	uint32 n;
+} WfLine;
+
 /* a role that owns runs; never freed, as there are not many */
 typedef struct WfRole
 {
 	Oid oid;
-	uint32 nready;	   /* in queue and heap */
-	dlist_head queue;  /* WfEntry.node, priority desc, run_id asc */
-	pairingheap heap;  /* what did not fit at the queue's end */
-	dlist_node active; /* in WfReady.active while nready > 0 */
+	uint32 nready;		/* in both lanes */
+	uint32 nurgent;		/* of nready: with a priority other than 0 */
+	WfLine plain;		/* lane of the queue "default" without rules */
+	WfLine admitted;	/* lane of all other queues */
+	bool admitted_next; /* whose turn it is, among equals */
+	dlist_node active;	/* in WfReady.active while nready > 0 */
 
 	/* of sched_dispatch.c */
 	dlist_head seats; /* its executors, WfSeat.role_node */
@@ -62,13 +78,21 @@ typedef struct WfEntry
 	pg_uuid_t run_id;
 	union
 	{
-		dlist_node node;	   /* QUEUE, PAUSED, SOLO */
-		pairingheap_node heap; /* HEAP, TIMER */
+		dlist_node node;	   /* in a line's list, PAUSED, SOLO */
+		pairingheap_node heap; /* in a line's heap, TIMER */
 	} link;
 	WfRole *role;
-	WfDeadline *deadline; /* NULL: none */
+	dlist_node hand;	   /* admitted: in queue->hand */
+	WfLine *line;		   /* READY, GATE: the one it stands in */
+	struct WfQueue *queue; /* NULL: "default" without rules */
+	struct WfGroup *group; /* NULL: none that matters */
+	int64 order;		   /* lower starts first; see wf_starts_before() */
+	WfDeadline *deadline;  /* NULL: none */
 	TimestampTz due_at;
+	TimestampTz rated_until; /* rated: it must be offered before */
 	XLogRecPtr lsn;
+	uint64 group_hash; /* 0: none */
+	int32 queue_id;
 	int32 workflow_id;
 	int32 priority;
 	uint32 flags;		 /* WF_ASSIGN_* */
@@ -77,6 +101,13 @@ typedef struct WfEntry
 	int8 cell;			 /* ... and in it */
 	uint8 place;		 /* WfPlace */
 	uint8 losses;		 /* executors that ended under it */
+	bool heaped;		 /* in the heap of its line */
+	bool admitted;		 /* its queue counts it as running; sched_gate.h */
+	bool active;		 /* ... as started and unfinished */
+	bool begun;			 /* user code has run, now or ever before */
+	bool blocking;		 /* KEPT: failed, and keeps its group closed */
+	bool returned;		 /* was admitted, and back before it began */
+	bool rated;			 /* it holds a start of the rate limits */
 	bool solo;			 /* suspected of having crashed the server */
 	bool partial;		 /* found in a cell, its row not read yet */
 	bool recheck;		 /* told to look again while in a cell */
@@ -95,11 +126,30 @@ typedef struct WfReady
 	pairingheap deadlines;
 	dlist_head paused;
 	dlist_head solo;
-	uint32 nready; /* QUEUE and HEAP, all roles */
+	uint32 nentries;
+	uint32 nready; /* READY, all roles */
 	uint32 ntimers;
 	uint32 ncells;
 	uint32 nsolo_cells; /* of ncells: suspects */
 } WfReady;
+
+/* ---- lines ---- */
+
+extern void wf_heap_init(pairingheap *heap, pairingheap_comparator compare);
+extern void wf_line_init(WfLine *line);
+/* where it belongs by wf_starts_before() */
+extern void wf_line_add(WfLine *line, WfEntry *entry);
+/* as the last, or the first: a line that is used so is in no order of ours */
+extern void wf_line_append(WfLine *line, WfEntry *entry);
+extern void wf_line_prepend(WfLine *line, WfEntry *entry);
+extern void wf_line_remove(WfEntry *entry);
+/* NULL when it is empty */
+extern WfEntry *wf_line_first(const WfLine *line);
+extern bool wf_starts_before(const WfEntry *a, const WfEntry *b);
+/* what WfEntry.order is to be */
+extern int64 wf_entry_order(const WfEntry *entry);
+
+/* ---- entries ---- */
 
 extern void wf_ready_init(WfReady *ready, MemoryContext parent);
 
@@ -118,17 +168,27 @@ extern void wf_ready_complete(WfReady *ready, WfEntry *entry,
 /* Out of where it is; then in no place. */
 extern void wf_ready_take(WfReady *ready, WfEntry *entry);
 
-/* From no place to one; _place chooses between ready and timer by due_at. */
+/*
+ * From no place to one; _place chooses by due_at, and sends what its queue has
+ * not admitted to the gate.  _admit is for the gate alone.
+ */
 extern void wf_ready_place(WfReady *ready, WfEntry *entry, TimestampTz now);
+extern void wf_ready_admit(WfReady *ready, WfEntry *entry);
 extern void wf_ready_hold(WfReady *ready, WfEntry *entry, WfPlace place);
 extern void wf_ready_to_cell(WfReady *ready, WfEntry *entry, int seat,
 							 int cell);
+
+/* It has ended or stopped: nothing happens at its deadline. */
+extern void wf_ready_drop_deadline(WfReady *ready, WfEntry *entry);
 
 /* Out of where it is, and gone. */
 extern void wf_ready_forget(WfReady *ready, WfEntry *entry);
 
 /* The next ready entry of a role, still in its place; NULL when none. */
 extern WfEntry *wf_ready_first(WfReady *ready, WfRole *role);
+
+/* Calls "act" for every entry; it may move, but not make or forget any. */
+extern void wf_ready_foreach(WfReady *ready, void (*act)(WfEntry *entry));
 
 /* Everything held in PAUSED or SOLO becomes ready again. */
 extern void wf_ready_release(WfReady *ready, WfPlace place);
@@ -141,6 +201,9 @@ extern WfDeadline *wf_ready_next_deadline(WfReady *ready, TimestampTz now);
 
 /* When the next timer (or deadline) is due; DT_NOEND when none. */
 extern TimestampTz wf_ready_due(WfReady *ready, bool deadlines);
+
+/* Since when this entry has been due. */
+extern TimestampTz wf_ready_since(const WfEntry *entry);
 
 /* Since when the oldest ready run waits; 0 when none is. */
 extern TimestampTz wf_ready_oldest(WfReady *ready);

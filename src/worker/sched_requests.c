@@ -19,6 +19,7 @@
 #include "base/stoppoint.h"
 #include "core/state.h"
 #include "worker/attach.h"
+#include "worker/queue_stats.h"
 #include "worker/sched.h"
 #include "worker/stats.h"
 
@@ -27,8 +28,9 @@
 typedef struct Ended
 {
 	pg_uuid_t run_id;
-	int32 workflow_id; /* 0: had moved on */
+	WfEndedOf of;
 	WfCounter counter;
+	WfQueueCounter of_queue;
 } Ended;
 
 /* After the commit: counters, whoever waits for the runs, our memory. */
@@ -39,11 +41,21 @@ tell_ended(const Ended *ended, int n)
 	{
 		WfEntry *entry = wf_ready_find(&wf_sched.ready, &ended[i].run_id);
 
-		if (entry != NULL && entry->place != WF_PLACE_CELL)
+		if (entry != NULL && entry->place != WF_PLACE_CELL &&
+			ended[i].of.workflow_id != 0 &&
+			ended[i].counter != WF_COUNT_CANCELLED)
+		{
+			wf_ready_take(&wf_sched.ready, entry);
+			wf_seat_stopped(entry, ended[i].counter == WF_COUNT_FAILED);
+		}
+		else if (entry != NULL && entry->place != WF_PLACE_CELL)
 			wf_ready_forget(&wf_sched.ready, entry);
-		if (ended[i].workflow_id == 0)
+		if (ended[i].of.workflow_id == 0)
 			continue;
-		wf_stats_add(MyDatabaseId, ended[i].workflow_id, ended[i].counter, 1);
+		wf_stats_add(MyDatabaseId, ended[i].of.workflow_id, ended[i].counter,
+					 1);
+		wf_queue_count(MyDatabaseId, ended[i].of.queue_id, ended[i].of_queue,
+					   1);
 		ConditionVariableBroadcast(wf_wait_channel(&ended[i].run_id));
 	}
 }
@@ -59,9 +71,10 @@ wf_sched_park(WfEntry **entries, int n, const char *reason, const char *code,
 	for (int i = 0; i < n; i++)
 	{
 		ended[i].run_id = entries[i]->run_id;
-		ended[i].workflow_id =
+		ended[i].of =
 			wf_run_park(&ended[i].run_id, reason, code, message, hint);
 		ended[i].counter = WF_COUNT_PARKED;
+		ended[i].of_queue = WF_QCOUNT_PARKED;
 	}
 	WF_STOP("sched-park-commit");
 	wf_sched_commit(&w);
@@ -116,8 +129,10 @@ apply_request(const WfRequest *request, Ended *ended, int *nended,
 				break;
 			case WF_APPLIED_CANCELLED:
 				ended[*nended].run_id = info.run_id;
-				ended[*nended].workflow_id = info.workflow_id;
-				ended[(*nended)++].counter = WF_COUNT_CANCELLED;
+				ended[*nended].of.workflow_id = info.workflow_id;
+				ended[*nended].of.queue_id = info.queue_id;
+				ended[*nended].counter = WF_COUNT_CANCELLED;
+				ended[(*nended)++].of_queue = WF_QCOUNT_CANCELLED;
 				break;
 			case WF_APPLIED_QUEUED:
 				queued[(*nqueued)++] = info;
@@ -132,12 +147,22 @@ static void
 queue_again(const WfRunInfo *info)
 {
 	WfEntry *entry = wf_ready_find(&wf_sched.ready, &info->run_id);
+	bool active = false;
+	bool begun = false;
 
 	if (entry != NULL && entry->place == WF_PLACE_CELL)
 		return;
 	if (entry != NULL)
+	{
+		/* what keeps its place in the group still has it */
+		active = entry->active && !entry->admitted;
+		begun = entry->begun;
 		wf_ready_forget(&wf_sched.ready, entry);
+	}
 	entry = wf_ready_make(&wf_sched.ready, info);
+	entry->begun = begun;
+	if (active && entry->queue != NULL)
+		wf_gate_keep(entry);
 	wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
 }
 
@@ -231,6 +256,7 @@ wf_control_refresh(void)
 		pfree(wf_sched.paused);
 	wf_sched.npaused = wf_workflow_paused(&wf_sched.paused, wf_sched.life_cxt);
 	qsort(wf_sched.paused, wf_sched.npaused, sizeof(int32), compare_ids);
+	wf_gates_read();
 }
 
 /* Runs in cells that should not go on: back, or to stop after their step. */
@@ -245,8 +271,9 @@ halt_cells(void)
 		{
 			WfEntry *entry = seat->entries[j];
 
-			if (entry == NULL || !(wf_sched.halted ||
-								   wf_workflow_is_paused(entry->workflow_id)))
+			if (entry == NULL ||
+				!(wf_sched.halted || wf_gate_is_paused(entry) ||
+				  wf_workflow_is_paused(entry->workflow_id)))
 				continue;
 			if (wf_seat_take_back(entry))
 				wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
@@ -261,9 +288,9 @@ wf_control_apply(void)
 {
 	wf_sched.halted =
 		wf_sched.control.stopped || wf_sched.control.foreign || !wf_enabled;
+	wf_gates_apply();
 	wf_ready_release(&wf_sched.ready, WF_PLACE_PAUSED);
-	if (wf_sched.halted || wf_sched.npaused > 0)
-		halt_cells();
+	halt_cells();
 }
 
 static void
@@ -353,7 +380,8 @@ expire_batch(void)
 		{
 			wf_ready_take(&wf_sched.ready, entry);
 			ended[n].run_id = entry->run_id;
-			ended[n++].counter = WF_COUNT_FAILED;
+			ended[n].counter = WF_COUNT_FAILED;
+			ended[n++].of_queue = WF_QCOUNT_FAILED;
 		}
 	}
 	if (n == 0)
@@ -362,7 +390,7 @@ expire_batch(void)
 	wf_sched_begin(&w, "ending runs whose time is over");
 	for (int i = 0; i < n; i++)
 	{
-		ended[i].workflow_id = wf_run_expire(&ended[i].run_id);
+		ended[i].of = wf_run_expire(&ended[i].run_id);
 		wf_request_delete_for(&ended[i].run_id);
 	}
 	WF_STOP("sched-expire-commit");

@@ -100,7 +100,14 @@ wf_seat_offer(WfSeat *seat, WfEntry *entry)
 	cell->run_id = entry->run_id;
 	cell->lsn = entry->lsn;
 	cell->flags = entry->flags;
+	if (entry->rated)
+		cell->flags |= WF_ASSIGN_RATED;
+	if (wf_gate_keeps(entry, true))
+		cell->flags |= WF_ASSIGN_BLOCKS;
 	cell->tid = entry->tid;
+	cell->queue_id = entry->queue_id;
+	cell->group = entry->group_hash;
+	cell->begun_at = 0;
 	pg_write_barrier();
 	pg_atomic_write_u32(&cell->state, WF_CELL_OFFERED);
 	pg_memory_barrier();
@@ -216,6 +223,8 @@ backoff(int failures)
 static void
 put_back(WfEntry *entry, TimestampTz due_at)
 {
+	if (entry->queue != NULL)
+		wf_gate_leave(entry);
 	entry->flags &= ~WF_ASSIGN_FRESH;
 	entry->lsn = 0;
 	ItemPointerSetInvalid(&entry->tid);
@@ -232,6 +241,36 @@ put_back(WfEntry *entry, TimestampTz due_at)
 	wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
 }
 
+/* Did user code begin since we looked last? */
+static void
+note_begun(WfEntry *entry, const WfCell *cell)
+{
+	if (cell->begun_at == 0)
+		return;
+	if (!entry->begun)
+		wf_flow_started(entry);
+	entry->begun = true;
+	if (entry->rated)
+		wf_gate_begun(entry, cell->begun_at);
+}
+
+/* A run that goes on only after repair, or not at all. */
+void
+wf_seat_stopped(WfEntry *entry, bool failed)
+{
+	if (!wf_gate_keeps(entry, failed))
+	{
+		wf_ready_forget(&wf_sched.ready, entry);
+		return;
+	}
+	if (failed)
+		wf_gate_block(entry);
+	else
+		wf_gate_keep(entry);
+	wf_ready_drop_deadline(&wf_sched.ready, entry);
+	wf_ready_hold(&wf_sched.ready, entry, WF_PLACE_KEPT);
+}
+
 static void
 reap_done(WfSeat *seat, WfEntry *entry)
 {
@@ -242,6 +281,7 @@ reap_done(WfSeat *seat, WfEntry *entry)
 	bool recheck = entry->recheck;
 
 	pg_read_barrier();
+	note_begun(entry, cell);
 	outcome = cell->outcome;
 	due_at = cell->due_at;
 	request = pg_atomic_read_u32(&cell->request);
@@ -255,9 +295,14 @@ reap_done(WfSeat *seat, WfEntry *entry)
 	switch (outcome)
 	{
 		case WF_OUTCOME_ENDED:
-		case WF_OUTCOME_PARKED:
 		case WF_OUTCOME_FOREIGN:
+			wf_flow_ended(entry);
 			wf_ready_forget(&wf_sched.ready, entry);
+			break;
+		case WF_OUTCOME_PARKED:
+		case WF_OUTCOME_BLOCKS:
+			wf_flow_ended(entry);
+			wf_seat_stopped(entry, outcome == WF_OUTCOME_BLOCKS);
 			break;
 		case WF_OUTCOME_LATER:
 			entry->losses = 0;
@@ -281,6 +326,10 @@ reap_lost(WfSeat *seat, WfEntry *entry)
 
 	if (pg_atomic_read_u32(&cell->request) & (WF_REQ_CANCEL | WF_REQ_AGAIN))
 		wf_sched.events |= WF_EVENT_REQUEST;
+	/* nobody knows; to count one too many is the safe side */
+	if (entry->queue != NULL)
+		wf_gate_begun(entry,
+					  cell->begun_at != 0 ? cell->begun_at : wf_sched.now);
 	pg_atomic_write_u32(&cell->state, WF_CELL_EMPTY);
 	leave_cell(entry);
 
@@ -308,6 +357,8 @@ reap_cells(WfSeat *seat, bool gone)
 		}
 		else if (gone && state == WF_CELL_TAKEN)
 			reap_lost(seat, entry);
+		else if (entry->rated && state == WF_CELL_TAKEN)
+			note_begun(entry, &seat->slot->cells[i]);
 		else if (gone && wf_seat_take_back(entry))
 			wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
 	}

@@ -96,6 +96,7 @@ make_contexts(void)
 		TopMemoryContext, "workflow scheduler", ALLOCSET_DEFAULT_SIZES);
 	wf_sched.cycle_cxt = AllocSetContextCreate(
 		TopMemoryContext, "workflow scheduler cycle", ALLOCSET_DEFAULT_SIZES);
+	wf_gates_init(wf_sched.life_cxt);
 	wf_ready_init(&wf_sched.ready, wf_sched.life_cxt);
 	wf_seats_init();
 	wf_sched.infos = MemoryContextAlloc(wf_sched.life_cxt,
@@ -199,6 +200,7 @@ start_up(void)
 	if (struck)
 		wf_marks_settle(MyDatabaseId);
 
+	wf_queue_unpublish(MyDatabaseId);
 	wf_load_cells();
 	wf_control_apply();
 	wf_load_discard_ring();
@@ -226,8 +228,8 @@ is_idle(void)
 	const WfReady *ready = &wf_sched.ready;
 
 	return !wf_sched.more && !wf_sched.loading && wf_sched.nscans == 0 &&
-		   wf_sched.events == 0 && ready->ncells == 0 &&
-		   (wf_sched.halted || ready->nready == 0);
+		   (wf_sched.halted || wf_gates_are_idle()) && wf_sched.events == 0 &&
+		   ready->ncells == 0 && (wf_sched.halted || ready->nready == 0);
 }
 
 /* What views show.  Written only where it changed. */
@@ -247,6 +249,7 @@ publish(void)
 		db->stopped = wf_sched.control.stopped;
 	if (db->foreign != wf_sched.control.foreign)
 		db->foreign = wf_sched.control.foreign;
+	wf_flow_publish();
 }
 
 /* Whoever asked before this cycle began may know that all is quiet. */
@@ -278,9 +281,11 @@ cycle(void)
 	if (pg_atomic_read_u32(&db->events) != 0)
 		wf_sched.events |= pg_atomic_exchange_u32(&db->events, 0);
 	wf_sched_events();
+	wf_spill_refill();
 	wf_load_scan();
 	wf_ready_fire_timers(&wf_sched.ready, wf_sched.now);
 	wf_sched_deadlines();
+	wf_gates_open();
 	wf_dispatch();
 	wf_executors_adjust();
 

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/guc.h"
 #include "core/runid.h"
+#include "worker/queue_stats.h"
 #include "worker/shmem.h"
 #include "worker/stats.h"
 
@@ -57,7 +58,8 @@ wf_shmem_request(void)
 {
 	RequestAddinShmemSpace(shared_size());
 	RequestAddinShmemSpace(wf_stats_size());
-	RequestNamedLWLockTranche(WF_TRANCHE, 2);
+	RequestAddinShmemSpace(wf_queue_stats_size());
+	RequestNamedLWLockTranche(WF_TRANCHE, 3);
 }
 
 static void
@@ -97,6 +99,7 @@ shared_init(void)
 
 	wf_shared->lock = &locks[0].lock;
 	wf_shared->stats_lock = &locks[1].lock;
+	wf_shared->queue_lock = &locks[2].lock;
 	wf_shared->nslots = max_worker_processes;
 	wf_shared->ndatabases = wf_max_databases;
 	wf_shared->probes_wanted = 1;
@@ -128,6 +131,7 @@ wf_shmem_startup(void)
 		shared_init();
 	}
 	wf_stats_startup(found);
+	wf_queue_stats_startup(found);
 	LWLockRelease(AddinShmemInitLock);
 }
 

@@ -9,9 +9,10 @@
  * Locking.  wf_shared->lock (one LWLock) guards every change of a slot's or
  * an entry's `state` and of the fields that say who owns it; it is held for
  * assignments and scans only.  A ring has a spinlock of its own.  Order:
- * lock, then a ring's spinlock; never the other way.  stats_lock is taken with
- * neither.  Cells need no lock, see below.  A process is woken through wf_wake_*(), which look at the PGPROC
- * under the lock, never through a remembered pid.
+ * lock, then a ring's spinlock; never the other way.  stats_lock and queue_lock
+ * are taken with neither, nor together.  Cells need no lock, see below.  A
+ * process is woken through wf_wake_*(), which look at the PGPROC under the
+ * lock, never through a remembered pid.
  *
  * The protocol of a cell (one place for one assignment of a run):
  *
@@ -62,6 +63,7 @@ typedef enum WfOutcome
 {
 	WF_OUTCOME_ENDED,	/* final, or no longer there: forget it */
 	WF_OUTCOME_PARKED,	/* needs repair: forget it until retry_run */
+	WF_OUTCOME_BLOCKS,	/* failed, and keeps its group closed till then */
 	WF_OUTCOME_LATER,	/* ready again at due_at */
 	WF_OUTCOME_YIELDED, /* ready again now: asked to, or lock not had */
 	WF_OUTCOME_FOREIGN	/* another origin or owner: not ours to run */
@@ -79,11 +81,14 @@ typedef struct WfCell
 	pg_atomic_uint32 request; /* WF_REQ_* bits */
 	uint64 seq;				  /* order in which to take; rises per slot */
 	pg_uuid_t run_id;
-	XLogRecPtr lsn;		 /* flush this far before user code runs */
-	uint32 flags;		 /* WF_ASSIGN_* */
-	ItemPointerData tid; /* of its row, most likely */
-	WfOutcome outcome;	 /* valid in DONE */
-	TimestampTz due_at;	 /* for WF_OUTCOME_LATER */
+	XLogRecPtr lsn;		  /* flush this far before user code runs */
+	uint32 flags;		  /* WF_ASSIGN_* */
+	ItemPointerData tid;  /* of its row, most likely */
+	int32 queue_id;		  /* for a scheduler that comes later */
+	uint64 group;		  /* likewise */
+	TimestampTz begun_at; /* executor: when user code began, 0 if not yet */
+	WfOutcome outcome;	  /* valid in DONE */
+	TimestampTz due_at;	  /* for WF_OUTCOME_LATER */
 } WfCell;
 
 /* ---- executor slots ---- */
@@ -239,6 +244,7 @@ typedef struct WfShared
 {
 	LWLock *lock;
 	LWLock *stats_lock;
+	LWLock *queue_lock;
 	int launcher_pid;		 /* lock */
 	PGPROC *launcher_proc;	 /* lock */
 	TimestampTz short_since; /* lock; worker slots are short, or 0 */

@@ -39,6 +39,7 @@ typedef struct Notes
 	WfRunInfo runs[WF_NOTES_SINGLE];
 	SubTransactionId subids[WF_NOTES_SINGLE];
 	bool ranged; /* more than fit: low..high counts */
+	bool nested; /* some were written by subtransactions */
 	pg_uuid_t low;
 	pg_uuid_t high;
 	uint32 events;
@@ -61,6 +62,7 @@ notes_clear(void)
 {
 	notes.n = 0;
 	notes.ranged = false;
+	notes.nested = false;
 	notes.events = 0;
 	notes.definition = false;
 	notes.nrechecks = 0;
@@ -80,6 +82,8 @@ range_add(bool *valid, pg_uuid_t *low, pg_uuid_t *high, const pg_uuid_t *first,
 void
 wf_note_run(const WfRunInfo *run)
 {
+	if (GetCurrentSubTransactionId() != TopSubTransactionId)
+		notes.nested = true;
 	if (!notes.ranged && notes.n < WF_NOTES_SINGLE)
 	{
 		notes.runs[notes.n] = *run;
@@ -136,6 +140,7 @@ ring_push(WfDatabase *db, const WfRunInfo *run)
 		range_add(&db->ring_spilled, &db->spill.run_id, &db->spill.last_id,
 				  &run->run_id, &run->last_id);
 		db->spill.lsn = Max(db->spill.lsn, run->lsn);
+		db->spill.xid = InvalidTransactionId;
 	}
 	db->ring_spilled = true;
 }
@@ -161,7 +166,8 @@ database_lock(void)
 }
 
 static void
-deliver_range(const pg_uuid_t *low, const pg_uuid_t *high, XLogRecPtr lsn)
+deliver_range(const pg_uuid_t *low, const pg_uuid_t *high, XLogRecPtr lsn,
+			  TransactionId xid)
 {
 	WfDatabase *db = database_lock();
 	WfRunInfo range = {0};
@@ -171,6 +177,7 @@ deliver_range(const pg_uuid_t *low, const pg_uuid_t *high, XLogRecPtr lsn)
 	range.run_id = *low;
 	range.last_id = *high;
 	range.lsn = lsn;
+	range.xid = xid;
 	range.deadline_at = DT_NOEND;
 	SpinLockAcquire(&db->ring_lock);
 	ring_push(db, &range);
@@ -221,7 +228,9 @@ deliver(bool committed)
 	LWLockRelease(wf_shared->lock);
 
 	if (committed && notes.ranged)
-		deliver_range(&notes.low, &notes.high, XactLastCommitEnd);
+		deliver_range(&notes.low, &notes.high, XactLastCommitEnd,
+					  notes.nested ? InvalidTransactionId
+								   : GetTopTransactionIdIfAny());
 }
 
 /* XACT_EVENT_PREPARE: leave word for whoever commits it */
@@ -365,7 +374,7 @@ wf_wakeup_prepared_after(const WfPrepared *before)
 
 	/* COMMIT PREPARED has flushed its record */
 	memset(&high, 0xFF, sizeof(high));
-	deliver_range(&low, &high, InvalidXLogRecPtr);
+	deliver_range(&low, &high, InvalidXLogRecPtr, InvalidTransactionId);
 }
 
 /* ---- the scheduler's end ---- */

@@ -86,17 +86,17 @@ sub seconds_of
 	return sum0($out =~ /^Time: ([0-9.]+) ms/mg) / 1000;
 }
 
-# Transactions per second of a script.
+# Transactions per second of a script; more options of pgbench may follow.
 sub pgbench
 {
-	my ($file, $clients, $seconds) = @_;
+	my ($file, $clients, $seconds, @more) = @_;
 	my $out = output_of(
 		'sh',  '-c', 'exec "$@" 2>&1', 'sh', 'pgbench', '-n',
 		'-U',  'bench', '-M', 'prepared',
 		'-c',  $clients,
 		'-j',  min($clients, 2),
 		'-T',  $seconds,
-		'-f',  $file);
+		'-f',  $file, @more);
 	die "pgbench failed:\n$out\n" if $out =~ /ERROR|aborted/;
 	$out =~ /^tps = ([0-9.]+)/m or die "pgbench failed:\n$out\n";
 	return $1;

@@ -29,7 +29,7 @@ $node->_update_pid(1);
 
 my $report = eval { decode_json(slurp_file($output)) } // [];
 is(ref $report, 'ARRAY', 'report is an array');
-is(scalar @$report, 20, 'report is complete');
+is(scalar @$report, 29, 'report is complete');
 foreach my $line (@$report)
 {
 	is_deeply(
@@ -40,7 +40,7 @@ foreach my $line (@$report)
 	like($line->{goal} // '= 0', qr/^(>=|<|=) [0-9.]+$/, "$line->{name}: goal");
 	like($out, qr/^\Q$line->{name}\E /m, "$line->{name}: in the table");
 }
-cmp_ok(scalar(grep { defined $_->{goal} } @$report), '>=', 12, 'goals are set');
+cmp_ok(scalar(grep { defined $_->{goal} } @$report), '>=', 20, 'goals are set');
 
 $node->stop;
 scan_log($node);

@@ -1,0 +1,287 @@
+/*
+ * place.c
+ *		Where a new run may go: on_duplicate and on_busy.
+ *
+ * Identity comes before exclusion: a run that is kept under the dedup_key is
+ * the answer, whatever goes on in its group.  One that is to be replaced does
+ * not make its own group busy.
+ *
+ * Locking: see enqueue.c.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+#include "api/place.h"
+#include "api/runs.h"
+#include "base/spi.h"
+#include "store/group.h"
+#include "worker/wakeup.h"
+#include "worker/workers.h"
+
+static const char *const on_duplicate_words[] = {"return", "skip", "reject",
+												 "replace"};
+static const char *const on_busy_words[] = {"wait", "reject", "skip"};
+
+/* a call under way */
+typedef struct Placing
+{
+	const WfWorkflow *def;
+	const WfQueueSend *queue;
+	WfNewRun *run;
+	WfOnDuplicate on_duplicate;
+	WfOnBusy on_busy;
+	WfKeptRun *kept;
+	bool entered; /* the group is free and locked */
+	WfGroupGate gate;
+} Placing;
+
+/* ---- arguments ---- */
+
+/* Which of the words it is, or -1. */
+static int
+find_word(text *value, const char *const *words, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		int length = strlen(words[i]);
+
+		if (VARSIZE_ANY_EXHDR(value) == length &&
+			memcmp(VARDATA_ANY(value), words[i], length) == 0)
+			return i;
+	}
+	return -1;
+}
+
+WfOnDuplicate
+wf_arg_on_duplicate(FunctionCallInfo fcinfo, int arg)
+{
+	int word;
+
+	if (PG_ARGISNULL(arg))
+		return WF_DUPLICATE_RETURN;
+	word = find_word(PG_GETARG_TEXT_PP(arg), on_duplicate_words,
+					 lengthof(on_duplicate_words));
+	if (word < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("on_duplicate must be \"return\", \"skip\", \"reject\" or \"replace\""),
+				 errdetail("The value is \"%s\".",
+						   text_to_cstring(PG_GETARG_TEXT_PP(arg))),
+				 errhint("It says what to do when the dedup_key was used before.")));
+	return (WfOnDuplicate) word;
+}
+
+WfOnBusy
+wf_arg_on_busy(FunctionCallInfo fcinfo, int arg, int group_arg)
+{
+	int word;
+
+	if (PG_ARGISNULL(arg))
+		return WF_BUSY_WAIT;
+	word = find_word(PG_GETARG_TEXT_PP(arg), on_busy_words,
+					 lengthof(on_busy_words));
+	if (word < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("on_busy must be \"wait\", \"reject\" or \"skip\""),
+				 errdetail("The value is \"%s\".",
+						   text_to_cstring(PG_GETARG_TEXT_PP(arg))),
+				 errhint("It says what to do while another run of the group is unfinished.")));
+	if (word != WF_BUSY_WAIT && PG_ARGISNULL(group_arg))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("on_busy => '%s' needs a group_key",
+						on_busy_words[word]),
+				 errdetail("Only a group can be busy."),
+				 errhint("Pass group_key, or leave on_busy out.")));
+	return (WfOnBusy) word;
+}
+
+/* ---- refusals ---- */
+
+static char *
+uuid_text(const pg_uuid_t *id)
+{
+	return DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id)));
+}
+
+static void
+raise_duplicate(const Placing *p)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNIQUE_VIOLATION),
+			 errmsg("workflow \"%s\" already has a run with this dedup_key",
+					p->def->name),
+			 errdetail("Key \"%s\" belongs to run %s.",
+					   TextDatumGetCString(p->run->dedup_key),
+					   uuid_text(&p->kept->run_id)),
+			 errhint("Pass on_duplicate => 'return' to get that run, or use another key.")));
+}
+
+static void
+raise_busy(const Placing *p)
+{
+	WfRunView view = {.run_id = p->gate.run_id, .state = p->gate.state};
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("group \"%s\" of queue \"%s\" is busy",
+					TextDatumGetCString(p->run->group_key), p->queue->name),
+			 errdetail("Run %s is %s.", uuid_text(&p->gate.run_id),
+					   wf_run_state_word(&view)),
+			 errhint("Try again when it has ended, or pass on_busy => 'wait' to queue up behind it.")));
+}
+
+/* ---- groups ---- */
+
+/* False when the group is busy; nothing to do for who waits in the queue. */
+static bool
+enter_group(Placing *p, const pg_uuid_t *except)
+{
+	if (p->on_busy == WF_BUSY_WAIT || p->entered)
+		return true;
+	p->entered =
+		wf_group_enter(p->run->queue_id, p->run->group_key, except, &p->gate);
+	return p->entered;
+}
+
+static void
+leave_group(Placing *p)
+{
+	if (p->entered)
+		wf_group_leave(&p->gate);
+	p->entered = false;
+}
+
+/* ---- duplicates ---- */
+
+static bool
+find_kept(Placing *p)
+{
+	const WfNewRun *run = p->run;
+
+	return wf_run_find_kept(run->workflow_id, run->owner, run->owner_name,
+							run->dedup_key, p->kept);
+}
+
+/*
+ * Removes the kept run, if it has not begun, so that another can take its
+ * place: WF_PLACED.  WF_KEPT when it has, or may be about to.  Its lock is kept
+ * to the end of the transaction; an executor that meets it hands the run back,
+ * hence the note to look again.  The group is entered, or WF_BUSY.
+ */
+static WfPlaced
+remove_untouched(Placing *p)
+{
+	WfRunInfo info = {0};
+	pg_uuid_t old = p->kept->run_id;
+
+	/* a step of that very run would find the lock to be its own */
+	if (!p->kept->untouched || wf_executor_runs(&old) ||
+		!wf_run_lock_to_replace(&old))
+		return WF_KEPT;
+
+	info.run_id = old;
+	info.last_id = old;
+	info.owner = p->run->owner;
+	info.workflow_id = p->run->workflow_id;
+	info.queue_id = p->run->queue_id;
+	info.deadline_at = DT_NOEND;
+	info.flags = WF_ASSIGN_DEDUP;
+	wf_note_recheck(&info);
+
+	/* it may have begun, and even ended, before we had the lock */
+	if (!find_kept(p) || memcmp(&p->kept->run_id, &old, UUID_LEN) != 0 ||
+		!p->kept->untouched)
+		return WF_KEPT;
+	if (!enter_group(p, &old))
+		return WF_BUSY;
+	wf_run_delete(&old);
+	return WF_PLACED;
+}
+
+/* The kept run, if there is one, before others of the group are looked for. */
+static WfPlaced
+look_first(Placing *p)
+{
+	if (p->on_busy == WF_BUSY_WAIT || p->entered)
+		return WF_PLACED;
+	if (find_kept(p))
+		return WF_KEPT;
+	if (enter_group(p, NULL))
+		return WF_PLACED;
+	/* the one that was waited for may be the one with the key */
+	return find_kept(p) ? WF_KEPT : WF_BUSY;
+}
+
+/* A run with a dedup_key, in an open window. */
+static WfPlaced
+insert_or_keep(Placing *p)
+{
+	for (;;)
+	{
+		WfPlaced first = look_first(p);
+		WfPlaced removed;
+
+		CHECK_FOR_INTERRUPTS();
+		if (first == WF_BUSY)
+			return WF_BUSY;
+		if (first == WF_PLACED)
+		{
+			bool inserted = wf_run_insert_unique(p->run);
+
+			leave_group(p);
+			if (inserted)
+				return WF_PLACED;
+			/* gone again: deleted by retention, or replaced */
+			if (!find_kept(p))
+				continue;
+		}
+		if (p->on_duplicate != WF_DUPLICATE_REPLACE)
+			return WF_KEPT;
+		removed = remove_untouched(p);
+		if (removed != WF_PLACED)
+			return removed;
+	}
+}
+
+/* One without, which only its group can keep out. */
+static WfPlaced
+insert_plain(Placing *p)
+{
+	if (!enter_group(p, NULL))
+		return WF_BUSY;
+	wf_run_insert(p->run);
+	leave_group(p);
+	return WF_PLACED;
+}
+
+WfPlaced
+wf_run_place(const WfWorkflow *def, const WfQueueSend *queue, WfNewRun *run,
+			 WfOnDuplicate on_duplicate, WfOnBusy on_busy, WfKeptRun *kept)
+{
+	Placing p = {.def = def,
+				 .queue = queue,
+				 .run = run,
+				 .on_duplicate = on_duplicate,
+				 .on_busy = on_busy,
+				 .kept = kept};
+	WfWindow window;
+	WfPlaced placed;
+
+	if (DatumGetPointer(run->dedup_key) == NULL)
+		placed = insert_plain(&p);
+	else
+	{
+		wf_window_open(&window);
+		placed = insert_or_keep(&p);
+		wf_window_close(&window);
+	}
+	if (placed == WF_KEPT && on_duplicate == WF_DUPLICATE_REJECT)
+		raise_duplicate(&p);
+	if (placed == WF_BUSY && on_busy == WF_BUSY_REJECT)
+		raise_busy(&p);
+	return placed;
+}

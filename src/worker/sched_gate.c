@@ -1,0 +1,242 @@
+/*
+ * sched_gate.c
+ *		What queues and groups count of their entries, and their waiting lines.
+ *
+ * A group whose limit is one is a plain line in the order of arrival, in which
+ * priorities mean nothing; in larger groups, and without any, what comes next
+ * follows from age and priority.
+ */
+#include "postgres.h"
+
+#include "store/definition.h"
+#include "worker/sched.h"
+#include "worker/sched_gates.h"
+
+/* ---- counting ---- */
+
+void
+wf_gate_set_active(WfEntry *entry, bool active)
+{
+	int delta = (int) active - (int) entry->active;
+
+	entry->active = active;
+	entry->queue->active += delta;
+	if (entry->group != NULL)
+		entry->group->active += delta;
+}
+
+void
+wf_gate_set_admitted(WfEntry *entry, bool admitted)
+{
+	if (admitted == entry->admitted)
+		return;
+	entry->admitted = admitted;
+	if (admitted)
+	{
+		entry->queue->running++;
+		dlist_push_tail(&entry->queue->hand, &entry->hand);
+	}
+	else
+	{
+		entry->queue->running--;
+		dlist_delete(&entry->hand);
+	}
+}
+
+static void
+give_start_back(WfEntry *entry)
+{
+	if (!entry->rated)
+		return;
+	entry->rated = false;
+	wf_limiter_return(&entry->queue->limiter);
+	if (entry->group != NULL)
+		wf_limiter_return(&entry->group->limiter);
+}
+
+/* ---- what happens to entries ---- */
+
+void
+wf_gate_attach(WfEntry *entry)
+{
+	WfQueue *queue =
+		wf_gate_queue(entry->queue_id, entry->queue_id != WF_DEFAULT_QUEUE);
+
+	/* one that was known from a cell is complete only now */
+	if (entry->queue != NULL || queue == NULL)
+		return;
+	entry->queue = queue;
+	queue->nmembers++;
+	entry->group = wf_gate_group(queue, entry->group_hash);
+	if (entry->group != NULL)
+		entry->group->members++;
+}
+
+void
+wf_gate_detach(WfEntry *entry)
+{
+	WfGroup *group = entry->group;
+
+	give_start_back(entry);
+	if (entry->blocking && group != NULL)
+		group->nblocking--;
+	if (entry->admitted)
+		wf_gate_set_admitted(entry, false);
+	if (entry->active)
+		wf_gate_set_active(entry, false);
+	if (group != NULL)
+	{
+		if (--group->members > 0 || wf_limiter_in_use(&group->limiter))
+			wf_group_settle(group);
+		else
+			wf_group_forget(group);
+	}
+	entry->queue->nmembers--;
+	entry->queue = NULL;
+	entry->group = NULL;
+}
+
+void
+wf_gate_end(WfEntry *entry)
+{
+	wf_gate_detach(entry);
+}
+
+void
+wf_gate_add(WfEntry *entry)
+{
+	WfQueue *queue = entry->queue;
+	WfGroup *group = entry->group;
+
+	queue->nwaiting++;
+	if (entry->active)
+		wf_line_add(&queue->resumed, entry);
+	else if (group == NULL)
+		wf_line_add(&queue->plain, entry);
+	else
+	{
+		wf_group_loosen(group);
+		if (!wf_group_is_strict(group))
+			wf_line_add(&group->line, entry);
+		else if (entry->returned)
+			wf_line_prepend(&group->line, entry);
+		else
+			wf_line_append(&group->line, entry);
+		wf_group_settle(group);
+	}
+	entry->returned = false;
+}
+
+void
+wf_gate_remove(WfEntry *entry)
+{
+	WfGroup *group = entry->active ? NULL : entry->group;
+
+	entry->queue->nwaiting--;
+	if (group != NULL)
+		wf_group_loosen(group);
+	wf_line_remove(entry);
+	if (group != NULL)
+		wf_group_settle(group);
+}
+
+void
+wf_gate_activate(WfEntry *entry)
+{
+	entry->begun = true;
+	wf_gate_set_active(entry, true);
+	if (entry->group != NULL)
+		wf_group_settle(entry->group);
+}
+
+void
+wf_gate_recount(WfEntry *entry, bool rated)
+{
+	wf_gate_set_admitted(entry, true);
+	wf_gate_set_active(entry, true);
+	if (rated)
+	{
+		entry->rated = true;
+		(void) wf_limiter_take(&entry->queue->limiter);
+		if (entry->group != NULL)
+			(void) wf_limiter_take(&entry->group->limiter);
+	}
+	if (entry->group != NULL)
+		wf_group_settle(entry->group);
+}
+
+void
+wf_gate_keep(WfEntry *entry)
+{
+	give_start_back(entry);
+	wf_gate_set_admitted(entry, false);
+	wf_gate_set_active(entry, true);
+}
+
+void
+wf_gate_block(WfEntry *entry)
+{
+	wf_gate_keep(entry);
+	entry->blocking = true;
+	if (entry->group != NULL)
+	{
+		entry->group->nblocking++;
+		wf_group_settle(entry->group);
+	}
+}
+
+void
+wf_gate_begun(WfEntry *entry, TimestampTz at)
+{
+	entry->begun = true;
+	if (!entry->rated)
+		return;
+	entry->rated = false;
+	wf_limiter_begun(&entry->queue->limiter, at);
+	if (entry->group != NULL)
+	{
+		wf_limiter_begun(&entry->group->limiter, at);
+		wf_group_settle(entry->group);
+	}
+}
+
+void
+wf_gate_leave(WfEntry *entry)
+{
+	if (!entry->admitted)
+		return;
+	give_start_back(entry);
+	wf_gate_set_admitted(entry, false);
+	if (!entry->begun)
+	{
+		wf_gate_set_active(entry, false);
+		entry->returned = true;
+	}
+	if (entry->group != NULL)
+		wf_group_settle(entry->group);
+}
+
+/*
+ * A run that stopped for repair keeps its place, also when it never began; one
+ * that failed only where its queue says so.
+ */
+bool
+wf_gate_keeps(const WfEntry *entry, bool failed)
+{
+	const WfQueueRules *rules;
+	bool grouped;
+
+	if (entry->queue == NULL)
+		return false;
+	rules = &entry->queue->rules;
+	grouped = rules->group_max_active > 0 && entry->group_hash != 0;
+	if (failed)
+		return rules->blocks && entry->group_hash != 0;
+	return grouped || rules->max_active > 0;
+}
+
+bool
+wf_gate_is_paused(const WfEntry *entry)
+{
+	return entry->queue != NULL && entry->queue->rules.paused;
+}

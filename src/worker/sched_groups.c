@@ -1,0 +1,338 @@
+/*
+ * sched_groups.c
+ *		Queues and groups by key, and where a group stands.
+ *
+ * Groups that could start something stand in `turns` (fair: one after the
+ * other) or in `heads`, a heap by their first entries; those that wait for
+ * their rate limit in another heap, by time; and all others are out of the
+ * way, however many they are.
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "miscadmin.h"
+
+#include "store/definition.h"
+#include "worker/sched.h"
+#include "worker/sched_gates.h"
+
+WfGates wf_gates;
+
+/* ---- queues and groups by key ---- */
+
+typedef struct GroupSlot
+{
+	uint64 hash;
+	WfGroup *group;
+	char status;
+} GroupSlot;
+
+#define SH_PREFIX			 wf_groups
+#define SH_ELEMENT_TYPE		 GroupSlot
+#define SH_KEY_TYPE			 uint64
+#define SH_KEY				 hash
+#define SH_HASH_KEY(tb, key) ((uint32) (key))
+#define SH_EQUAL(tb, a, b)	 ((a) == (b))
+#define SH_SCOPE			 static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+typedef struct QueueSlot
+{
+	int32 queue_id;
+	WfQueue *queue;
+	char status;
+} QueueSlot;
+
+#define SH_PREFIX			 wf_queues
+#define SH_ELEMENT_TYPE		 QueueSlot
+#define SH_KEY_TYPE			 int32
+#define SH_KEY				 queue_id
+#define SH_HASH_KEY(tb, key) murmurhash32((uint32) (key))
+#define SH_EQUAL(tb, a, b)	 ((a) == (b))
+#define SH_SCOPE			 static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+/* the group whose first entry starts first is the greatest */
+static int
+head_compare(const pairingheap_node *a, const pairingheap_node *b, void *arg)
+{
+	const WfGroup *x = pairingheap_const_container(WfGroup, node, a);
+	const WfGroup *y = pairingheap_const_container(WfGroup, node, b);
+
+	return wf_starts_before(wf_line_first(&x->line), wf_line_first(&y->line))
+			   ? 1
+			   : -1;
+}
+
+static int
+rate_compare(const pairingheap_node *a, const pairingheap_node *b, void *arg)
+{
+	const WfGroup *x = pairingheap_const_container(WfGroup, node, a);
+	const WfGroup *y = pairingheap_const_container(WfGroup, node, b);
+
+	if (x->rate_free_at == y->rate_free_at)
+		return 0;
+	return x->rate_free_at < y->rate_free_at ? 1 : -1;
+}
+
+static WfQueue *
+make_queue(int32 queue_id)
+{
+	WfQueue *queue = MemoryContextAllocZero(wf_gates.cxt, sizeof(WfQueue));
+
+	queue->rules.queue_id = queue_id;
+	dlist_init(&queue->hand);
+	wf_line_init(&queue->resumed);
+	wf_line_init(&queue->plain);
+	queue->groups = wf_groups_create(wf_gates.cxt, 16, NULL);
+	dlist_init(&queue->turns);
+	wf_heap_init(&queue->heads, head_compare);
+	wf_heap_init(&queue->rate_waits, rate_compare);
+	dlist_push_tail(&wf_gates.queues, &queue->node);
+	return queue;
+}
+
+WfQueue *
+wf_gate_queue(int32 queue_id, bool make)
+{
+	QueueSlot *slot;
+	bool found;
+
+	if (queue_id == WF_DEFAULT_QUEUE)
+	{
+		if (wf_gates.plain == NULL && make)
+		{
+			wf_gates.plain = make_queue(queue_id);
+			wf_gates.plain->spill = wf_gates.spill;
+		}
+		return wf_gates.plain;
+	}
+	if (!make)
+	{
+		slot = wf_queues_lookup(wf_gates.by_id, queue_id);
+		return slot != NULL ? slot->queue : NULL;
+	}
+	slot = wf_queues_insert(wf_gates.by_id, queue_id, &found);
+	if (!found)
+		slot->queue = make_queue(queue_id);
+	return slot->queue;
+}
+
+/* Do groups matter at all in this queue? */
+static bool
+has_groups(const WfQueueRules *rules)
+{
+	return rules->fair || rules->blocks || rules->group_max_active > 0 ||
+		   rules->group_rate_limit > 0;
+}
+
+static int32
+weight_of(const WfQueueRules *rules, uint64 hash)
+{
+	int low = 0;
+	int high = rules->nweights - 1;
+
+	while (low <= high)
+	{
+		int i = (low + high) / 2;
+
+		if (rules->weights[i].group == hash)
+			return rules->weights[i].weight;
+		if (rules->weights[i].group < hash)
+			low = i + 1;
+		else
+			high = i - 1;
+	}
+	return 1;
+}
+
+/* Hash 0 is what has no group: in a fair queue it takes turns like one. */
+WfGroup *
+wf_gate_group(WfQueue *queue, uint64 hash)
+{
+	GroupSlot *slot;
+	bool found;
+
+	if (!has_groups(&queue->rules) || (hash == 0 && !queue->rules.fair))
+		return NULL;
+	slot = wf_groups_insert(queue->groups, hash, &found);
+	if (!found)
+	{
+		WfGroup *group = MemoryContextAllocZero(wf_gates.cxt, sizeof(WfGroup));
+
+		wf_gates.ngroups++;
+		group->hash = hash;
+		group->queue = queue;
+		wf_line_init(&group->line);
+		group->weight = group->credit = weight_of(&queue->rules, hash);
+		if (hash != 0)
+			wf_limiter_set(&group->limiter, queue->rules.group_rate_limit,
+						   queue->rules.rate_period);
+		slot->group = group;
+	}
+	return slot->group;
+}
+
+/* ---- where a group stands ---- */
+
+bool
+wf_group_is_strict(const WfGroup *group)
+{
+	return group->hash != 0 && group->queue->rules.group_max_active == 1;
+}
+
+static bool
+is_full(const WfGroup *group)
+{
+	int32 most = group->queue->rules.group_max_active;
+
+	return group->nblocking > 0 ||
+		   (group->hash != 0 && most > 0 && group->active >= most);
+}
+
+void
+wf_group_step_out(WfGroup *group)
+{
+	WfQueue *queue = group->queue;
+
+	switch (group->standing)
+	{
+		case WF_GROUP_OUT:
+			break;
+		case WF_GROUP_TURN:
+			dlist_delete(&group->turn);
+			break;
+		case WF_GROUP_HEAD:
+			pairingheap_remove(&queue->heads, &group->node);
+			break;
+		case WF_GROUP_RATE:
+			pairingheap_remove(&queue->rate_waits, &group->node);
+			break;
+	}
+	group->standing = WF_GROUP_OUT;
+}
+
+/* Before its line changes: a heap is in order by what is first in it. */
+void
+wf_group_loosen(WfGroup *group)
+{
+	if (group->standing == WF_GROUP_HEAD)
+		wf_group_step_out(group);
+}
+
+/* To where it belongs; one that keeps its turn stays in its place. */
+void
+wf_group_settle(WfGroup *group)
+{
+	WfQueue *queue = group->queue;
+
+	if (group->line.n == 0 || is_full(group))
+	{
+		wf_group_step_out(group);
+		return;
+	}
+	if (group->standing == WF_GROUP_RATE)
+		wf_group_step_out(group);
+	group->rate_free_at = wf_limiter_free_at(&group->limiter);
+	if (group->rate_free_at > wf_sched.now)
+	{
+		wf_group_step_out(group);
+		pairingheap_add(&queue->rate_waits, &group->node);
+		group->standing = WF_GROUP_RATE;
+		return;
+	}
+	if (group->standing != WF_GROUP_OUT)
+		return;
+	if (queue->rules.fair)
+	{
+		dlist_push_tail(&queue->turns, &group->turn);
+		group->standing = WF_GROUP_TURN;
+	}
+	else
+	{
+		pairingheap_add(&queue->heads, &group->node);
+		group->standing = WF_GROUP_HEAD;
+	}
+}
+
+/* Nothing points here, and no start of it counts any more. */
+void
+wf_group_forget(WfGroup *group)
+{
+	wf_group_step_out(group);
+	(void) wf_groups_delete(group->queue->groups, group->hash);
+	wf_limiter_set(&group->limiter, 0, 0);
+	pfree(group);
+	wf_gates.ngroups--;
+}
+
+/* ---- rules ---- */
+
+bool
+wf_gate_is_strict(int32 queue_id, uint64 group)
+{
+	WfQueue *queue = group == 0 ? NULL : wf_gate_queue(queue_id, false);
+
+	return queue != NULL && queue->rules.group_max_active == 1;
+}
+
+void
+wf_gate_forget_queue(WfQueue *queue)
+{
+	int32 queue_id = queue->rules.queue_id;
+
+	if (queue_id == WF_DEFAULT_QUEUE || queue->nmembers > 0)
+		return;
+	wf_queue_stats_forget(MyDatabaseId, queue_id);
+	(void) wf_queues_delete(wf_gates.by_id, queue_id);
+	dlist_delete(&queue->node);
+	if (queue->rules.weights != NULL)
+		pfree(queue->rules.weights);
+	wf_groups_destroy(queue->groups);
+	pfree(queue);
+}
+
+/* All its entries have been detached. */
+void
+wf_gate_set_rules(WfQueue *queue, const WfQueueRules *rules)
+{
+	wf_groups_iterator it;
+	GroupSlot *slot;
+	Size size = mul_size(Max(rules->nweights, 1), sizeof(WfGroupWeight));
+
+	if (queue->rules.weights != NULL)
+		pfree(queue->rules.weights);
+	queue->rules = *rules;
+	queue->rules.weights = MemoryContextAlloc(wf_gates.cxt, size);
+	if (rules->nweights > 0)
+		memcpy(queue->rules.weights, rules->weights,
+			   rules->nweights * sizeof(WfGroupWeight));
+	wf_limiter_set(&queue->limiter, rules->rate_limit, rules->rate_period);
+
+	/* groups that are left are those with starts in their windows */
+	wf_groups_start_iterate(queue->groups, &it);
+	while ((slot = wf_groups_iterate(queue->groups, &it)) != NULL)
+	{
+		WfGroup *group = slot->group;
+
+		wf_group_step_out(group);
+		wf_limiter_set(&group->limiter, rules->group_rate_limit,
+					   rules->rate_period);
+		group->weight = group->credit = weight_of(rules, group->hash);
+	}
+}
+
+void
+wf_gates_init(MemoryContext parent)
+{
+	wf_gates.cxt = AllocSetContextCreate(parent, "workflow gates",
+										 ALLOCSET_DEFAULT_SIZES);
+	wf_gates.by_id = wf_queues_create(wf_gates.cxt, 16, NULL);
+	wf_gates.plain = NULL;
+	wf_gates.timers_to = DT_NOEND;
+	dlist_init(&wf_gates.queues);
+}

@@ -1,0 +1,211 @@
+/*
+ * sched_spill.c
+ *		Runs that stay in the table until there is room for them in memory.
+ *
+ * Nothing is missed: what is left out comes by the ring or a scan after its
+ * commit, so the next scan of what was left, with a newer snapshot, sees it;
+ * and only a scan that finds no more ends the spill.
+ */
+#include "postgres.h"
+
+#include "base/guc.h"
+#include "core/runid.h"
+#include "store/definition.h"
+#include "worker/sched.h"
+#include "worker/sched_gates.h"
+
+/* what an entry costs with its place in the table of entries, in bytes */
+#define ENTRY_COST (sizeof(WfEntry) + 64)
+
+/* entries that each queue may have, however full memory is */
+#define SPILL_FLOOR 2000
+
+/* timers that are due within this time are in memory if there is any room */
+#define HORIZON_USEC (60 * USECS_PER_SEC)
+
+static uint32
+capacity(void)
+{
+	return (uint32) (wf_scheduler_memory * UINT64CONST(1024) / ENTRY_COST);
+}
+
+static uint32
+in_use(void)
+{
+	return wf_sched.ready.nentries + wf_gates.ngroups;
+}
+
+static WfSpill *
+spill_of(int32 queue_id, uint32 *members)
+{
+	WfQueue *queue = wf_gate_queue(queue_id, false);
+
+	if (queue != NULL)
+	{
+		*members = queue->nmembers;
+		return &queue->spill;
+	}
+	*members = queue_id == WF_DEFAULT_QUEUE ? wf_gates.nplain : 0;
+	return queue_id == WF_DEFAULT_QUEUE ? &wf_gates.spill : NULL;
+}
+
+/* ---- leaving ---- */
+
+static bool
+leaves_timer(const WfRunInfo *info)
+{
+	if (info->due_at == wf_gates.timers_to)
+		memset(&wf_gates.timers_after, 0, sizeof(pg_uuid_t));
+	else if (info->due_at < wf_gates.timers_to &&
+			 (in_use() < 2 * capacity() &&
+			  (wf_sched.ready.ntimers < capacity() / 2 ||
+			   info->due_at <= wf_sched.now + HORIZON_USEC)))
+		return false;
+	if (info->due_at < wf_gates.timers_to)
+	{
+		wf_gates.timers_to = info->due_at;
+		memset(&wf_gates.timers_after, 0, sizeof(pg_uuid_t));
+	}
+	return true;
+}
+
+bool
+wf_spill_leaves(const WfRunInfo *info)
+{
+	uint32 members;
+	WfSpill *spill;
+
+	if (info->due_at > wf_sched.now)
+		return leaves_timer(info);
+	spill = spill_of(info->queue_id, &members);
+	if (spill == NULL || (info->priority > 0 && in_use() < 2 * capacity()))
+		return false;
+	if (!spill->on)
+	{
+		if (in_use() < capacity() || members < SPILL_FLOOR)
+			return false;
+		spill->on = true;
+		spill->nleft = 0;
+		spill->upto = wf_runid_before(&info->run_id);
+	}
+	if (wf_runid_cmp(&info->run_id, &spill->upto) <= 0)
+		return false;
+	spill->nleft++;
+	return true;
+}
+
+bool
+wf_spill_is_on(int32 queue_id)
+{
+	uint32 members;
+	WfSpill *spill = spill_of(queue_id, &members);
+
+	return spill != NULL && spill->on;
+}
+
+void
+wf_spill_set_left(int32 queue_id, int64 nleft)
+{
+	uint32 members;
+	WfSpill *spill = spill_of(queue_id, &members);
+
+	if (spill != NULL)
+		spill->nleft = (uint32) Min(nleft, PG_UINT32_MAX);
+}
+
+uint32
+wf_spill_left(const struct WfQueue *queue)
+{
+	const WfSpill *spill = queue != NULL ? &queue->spill : &wf_gates.spill;
+
+	return spill->on ? spill->nleft : 0;
+}
+
+/* ---- reading again ---- */
+
+static void
+refill_queue(int32 queue_id, WfSpill *spill, uint32 members)
+{
+	WfScan *scan;
+
+	if (!spill->on || spill->reading ||
+		(in_use() >= capacity() / 8 * 7 && members >= SPILL_FLOOR / 2))
+		return;
+	spill->reading = true;
+	scan = wf_load_add_scan(NULL, NULL);
+	scan->kind = WF_SCAN_QUEUE;
+	scan->after_queue = queue_id;
+	scan->after = spill->upto;
+}
+
+static void
+refill_timers(void)
+{
+	TimestampTz look_at = wf_gates.timers_to - HORIZON_USEC / 2;
+	WfScan *scan;
+
+	if (wf_gates.timers_to == DT_NOEND || wf_gates.timers_reading)
+		return;
+	if (wf_sched.now < look_at)
+	{
+		wf_sched_wake_at(look_at);
+		return;
+	}
+	if (in_use() >= 2 * capacity())
+		return;
+	wf_gates.timers_reading = true;
+	scan = wf_load_add_scan(NULL, NULL);
+	scan->kind = WF_SCAN_TIMERS;
+	scan->after_due = scan->from_due = wf_gates.timers_to;
+	scan->after = wf_gates.timers_after;
+}
+
+void
+wf_spill_refill(void)
+{
+	dlist_iter iter;
+
+	refill_timers();
+	if (wf_gates.plain == NULL)
+		refill_queue(WF_DEFAULT_QUEUE, &wf_gates.spill, wf_gates.nplain);
+	dlist_foreach (iter, &wf_gates.queues)
+	{
+		WfQueue *queue = dlist_container(WfQueue, node, iter.cur);
+
+		refill_queue(queue->rules.queue_id, &queue->spill, queue->nmembers);
+	}
+}
+
+static void
+read_queue(const WfScan *scan, int n)
+{
+	uint32 members;
+	WfSpill *spill = spill_of(scan->after_queue, &members);
+
+	if (spill == NULL)
+		return;
+	spill->reading = false;
+	spill->on = !scan->done;
+	spill->upto = scan->after;
+	spill->nleft -= Min(spill->nleft, (uint32) n);
+}
+
+/* What came meanwhile may have set an earlier time. */
+static void
+read_timers(const WfScan *scan)
+{
+	wf_gates.timers_reading = false;
+	if (wf_gates.timers_to < scan->from_due)
+		return;
+	wf_gates.timers_to = scan->done ? DT_NOEND : scan->after_due;
+	wf_gates.timers_after = scan->after;
+}
+
+void
+wf_spill_read(const WfScan *scan, int n)
+{
+	if (scan->kind == WF_SCAN_QUEUE)
+		read_queue(scan, n);
+	else if (scan->kind == WF_SCAN_TIMERS)
+		read_timers(scan);
+}

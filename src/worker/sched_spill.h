@@ -1,0 +1,50 @@
+/*
+ * sched_spill.h
+ *		Runs that stay in the table until there is room for them in memory.
+ *
+ * The scheduler keeps no more entries than workflow.scheduler_memory has room
+ * for.  Beyond that a queue is *spilled*: its runs with ids above `upto` stay
+ * in the table, and are read in the order of their ids when room is made.
+ * Each queue may have SPILL_FLOOR entries all the same, so that a flood in one
+ * leaves the others their turn; and what has a priority is let in, so that it
+ * does not wait behind what was spilled.
+ *
+ * Runs that wait for a time are spilled by that time: those due at timers_to
+ * or later stay in the table until that time is near.
+ *
+ * What has begun, or has been admitted, is never left; a run that is in the
+ * table alone is changed there by whoever cancels it.  Its run_timeout is
+ * noticed when it is read.
+ */
+#ifndef WF_WORKER_SCHED_SPILL_H
+#define WF_WORKER_SCHED_SPILL_H
+
+#include "store/control.h"
+#include "store/run.h"
+
+typedef struct WfSpill
+{
+	bool on;
+	bool reading;	/* a scan is under way */
+	uint32 nleft;	/* about how many are in the table */
+	pg_uuid_t upto; /* on: all ids up to here are known */
+} WfSpill;
+
+/* Is this run, of which there is no entry, to stay in the table? */
+extern bool wf_spill_leaves(const WfRunInfo *info);
+
+/* Asks for scans where there is room. */
+extern void wf_spill_refill(void);
+
+/* A scan for wf_spill_refill() has read a chunk, of n rows. */
+extern void wf_spill_read(const WfScan *scan, int n);
+
+/* Can the rest of this queue be left alone now?  "nleft" is how many it is. */
+extern bool wf_spill_is_on(int32 queue_id);
+extern void wf_spill_set_left(int32 queue_id, int64 nleft);
+
+/* How many of a queue are in the table, about; NULL: "default" without rules */
+struct WfQueue;
+extern uint32 wf_spill_left(const struct WfQueue *queue);
+
+#endif /* WF_WORKER_SCHED_SPILL_H */
