@@ -74,6 +74,7 @@ typedef struct WfScan
 	TransactionId xid;	   /* caller's own: who wrote them, if known */
 	TimestampTz from_due;  /* caller's own: where it began */
 	bool done;
+	bool single;   /* caller's own: it is for one run */
 	bool fresh;	   /* caller's own: what it finds is new */
 	int64 foreign; /* rows of another origin seen so far */
 } WfScan;

@@ -227,7 +227,8 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 		if (is_end_of_prepared(stmt))
 		{
 			prepared = true;
-			wf_wakeup_prepared_before(&before);
+			wf_wakeup_prepared_before(&before,
+									  ((TransactionStmt *) stmt)->gid);
 		}
 		else if (!IsA(stmt, TransactionStmt))
 		{

@@ -111,6 +111,8 @@ extern void wf_load_ring(void);
 /* NULL: no bound */
 extern WfScan *wf_load_add_scan(const pg_uuid_t *first, const pg_uuid_t *last);
 extern void wf_load_scan(void);
+/* are there more runs than one or two that have yet to be read? */
+extern bool wf_load_is_reading(void);
 extern void wf_load_started(const WfStarted *started);
 
 /* ---- sched_seats.c ---- */

@@ -175,6 +175,8 @@ admit_one(WfQueue *queue)
 		if (rules->max_active > 0 && queue->active >= rules->max_active &&
 			!WF_BROKEN("ignore-limits"))
 			return false;
+		if (rules->fair && wf_load_is_reading())
+			return false;
 		if (!wf_limiter_may_take(&queue->limiter, queue))
 			return false;
 		entry = next_new(queue);

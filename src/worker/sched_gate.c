@@ -21,6 +21,7 @@ wf_gate_set_active(WfEntry *entry, bool active)
 
 	entry->active = active;
 	entry->queue->active += delta;
+	entry->queue->flow.changed = true;
 	if (entry->group != NULL)
 		entry->group->active += delta;
 }
@@ -34,11 +35,13 @@ wf_gate_set_admitted(WfEntry *entry, bool admitted)
 	if (admitted)
 	{
 		entry->queue->running++;
+		entry->order = wf_admission_order(entry);
 		dlist_push_tail(&entry->queue->hand, &entry->hand);
 	}
 	else
 	{
 		entry->queue->running--;
+		entry->order = wf_entry_order(entry);
 		dlist_delete(&entry->hand);
 	}
 }
@@ -109,6 +112,7 @@ wf_gate_add(WfEntry *entry)
 	WfGroup *group = entry->group;
 
 	queue->nwaiting++;
+	queue->flow.changed = true;
 	if (entry->active)
 		wf_line_add(&queue->resumed, entry);
 	else if (group == NULL)
@@ -133,6 +137,7 @@ wf_gate_remove(WfEntry *entry)
 	WfGroup *group = entry->active ? NULL : entry->group;
 
 	entry->queue->nwaiting--;
+	entry->queue->flow.changed = true;
 	if (group != NULL)
 		wf_group_loosen(group);
 	wf_line_remove(entry);

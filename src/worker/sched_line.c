@@ -12,7 +12,7 @@
 #include "postgres.h"
 
 #include "core/runid.h"
-#include "worker/sched_ready.h"
+#include "worker/sched.h"
 
 /* how far a new entry is moved up from the end of a line before the heap */
 #define MAX_STEPS_BACK 24
@@ -25,6 +25,15 @@
  * older at the same pace, an order by age and priority never changes, and
  * whatever waits long enough comes first.
  */
+int64
+wf_admission_order(const WfEntry *entry)
+{
+	static int64 last = 0;
+
+	last = Max(last + 1, (int64) wf_sched.now);
+	return last - entry->priority * PRIORITY_USEC;
+}
+
 int64
 wf_entry_order(const WfEntry *entry)
 {

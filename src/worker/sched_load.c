@@ -100,7 +100,7 @@ learn(const WfRunInfo *info, const WfScan *from_scan)
 	if (entry == NULL && !from_scan && wf_sched.nscans > 0 &&
 		wf_gate_is_strict(info->queue_id, info->group))
 	{
-		wf_load_add_scan(&info->run_id, &info->run_id);
+		wf_load_add_scan(&info->run_id, &info->run_id)->single = true;
 		return;
 	}
 	if (entry != NULL)
@@ -336,6 +336,17 @@ load_done(const WfScan *scan)
 						scan->foreign),
 				 errdetail("They were restored or copied into this database."),
 				 errhint("If they should run here, use \"SELECT workflow.start()\".")));
+}
+
+bool
+wf_load_is_reading(void)
+{
+	const WfScan *scan = wf_sched.scans;
+
+	if (wf_sched.nscans == 0)
+		return false;
+	return scan->kind == WF_SCAN_ALL ||
+		   (scan->kind == WF_SCAN_RANGE && !scan->single);
 }
 
 /*

@@ -242,6 +242,7 @@ leave_lane(WfReady *ready, WfEntry *entry)
 	WfRole *role = entry->role;
 
 	wf_line_remove(entry);
+	wf_gates.flow.changed |= entry->queue == NULL;
 	role->admitted_next = entry->queue == NULL;
 	role->nurgent -= entry->priority != 0;
 	if (--role->nready == 0)
@@ -254,6 +255,7 @@ enter_lane(WfReady *ready, WfEntry *entry)
 {
 	WfRole *role = entry->role;
 
+	wf_gates.flow.changed |= entry->queue == NULL;
 	wf_line_add(entry->queue == NULL ? &role->plain : &role->admitted, entry);
 	entry->place = WF_PLACE_READY;
 	role->nurgent += entry->priority != 0;

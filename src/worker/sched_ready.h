@@ -148,6 +148,8 @@ extern WfEntry *wf_line_first(const WfLine *line);
 extern bool wf_starts_before(const WfEntry *a, const WfEntry *b);
 /* what WfEntry.order is to be */
 extern int64 wf_entry_order(const WfEntry *entry);
+/* ... once its queue has admitted it: by the order of admission */
+extern int64 wf_admission_order(const WfEntry *entry);
 
 /* ---- entries ---- */
 

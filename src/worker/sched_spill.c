@@ -49,6 +49,18 @@ spill_of(int32 queue_id, uint32 *members)
 	return queue_id == WF_DEFAULT_QUEUE ? &wf_gates.spill : NULL;
 }
 
+/* Its number of waiting runs is another one. */
+static void
+show(int32 queue_id)
+{
+	WfQueue *queue = wf_gate_queue(queue_id, false);
+
+	if (queue != NULL)
+		queue->flow.changed = true;
+	else
+		wf_gates.flow.changed = true;
+}
+
 /* ---- leaving ---- */
 
 static bool
@@ -91,6 +103,7 @@ wf_spill_leaves(const WfRunInfo *info)
 	if (wf_runid_cmp(&info->run_id, &spill->upto) <= 0)
 		return false;
 	spill->nleft++;
+	show(info->queue_id);
 	return true;
 }
 
@@ -188,6 +201,7 @@ read_queue(const WfScan *scan, int n)
 	spill->on = !scan->done;
 	spill->upto = scan->after;
 	spill->nleft -= Min(spill->nleft, (uint32) n);
+	show(scan->after_queue);
 }
 
 /* What came meanwhile may have set an earlier time. */

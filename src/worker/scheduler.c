@@ -43,6 +43,7 @@
 #include "worker/attach.h"
 #include "worker/marks.h"
 #include "worker/sched.h"
+#include "worker/wakeup.h"
 #include "worker/workers.h"
 
 WfSched wf_sched;
@@ -191,6 +192,7 @@ start_up(void)
 
 	wf_sched_begin(&w, "starting");
 	raise_run_ids();
+	wf_wakeup_prepared_look(wf_sched.db);
 	struck = wf_load_strikes();
 	if (struck)
 		ForceSyncCommit();

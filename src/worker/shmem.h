@@ -222,6 +222,7 @@ typedef struct WfDatabase
 	WfRunInfo spill;		/* ring_lock; run_id..last_id was not entered */
 	pg_uuid_t prepared_low; /* ring_lock; lowest id in a PREPAREd xact */
 	bool prepared;			/* ring_lock; prepared_low is valid */
+	bool prepared_nested;	/* ring_lock; some wrote in a subtransaction */
 	uint64 prepared_seq;	/* ring_lock; rises with every PREPARE */
 	WfRunInfo ring[WF_RING_SIZE];
 

@@ -258,6 +258,7 @@ leave_prepared(void)
 	if (!db->prepared || wf_runid_cmp(&low, &db->prepared_low) < 0)
 		db->prepared_low = low;
 	db->prepared = true;
+	db->prepared_nested |= notes.nested;
 	db->prepared_seq++;
 	SpinLockRelease(&db->ring_lock);
 	LWLockRelease(wf_shared->lock);
@@ -317,28 +318,36 @@ wf_wakeup_init(void)
 
 /* ---- COMMIT PREPARED ---- */
 
-/* How many prepared transactions does this database have? */
-static uint64
-count_prepared(void)
+/* What of this database is prepared: how many, and who is this one? */
+static void
+look_at_prepared(WfPrepared *before, const char *gid)
 {
-	uint64 n;
-
 	SPI_connect();
-	if (SPI_execute("SELECT 1"
+	if (SPI_execute("SELECT x.gid::pg_catalog.text, x.transaction"
 					" FROM pg_catalog.pg_prepared_xacts x"
 					" WHERE x.database OPERATOR(pg_catalog.=)"
 					"  pg_catalog.current_database()",
-					false, 2) != SPI_OK_SELECT)
+					false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read prepared transactions");
-	n = SPI_processed;
+	before->n = SPI_processed;
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple row = SPI_tuptable->vals[i];
+		char *found = SPI_getvalue(row, SPI_tuptable->tupdesc, 1);
+		bool isnull;
+
+		if (strcmp(found, gid) == 0)
+			before->xid = DatumGetTransactionId(
+				SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
+	}
 	SPI_finish();
-	return n;
 }
 
 void
-wf_wakeup_prepared_before(WfPrepared *before)
+wf_wakeup_prepared_before(WfPrepared *before, const char *gid)
 {
 	WfDatabase *db = wf_database_find(MyDatabaseId);
+	bool nested;
 
 	memset(before, 0, sizeof(*before));
 	if (db == NULL || max_prepared_xacts == 0)
@@ -346,9 +355,14 @@ wf_wakeup_prepared_before(WfPrepared *before)
 	SpinLockAcquire(&db->ring_lock);
 	before->valid = db->prepared;
 	before->seq = db->prepared_seq;
+	nested = db->prepared_nested;
 	SpinLockRelease(&db->ring_lock);
-	if (before->valid)
-		before->last = (count_prepared() <= 1);
+	if (!before->valid)
+		return;
+	look_at_prepared(before, gid);
+	/* rows of subtransactions have ids of their own */
+	if (nested)
+		before->xid = InvalidTransactionId;
 }
 
 void
@@ -365,8 +379,9 @@ wf_wakeup_prepared_after(const WfPrepared *before)
 	low = db->prepared_low;
 	if (!db->prepared)
 		memset(&low, 0xFF, sizeof(low));
-	else if (before->valid && before->last && db->prepared_seq == before->seq)
-		db->prepared = false;
+	else if (before->valid && before->n <= 1 &&
+			 db->prepared_seq == before->seq)
+		db->prepared = db->prepared_nested = false;
 	SpinLockRelease(&db->ring_lock);
 	pg_atomic_fetch_add_u64(&db->definitions, 1);
 	pg_atomic_fetch_or_u32(&db->events, WF_EVENT_REQUEST | WF_EVENT_CONTROL);
@@ -374,7 +389,31 @@ wf_wakeup_prepared_after(const WfPrepared *before)
 
 	/* COMMIT PREPARED has flushed its record */
 	memset(&high, 0xFF, sizeof(high));
-	deliver_range(&low, &high, InvalidXLogRecPtr, InvalidTransactionId);
+	deliver_range(&low, &high, InvalidXLogRecPtr, before->xid);
+}
+
+/*
+ * The entry was made without knowing what was prepared before.  Where there is
+ * nothing, the next to be prepared is all there is.
+ */
+void
+wf_wakeup_prepared_look(WfDatabase *db)
+{
+	WfPrepared present = {0};
+	uint64 seq;
+
+	if (max_prepared_xacts == 0)
+		return;
+	SpinLockAcquire(&db->ring_lock);
+	seq = db->prepared_seq;
+	SpinLockRelease(&db->ring_lock);
+	look_at_prepared(&present, "");
+	if (present.n > 0)
+		return;
+	SpinLockAcquire(&db->ring_lock);
+	if (db->prepared_seq == seq)
+		db->prepared = db->prepared_nested = false;
+	SpinLockRelease(&db->ring_lock);
 }
 
 /* ---- the scheduler's end ---- */

@@ -44,12 +44,16 @@ extern void wf_note_recheck(const WfRunInfo *run);
 typedef struct WfPrepared
 {
 	bool valid;
-	bool last; /* no other one is left in this database */
+	uint64 n; /* prepared transactions of this database, this one included */
 	uint64 seq;
+	TransactionId xid; /* who wrote the runs, if that is known */
 } WfPrepared;
 
-extern void wf_wakeup_prepared_before(WfPrepared *before);
+extern void wf_wakeup_prepared_before(WfPrepared *before, const char *gid);
 extern void wf_wakeup_prepared_after(const WfPrepared *before);
+
+/* For a scheduler that starts, in a transaction. */
+extern void wf_wakeup_prepared_look(WfDatabase *db);
 
 /*
  * For the scheduler: copies up to "max" entries out of the ring; *spill is set

@@ -52,8 +52,9 @@ sub check_order
 				  || $places->{ $next->{run} } > $places->{ $latest->{run} };
 			}
 			push @wrong,
-			  "group $group: $commit->{run} started before $latest->{run},"
-			  . ' whose commit had returned before'
+			  "group $group: $commit->{run} ($commit->{kind}) started before"
+			  . " $latest->{run} ($latest->{kind}), whose commit had returned"
+			  . sprintf(' %.6f s before', $commit->{issued} - $latest->{returned})
 			  if $latest
 			  && $places->{ $commit->{run} } < $places->{ $latest->{run} };
 		}
@@ -64,11 +65,11 @@ sub check_order
 sub test_checker
 {
 	my @apart = (
-		{ group => 'g', run => 'a', issued => 1, returned => 2 },
-		{ group => 'g', run => 'b', issued => 3, returned => 4 });
+		{ group => 'g', run => 'a', issued => 1, returned => 2, kind => 'plain' },
+		{ group => 'g', run => 'b', issued => 3, returned => 4, kind => 'plain' });
 	my @mixed = (
-		{ group => 'g', run => 'a', issued => 1, returned => 3 },
-		{ group => 'g', run => 'b', issued => 2, returned => 4 });
+		{ group => 'g', run => 'a', issued => 1, returned => 3, kind => 'plain' },
+		{ group => 'g', run => 'b', issued => 2, returned => 4, kind => 'plain' });
 
 	is(scalar check_order(\@apart, { a => 1, b => 2 }), 0, 'checker: in order');
 	is(scalar check_order(\@apart, { a => 2, b => 1 }), 1, 'checker: not in order');
@@ -85,21 +86,21 @@ sub enqueue
 	  . " queue => 'ordered', group_key => 'g$group');";
 }
 
-# Statements up to the commit, and the commit itself.
+# Its kind, the statements up to the commit, and the commit itself.
 sub make_transaction
 {
 	my ($number, $serial) = @_;
 	my $group = int(rand($groups));
 	my $r = rand();
 
-	return ('BEGIN;' . enqueue($group), 'COMMIT;') if $r < 0.6;
-	return ('BEGIN; SAVEPOINT a;' . enqueue($group)
+	return ('plain', 'BEGIN;' . enqueue($group), 'COMMIT;') if $r < 0.6;
+	return ('savepoint', 'BEGIN; SAVEPOINT a;' . enqueue($group)
 		  . 'ROLLBACK TO a; SAVEPOINT b;'
 		  . enqueue(($group + 1) % $groups)
 		  . 'RELEASE b;' . enqueue($group), 'COMMIT;')
 	  if $r < 0.8;
 	my $name = "'p-$number-$serial'";
-	return ('BEGIN;' . enqueue($group) . "PREPARE TRANSACTION $name;",
+	return ('prepared', 'BEGIN;' . enqueue($group) . "PREPARE TRANSACTION $name;",
 		"COMMIT PREPARED $name;");
 }
 
@@ -117,8 +118,8 @@ sub read_runs
 	die 'the session ended';
 }
 
-# Writes a line for each run: group, run, when its commit was issued, and when
-# it had returned.  Runs that were rolled back have no start, and do no harm.
+# Writes a line for each run: group, run, when its commit was issued, when it had
+# returned, and the kind of transaction.  Runs that were rolled back have no start, and do no harm.
 sub session_main
 {
 	my ($number, $file) = @_;
@@ -128,7 +129,7 @@ sub session_main
 	srand($seed + $number);
 	foreach my $serial (1 .. $transactions)
 	{
-		my ($before, $commit) = make_transaction($number, $serial);
+		my ($kind, $before, $commit) = make_transaction($number, $serial);
 		print $in "$before\n\\echo OPEN\n";
 		my @runs = read_runs($out, 'OPEN');
 		usleep(rand() < 0.1 ? rand(300_000) : rand(20_000));
@@ -136,7 +137,8 @@ sub session_main
 		print $in "$commit\n\\echo DONE\n";
 		read_runs($out, 'DONE');
 		my $returned = ledger_now();
-		printf $ledger "%s %s %.6f %.6f\n", @$_, $issued, $returned foreach @runs;
+		printf $ledger "%s %s %.6f %.6f %s\n", @$_, $issued, $returned, $kind
+		  foreach @runs;
 	}
 	close($in);
 	waitpid($pid, 0);
@@ -172,7 +174,8 @@ SELECT 'g' || i % $groups, workflow.enqueue_workflow('quick',
 			group => substr($group, 1),
 			run => $run,
 			issued => $issued,
-			returned => $returned
+			returned => $returned,
+			kind => 'bulk'
 		}
 	} split /\n/, $runs;
 }
@@ -218,7 +221,7 @@ foreach my $file (glob "$dir/session.*")
 	foreach my $line (split /\n/, slurp_file($file))
 	{
 		my %commit;
-		@commit{qw(group run issued returned)} = split / /, $line;
+		@commit{qw(group run issued returned kind)} = split / /, $line;
 		push @commits, \%commit if $places{ $commit{run} };
 	}
 }
