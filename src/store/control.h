@@ -85,8 +85,8 @@ typedef struct WfScan
  */
 extern int wf_run_scan(WfScan *scan, WfRunInfo *out, int max);
 
-/* How many of the scan's queue there are after what it has read. */
-extern int64 wf_run_count_left(const WfScan *scan);
+/* How many unfinished runs of a queue have ids above this one. */
+extern int64 wf_run_count_left(int32 queue_id, const pg_uuid_t *after);
 
 /*
  * Runs of these queues that were started and have not ended, and failed ones

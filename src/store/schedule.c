@@ -126,10 +126,9 @@ next_rows(const WfScan *scan, int max)
 }
 
 int64
-wf_run_count_left(const WfScan *scan)
+wf_run_count_left(int32 queue_id, const pg_uuid_t *after)
 {
-	Datum values[2] = {Int32GetDatum(scan->after_queue),
-					   UUIDPGetDatum(&scan->after)};
+	Datum values[2] = {Int32GetDatum(queue_id), UUIDPGetDatum(after)};
 
 	if (wf_spi_run(&count_left, values, NULL, true, 1) == 0)
 		return 0;

@@ -367,10 +367,11 @@ skip_spilled(WfScan *scan)
 	int64 nleft;
 	WfWindow w;
 
-	if (scan->done || !wf_spill_is_on(scan->after_queue))
+	if (scan->done || !wf_spill_is_past(scan->after_queue, &scan->after))
 		return;
 	wf_sched_begin(&w, "counting runs");
-	nleft = wf_run_count_left(scan);
+	nleft =
+		wf_run_count_left(scan->after_queue, wf_spill_upto(scan->after_queue));
 	wf_sched_commit(&w);
 	wf_spill_set_left(scan->after_queue, nleft);
 	memset(&scan->after, 0xff, sizeof(scan->after));

@@ -108,12 +108,20 @@ wf_spill_leaves(const WfRunInfo *info)
 }
 
 bool
-wf_spill_is_on(int32 queue_id)
+wf_spill_is_past(int32 queue_id, const pg_uuid_t *id)
 {
 	uint32 members;
 	WfSpill *spill = spill_of(queue_id, &members);
 
-	return spill != NULL && spill->on;
+	return spill != NULL && spill->on && wf_runid_cmp(id, &spill->upto) >= 0;
+}
+
+const pg_uuid_t *
+wf_spill_upto(int32 queue_id)
+{
+	uint32 members;
+
+	return &spill_of(queue_id, &members)->upto;
 }
 
 void

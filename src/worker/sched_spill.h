@@ -39,8 +39,10 @@ extern void wf_spill_refill(void);
 /* A scan for wf_spill_refill() has read a chunk, of n rows. */
 extern void wf_spill_read(const WfScan *scan, int n);
 
-/* Can the rest of this queue be left alone now?  "nleft" is how many it is. */
-extern bool wf_spill_is_on(int32 queue_id);
+/* All that comes after this id of the queue stays in the table for now. */
+extern bool wf_spill_is_past(int32 queue_id, const pg_uuid_t *id);
+extern const pg_uuid_t *wf_spill_upto(int32 queue_id);
+/* how many have ids above `upto` */
 extern void wf_spill_set_left(int32 queue_id, int64 nleft);
 
 /* How many of a queue are in the table, about; NULL: "default" without rules */
