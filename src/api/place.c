@@ -189,7 +189,7 @@ remove_untouched(Placing *p)
 	info.workflow_id = p->run->workflow_id;
 	info.queue_id = p->run->queue_id;
 	info.deadline_at = DT_NOEND;
-	info.flags = WF_ASSIGN_DEDUP;
+	info.flags = WF_ASSIGN_DEDUP | WF_ASSIGN_REREAD;
 	wf_note_recheck(&info);
 
 	/* it may have begun, and even ended, before we had the lock */

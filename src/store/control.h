@@ -75,6 +75,7 @@ typedef struct WfScan
 	TimestampTz from_due;  /* caller's own: where it began */
 	bool done;
 	bool single;   /* caller's own: it is for one run */
+	bool reread;   /* ... which was seen in a cell and not read */
 	bool fresh;	   /* caller's own: what it finds is new */
 	int64 foreign; /* rows of another origin seen so far */
 } WfScan;

@@ -42,6 +42,7 @@ typedef struct WfRunInfo
 #define WF_ASSIGN_FRESH	 0x01 /* never dispatched: has no step rows */
 #define WF_ASSIGN_DEDUP	 0x02 /* has a dedup_key: take the run's lock */
 #define WF_ASSIGN_RATED	 0x04 /* tell the scheduler when it begins */
+#define WF_ASSIGN_REREAD 0x10 /* the rest is not known: read the row */
 #define WF_ASSIGN_BLOCKS 0x08 /* a failure keeps its group closed */
 
 /* an error as it is kept in the tables; code[0] == '\0' means none */

@@ -12,6 +12,9 @@
 #include "worker/sched.h"
 #include "worker/sched_gates.h"
 
+/* how long scans may keep a fair queue closed */
+#define MAX_READING_USEC (2 * USECS_PER_SEC)
+
 /* Nobody can have more in hand than all executors together. */
 static uint32
 most_running(const WfQueueRules *rules)
@@ -134,29 +137,47 @@ admit(WfEntry *entry)
 }
 
 /*
- * One that is active already; NULL when it may not start yet.  It has a start
- * to be charged with only where it was held up before it began.
+ * One that was held up before it began, and kept its place; NULL when it may
+ * not start yet.
  */
 static WfEntry *
-next_resumed(WfQueue *queue)
+next_held(WfQueue *queue)
 {
-	WfEntry *entry = wf_line_first(&queue->resumed);
+	WfEntry *entry = wf_line_first(&queue->held);
+	WfLimiter *limiter;
 
-	if (entry == NULL || entry->begun)
-		return entry;
-	if (!wf_limiter_may_take(&queue->limiter, queue))
+	if (entry == NULL || !wf_limiter_may_take(&queue->limiter, queue))
 		return NULL;
 	if (entry->group == NULL)
 		return entry;
-	if (wf_limiter_free_at(&entry->group->limiter) > wf_sched.now)
+	limiter = &entry->group->limiter;
+	if (wf_limiter_free_at(limiter) > wf_sched.now)
 	{
-		wf_sched_wake_at(wf_limiter_free_at(&entry->group->limiter));
+		if (wf_limiter_free_at(limiter) != DT_NOEND)
+			wf_sched_wake_at(wf_limiter_free_at(limiter));
 		return NULL;
 	}
-	if (!wf_limiter_wants_reserve(&entry->group->limiter))
+	if (!wf_limiter_wants_reserve(limiter))
 		return entry;
 	wf_limiter_reserve_soon(queue, entry->group);
 	return NULL;
+}
+
+/*
+ * A fair queue does not take turns among what it happens to know while there
+ * is much that it does not; but not for long.
+ */
+static bool
+waits_for_scans(WfQueue *queue)
+{
+	if (!queue->rules.fair || !wf_load_is_reading())
+	{
+		queue->reading_since = 0;
+		return false;
+	}
+	if (queue->reading_since == 0)
+		queue->reading_since = wf_sched.now;
+	return wf_sched.now - queue->reading_since < MAX_READING_USEC;
 }
 
 /* One more; false when nothing may start now. */
@@ -168,14 +189,15 @@ admit_one(WfQueue *queue)
 
 	if (rules->paused || queue->running >= most_running(rules))
 		return false;
-	if (queue->resumed.n > 0)
-		entry = next_resumed(queue);
-	else
+	entry = wf_line_first(&queue->resumed);
+	if (entry == NULL)
+		entry = next_held(queue);
+	if (entry == NULL)
 	{
 		if (rules->max_active > 0 && queue->active >= rules->max_active &&
 			!WF_BROKEN("ignore-limits"))
 			return false;
-		if (rules->fair && wf_load_is_reading())
+		if (waits_for_scans(queue))
 			return false;
 		if (!wf_limiter_may_take(&queue->limiter, queue))
 			return false;

@@ -27,6 +27,7 @@ wf_dispatch_next(WfRole *role)
 			(entry->rated && entry->rated_until <= wf_sched.now))
 		{
 			wf_ready_take(ready, entry);
+			wf_sched.more = true; /* somebody else may be let in */
 			wf_gate_leave(entry);
 			wf_ready_place(ready, entry, wf_sched.now);
 		}
@@ -34,6 +35,7 @@ wf_dispatch_next(WfRole *role)
 				 wf_workflow_is_paused(entry->workflow_id))
 		{
 			wf_ready_take(ready, entry);
+			wf_sched.more |= entry->queue != NULL;
 			if (wf_gate_keeps(entry, false))
 				wf_gate_keep(entry);
 			else if (entry->queue != NULL)
@@ -46,9 +48,12 @@ wf_dispatch_next(WfRole *role)
 			wf_ready_hold(ready, entry, WF_PLACE_SOLO);
 		}
 		else if (entry->losses > WF_MAX_LOSSES)
+		{
+			wf_sched.more = true;
 			wf_sched_park(&entry, 1, WF_REASON_TERMINATED, "57P01",
 						  "executor of the run was terminated again and again",
 						  "Use workflow.retry_run() when the cause is gone.");
+		}
 		else
 			return entry;
 	}

@@ -93,7 +93,7 @@ park_role(WfRole *role, const RoleFault *fault)
 	if (n > 0)
 		wf_sched_park(entries, n, WF_REASON_OWNER, fault->code, fault->message,
 					  fault->hint);
-	if (role->nready > 0)
+	if (n > 0)
 		wf_sched.more = true;
 }
 

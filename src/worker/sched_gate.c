@@ -114,7 +114,7 @@ wf_gate_add(WfEntry *entry)
 	queue->nwaiting++;
 	queue->flow.changed = true;
 	if (entry->active)
-		wf_line_add(&queue->resumed, entry);
+		wf_line_add(entry->begun ? &queue->resumed : &queue->held, entry);
 	else if (group == NULL)
 		wf_line_add(&queue->plain, entry);
 	else
@@ -161,10 +161,12 @@ wf_gate_recount(WfEntry *entry, bool rated)
 	wf_gate_set_active(entry, true);
 	if (rated)
 	{
-		entry->rated = true;
-		(void) wf_limiter_take(&entry->queue->limiter);
+		/* begins just now, if it has not: there may be no start to take */
+		TimestampTz at = wf_sched.now + USECS_PER_SEC;
+
+		wf_limiter_used(&entry->queue->limiter, at, 1);
 		if (entry->group != NULL)
-			(void) wf_limiter_take(&entry->group->limiter);
+			wf_limiter_used(&entry->group->limiter, at, 1);
 	}
 	if (entry->group != NULL)
 		wf_group_settle(entry->group);
@@ -176,6 +178,8 @@ wf_gate_keep(WfEntry *entry)
 	give_start_back(entry);
 	wf_gate_set_admitted(entry, false);
 	wf_gate_set_active(entry, true);
+	if (entry->group != NULL)
+		wf_group_settle(entry->group);
 }
 
 void

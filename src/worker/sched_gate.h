@@ -94,14 +94,16 @@ typedef struct WfQueue
 	uint32 active;
 	uint32 nmembers; /* entries that point here */
 	uint32 nwaiting; /* before the gate */
-	WfLine resumed;	 /* active ones that wait */
+	WfLine resumed;	 /* active ones that wait and have begun */
+	WfLine held;	 /* active ones that wait and have not begun */
 	WfLine plain;	 /* the others, as far as no group matters */
 	struct wf_groups_hash *groups;
 	dlist_head turns;
 	pairingheap heads;
 	pairingheap rate_waits;
 	WfLimiter limiter;
-	bool rate_short; /* the last look ended at a rate limit */
+	TimestampTz reading_since; /* fair: since when scans keep it closed */
+	bool rate_short;		   /* the last look ended at a rate limit */
 	WfFlow flow;
 	WfSpill spill;
 } WfQueue;

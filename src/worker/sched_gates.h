@@ -48,6 +48,7 @@ extern void wf_group_settle(WfGroup *group);
 extern void wf_group_loosen(WfGroup *group);
 extern void wf_group_step_out(WfGroup *group);
 extern void wf_group_forget(WfGroup *group);
+extern void wf_groups_sweep(WfQueue *queue, bool all);
 extern bool wf_group_is_strict(const WfGroup *group);
 /* by hash, made where there is none; NULL when groups do not matter */
 extern WfGroup *wf_gate_group(WfQueue *queue, uint64 hash);

@@ -87,6 +87,7 @@ make_queue(int32 queue_id)
 	queue->rules.queue_id = queue_id;
 	dlist_init(&queue->hand);
 	wf_line_init(&queue->resumed);
+	wf_line_init(&queue->held);
 	wf_line_init(&queue->plain);
 	queue->groups = wf_groups_create(wf_gates.cxt, 16, NULL);
 	dlist_init(&queue->turns);
@@ -280,6 +281,27 @@ wf_gate_is_strict(int32 queue_id, uint64 group)
 	return queue != NULL && queue->rules.group_max_active == 1;
 }
 
+/*
+ * Forgets groups that are there for their starts alone, which count no more;
+ * or all that nothing points to.
+ */
+void
+wf_groups_sweep(WfQueue *queue, bool all)
+{
+	wf_groups_iterator it;
+	GroupSlot *slot;
+
+	wf_groups_start_iterate(queue->groups, &it);
+	while ((slot = wf_groups_iterate(queue->groups, &it)) != NULL)
+	{
+		WfGroup *group = slot->group;
+
+		if (group->members == 0 &&
+			(all || !wf_limiter_in_use(&group->limiter)))
+			wf_group_forget(group);
+	}
+}
+
 void
 wf_gate_forget_queue(WfQueue *queue)
 {
@@ -292,6 +314,8 @@ wf_gate_forget_queue(WfQueue *queue)
 	dlist_delete(&queue->node);
 	if (queue->rules.weights != NULL)
 		pfree(queue->rules.weights);
+	wf_groups_sweep(queue, true);
+	wf_limiter_set(&queue->limiter, 0, 0);
 	wf_groups_destroy(queue->groups);
 	pfree(queue);
 }

@@ -31,6 +31,9 @@
 #include "worker/stats.h"
 #include "worker/wakeup.h"
 
+/* scans for one run each that are made in a cycle */
+#define MAX_SINGLE_SCANS 100
+
 /* ---- strikes ---- */
 
 /*
@@ -91,14 +94,27 @@ recheck(WfEntry *entry, const WfRunInfo *info)
 	}
 }
 
+/* Its row has been read; it may have left its cell since. */
+static void
+complete(WfEntry *entry, const WfRunInfo *info)
+{
+	wf_ready_complete(&wf_sched.ready, entry, info);
+	if (entry->place != WF_PLACE_KEPT)
+		return;
+	wf_ready_take(&wf_sched.ready, entry);
+	wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
+}
+
 static void
 learn(const WfRunInfo *info, const WfScan *from_scan)
 {
 	WfEntry *entry = wf_ready_find(&wf_sched.ready, &info->run_id);
 
 	/* what was committed before, and a scan has yet to find, comes first */
-	if (entry == NULL && !from_scan && wf_sched.nscans > 0 &&
-		wf_gate_is_strict(info->queue_id, info->group))
+	if (entry == NULL && !from_scan &&
+		((info->flags & WF_ASSIGN_REREAD) ||
+		 (wf_sched.nscans > 0 &&
+		  wf_gate_is_strict(info->queue_id, info->group))))
 	{
 		wf_load_add_scan(&info->run_id, &info->run_id)->single = true;
 		return;
@@ -106,7 +122,7 @@ learn(const WfRunInfo *info, const WfScan *from_scan)
 	if (entry != NULL)
 	{
 		if (entry->partial)
-			wf_ready_complete(&wf_sched.ready, entry, info);
+			complete(entry, info);
 		else if (!from_scan)
 			recheck(entry, info);
 		return;
@@ -114,7 +130,8 @@ learn(const WfRunInfo *info, const WfScan *from_scan)
 
 	/* a scan for what was left has room for it */
 	if ((from_scan == NULL || from_scan->kind == WF_SCAN_RANGE ||
-		 from_scan->kind == WF_SCAN_ALL) &&
+		 from_scan->kind == WF_SCAN_ALL ||
+		 (from_scan->kind == WF_SCAN_QUEUE && info->due_at > wf_sched.now)) &&
 		wf_spill_leaves(info))
 		return;
 	entry = wf_ready_make(&wf_sched.ready, info);
@@ -360,6 +377,16 @@ is_of_another(const WfScan *scan, const WfRunInfo *info)
 		   wf_gate_is_strict(info->queue_id, info->group);
 }
 
+/* Its row was not there, or is not ours: it has ended, or is parked. */
+static void
+forget_unread(const pg_uuid_t *run_id)
+{
+	WfEntry *entry = wf_ready_find(&wf_sched.ready, run_id);
+
+	if (entry != NULL && entry->partial && entry->place == WF_PLACE_KEPT)
+		wf_ready_forget(&wf_sched.ready, entry);
+}
+
 /* On to the next queue, where the rest of this one stays in the table. */
 static void
 skip_spilled(WfScan *scan)
@@ -382,16 +409,13 @@ skip_spilled(WfScan *scan)
  * transactions that committed asynchronously: it is flushed before it can be
  * dispatched.
  */
-void
-wf_load_scan(void)
+static void
+read_chunk(void)
 {
 	WfScan *scan = wf_sched.scans;
 	XLogRecPtr lsn;
 	WfWindow w;
 	int n;
-
-	if (wf_sched.nscans == 0)
-		return;
 
 	wf_sched_begin(&w, "reading runs");
 	n = wf_run_scan(scan, wf_sched.infos, WF_SCHED_CHUNK);
@@ -424,11 +448,26 @@ wf_load_scan(void)
 		skip_spilled(scan);
 	if (scan->done)
 	{
+		if (scan->reread)
+			forget_unread(&scan->upto);
 		if (wf_sched.loading && scan->kind == WF_SCAN_ALL)
 			load_done(scan);
 		wf_sched.nscans--;
 		memmove(scan, scan + 1, mul_size(wf_sched.nscans, sizeof(WfScan)));
 	}
+}
+
+void
+wf_load_scan(void)
+{
+	int nsingle = 0;
+
+	if (wf_sched.nscans > 0)
+		read_chunk();
+	/* they come one for one with what is enqueued, so do not fall behind */
+	while (wf_sched.nscans > 0 && wf_sched.scans->single &&
+		   nsingle++ < MAX_SINGLE_SCANS)
+		read_chunk();
 	if (wf_sched.nscans > 0)
 		wf_sched.more = true;
 }

@@ -88,7 +88,7 @@ bool
 wf_limiter_wants_reserve(const WfLimiter *limiter)
 {
 	return limiter->rate != NULL &&
-		   (limiter->reserved == 0 || limiter->until <= wf_sched.now);
+		   (limiter->reserved <= 0 || limiter->until <= wf_sched.now);
 }
 
 void

@@ -155,7 +155,7 @@ queue_again(const WfRunInfo *info)
 	if (entry != NULL)
 	{
 		/* what keeps its place in the group still has it */
-		active = entry->active && !entry->admitted;
+		active = entry->active && (!entry->admitted || entry->begun);
 		begun = entry->begun;
 		wf_ready_forget(&wf_sched.ready, entry);
 	}

@@ -54,9 +54,11 @@ is_new_to_counting(const WfQueueRules *rules)
 {
 	WfQueue *queue = wf_gate_queue(rules->queue_id, false);
 
-	if (!counts_started(rules))
-		return false;
-	return first || queue == NULL || !counts_started(&queue->rules) ||
+	if (first || queue == NULL)
+		return counts_started(rules);
+	return (rules->max_active > 0 && queue->rules.max_active == 0) ||
+		   (rules->group_max_active > 0 &&
+			queue->rules.group_max_active == 0) ||
 		   (rules->blocks && !queue->rules.blocks);
 }
 
@@ -173,6 +175,7 @@ put_in(const WfQueue *queue, const Moved *m)
 
 	if (entry->blocking && !queue->rules.blocks)
 	{
+		wf_gates.nplain += m->known;
 		wf_ready_forget(&wf_sched.ready, entry);
 		return;
 	}

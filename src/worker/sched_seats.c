@@ -223,7 +223,10 @@ backoff(int failures)
 static void
 put_back(WfEntry *entry, TimestampTz due_at)
 {
-	if (entry->queue != NULL)
+	if (entry->queue != NULL && !entry->begun && due_at > wf_sched.now &&
+		wf_gate_is_strict(entry->queue_id, entry->group_hash))
+		wf_gate_keep(entry); /* it is its turn, only somebody locks it */
+	else if (entry->queue != NULL)
 		wf_gate_leave(entry);
 	entry->flags &= ~WF_ASSIGN_FRESH;
 	entry->lsn = 0;
@@ -232,10 +235,9 @@ put_back(WfEntry *entry, TimestampTz due_at)
 	entry->due_at = due_at;
 	if (entry->partial)
 	{
-		pg_uuid_t run_id = entry->run_id;
-
-		wf_ready_forget(&wf_sched.ready, entry);
-		wf_load_add_scan(&run_id, &run_id);
+		/* it is counted until then */
+		wf_ready_hold(&wf_sched.ready, entry, WF_PLACE_KEPT);
+		wf_load_add_scan(&entry->run_id, &entry->run_id)->reread = true;
 		return;
 	}
 	wf_ready_place(&wf_sched.ready, entry, wf_sched.now);

@@ -42,10 +42,12 @@ spill_of(int32 queue_id, uint32 *members)
 
 	if (queue != NULL)
 	{
-		*members = queue->nmembers;
+		*members = queue->nmembers - queue->flow.ndelayed;
 		return &queue->spill;
 	}
-	*members = queue_id == WF_DEFAULT_QUEUE ? wf_gates.nplain : 0;
+	*members = queue_id == WF_DEFAULT_QUEUE
+				   ? wf_gates.nplain - wf_gates.flow.ndelayed
+				   : 0;
 	return queue_id == WF_DEFAULT_QUEUE ? &wf_gates.spill : NULL;
 }
 
@@ -67,7 +69,12 @@ static bool
 leaves_timer(const WfRunInfo *info)
 {
 	if (info->due_at == wf_gates.timers_to)
+	{
+		/* a scan under way may be past it */
+		if (wf_gates.timers_reading)
+			return false;
 		memset(&wf_gates.timers_after, 0, sizeof(pg_uuid_t));
+	}
 	else if (info->due_at < wf_gates.timers_to &&
 			 (in_use() < 2 * capacity() &&
 			  (wf_sched.ready.ntimers < capacity() / 2 ||
@@ -76,6 +83,7 @@ leaves_timer(const WfRunInfo *info)
 	if (info->due_at < wf_gates.timers_to)
 	{
 		wf_gates.timers_to = info->due_at;
+		wf_sched_wake_at(info->due_at - HORIZON_USEC / 2);
 		memset(&wf_gates.timers_after, 0, sizeof(pg_uuid_t));
 	}
 	return true;
@@ -90,7 +98,8 @@ wf_spill_leaves(const WfRunInfo *info)
 	if (info->due_at > wf_sched.now)
 		return leaves_timer(info);
 	spill = spill_of(info->queue_id, &members);
-	if (spill == NULL || (info->priority > 0 && in_use() < 2 * capacity()))
+	if (spill == NULL || (info->priority > 0 && in_use() < 2 * capacity() &&
+						  !wf_gate_is_strict(info->queue_id, info->group)))
 		return false;
 	if (!spill->on)
 	{
@@ -181,19 +190,36 @@ refill_timers(void)
 	scan->after = wf_gates.timers_after;
 }
 
+/* Groups that are kept for their rate limits alone take room as well. */
+static void
+sweep_groups(void)
+{
+	static TimestampTz swept = 0;
+	dlist_iter iter;
+
+	if (wf_gates.ngroups <= 1024 || wf_sched.now - swept < USECS_PER_SEC)
+		return;
+	swept = wf_sched.now;
+	dlist_foreach (iter, &wf_gates.queues)
+		wf_groups_sweep(dlist_container(WfQueue, node, iter.cur), false);
+}
+
 void
 wf_spill_refill(void)
 {
 	dlist_iter iter;
 
+	sweep_groups();
 	refill_timers();
 	if (wf_gates.plain == NULL)
-		refill_queue(WF_DEFAULT_QUEUE, &wf_gates.spill, wf_gates.nplain);
+		refill_queue(WF_DEFAULT_QUEUE, &wf_gates.spill,
+					 wf_gates.nplain - wf_gates.flow.ndelayed);
 	dlist_foreach (iter, &wf_gates.queues)
 	{
 		WfQueue *queue = dlist_container(WfQueue, node, iter.cur);
 
-		refill_queue(queue->rules.queue_id, &queue->spill, queue->nmembers);
+		refill_queue(queue->rules.queue_id, &queue->spill,
+					 queue->nmembers - queue->flow.ndelayed);
 	}
 }
 
@@ -230,4 +256,7 @@ wf_spill_read(const WfScan *scan, int n)
 		read_queue(scan, n);
 	else if (scan->kind == WF_SCAN_TIMERS)
 		read_timers(scan);
+	/* there may be room for more, whatever became of these */
+	if (!scan->done)
+		wf_sched.more = true;
 }

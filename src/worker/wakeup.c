@@ -253,6 +253,8 @@ leave_prepared(void)
 				  &notes.rechecks[i].run_id);
 	if (!valid)
 		memset(&low, 0xFF, sizeof(low)); /* events alone */
+	if (notes.events & WF_EVENT_RESCAN)
+		memset(&low, 0, sizeof(low));
 
 	SpinLockAcquire(&db->ring_lock);
 	if (!db->prepared || wf_runid_cmp(&low, &db->prepared_low) < 0)
