@@ -159,18 +159,6 @@ wf_require_writable(const char *function)
 			 errhint("Use a transaction that is READ WRITE.")));
 }
 
-int32
-wf_queue_lookup(const char *name)
-{
-	if (strcmp(name, WF_DEFAULT_QUEUE_NAME) == 0)
-		return WF_DEFAULT_QUEUE;
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("queue \"%s\" does not exist", name),
-			 errdetail("The only queue is \"%s\".", WF_DEFAULT_QUEUE_NAME),
-			 errhint("Leave the argument \"queue\" out.")));
-}
-
 void
 wf_check_payload(Datum value, const char *what)
 {

@@ -65,9 +65,6 @@ extern void wf_arg_check_resets(FunctionCallInfo fcinfo, ArrayType *reset,
  */
 extern void wf_require_writable(const char *function);
 
-/* The id of a queue: only "default" is known, else 42704. */
-extern int32 wf_queue_lookup(const char *name);
-
 /* Raises 54000 when a value is larger than workflow.max_payload. */
 extern void wf_check_payload(Datum value, const char *what);
 
