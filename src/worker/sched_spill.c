@@ -20,6 +20,12 @@
 /* entries that each queue may have, however full memory is */
 #define SPILL_FLOOR 2000
 
+/*
+ * What can start is looked for beyond the limit while nothing else can, up to
+ * so many times as much.
+ */
+#define MAX_EXCESS 4
+
 /* timers that are due within this time are in memory if there is any room */
 #define HORIZON_USEC (60 * USECS_PER_SEC)
 
@@ -153,13 +159,31 @@ wf_spill_left(const struct WfQueue *queue)
 
 /* ---- reading again ---- */
 
-static void
-refill_queue(int32 queue_id, WfSpill *spill, uint32 members)
+/*
+ * Whatever memory has of the queue waits for something: paused workflows,
+ * closed groups.  What could start may be in the table.
+ */
+static bool
+is_stuck(WfQueue *queue)
 {
+	if (queue == NULL)
+		return wf_gates.flow.ncells == 0 && wf_sched.ready.nready == 0;
+	return !queue->rules.paused && queue->running == 0 &&
+		   queue->resumed.n == 0 && queue->held.n == 0 &&
+		   queue->plain.n == 0 && dlist_is_empty(&queue->turns) &&
+		   pairingheap_is_empty(&queue->heads) && !queue->rate_short;
+}
+
+static void
+refill_queue(int32 queue_id, WfQueue *queue, WfSpill *spill, uint32 members)
+{
+	bool full = in_use() >= capacity() / 8 * 7 && members >= SPILL_FLOOR / 2;
 	WfScan *scan;
 
-	if (!spill->on || spill->reading ||
-		(in_use() >= capacity() / 8 * 7 && members >= SPILL_FLOOR / 2))
+	if (!spill->on || spill->reading)
+		return;
+	if (full && (in_use() >= MAX_EXCESS * capacity() || wf_sched.halted ||
+				 !is_stuck(queue)))
 		return;
 	spill->reading = true;
 	scan = wf_load_add_scan(NULL, NULL);
@@ -212,13 +236,13 @@ wf_spill_refill(void)
 	sweep_groups();
 	refill_timers();
 	if (wf_gates.plain == NULL)
-		refill_queue(WF_DEFAULT_QUEUE, &wf_gates.spill,
+		refill_queue(WF_DEFAULT_QUEUE, NULL, &wf_gates.spill,
 					 wf_gates.nplain - wf_gates.flow.ndelayed);
 	dlist_foreach (iter, &wf_gates.queues)
 	{
 		WfQueue *queue = dlist_container(WfQueue, node, iter.cur);
 
-		refill_queue(queue->rules.queue_id, &queue->spill,
+		refill_queue(queue->rules.queue_id, queue, &queue->spill,
 					 queue->nmembers - queue->flow.ndelayed);
 	}
 }

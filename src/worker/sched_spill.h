@@ -12,6 +12,10 @@
  * Runs that wait for a time are spilled by that time: those due at timers_to
  * or later stay in the table until that time is near.
  *
+ * While nothing that is known of a queue can start (its workflow is paused, its
+ * groups are closed), what can is looked for in the table, and memory may grow
+ * to some times the limit.
+ *
  * What has begun, or has been admitted, is never left; a run that is in the
  * table alone is changed there by whoever cancels it.  Its run_timeout is
  * noticed when it is read.

@@ -30,13 +30,13 @@ END $$;
 SELECT workflow.create_workflow('load');
 });
 
-# SQL that enqueues: queue, how many, SQL of the group, more arguments
+# SQL that enqueues: queue, how many, SQL of group and of what, seconds of each
 sub enqueue
 {
-	my ($queue, $many, $group, $what, $more) = @_;
+	my ($queue, $many, $group, $what, $time) = @_;
 	return qq{
 SELECT count(workflow.enqueue_workflow('load',
-	jsonb_build_object('what', $what), queue => '$queue', group_key => $group $more))
+	jsonb_build_object('what', $what, 'seconds', $time), queue => '$queue', group_key => $group))
   FROM generate_series(1, $many) i;};
 }
 
@@ -50,10 +50,12 @@ sub wait_for_starts
 # ---- groups in turn ----
 
 # The scheduler is to know all of them, so a rate lets no more than one start.
+# A step takes long enough for an executor that the machine keeps waiting with a
+# run in hand not to fall far behind.
 $node->safe_psql($db, q{
 SELECT workflow.create_queue('fair', fair => true, rate_limit => 1, rate_period => '1 day');});
-$node->safe_psql($db, enqueue('fair', $backlog, q{'big'}, q{'big'}, ''));
-$node->safe_psql($db, enqueue('fair', 90, q{'small ' || i % 9}, q{'small'}, ''));
+$node->safe_psql($db, enqueue('fair', $backlog, q{'big'}, q{'big'}, 0.01));
+$node->safe_psql($db, enqueue('fair', 90, q{'small ' || i % 9}, q{'small'}, 0.01));
 ok( poll_until($node, $db,
 		q{SELECT queued FROM workflow.queues WHERE queue = 'fair'},
 		$backlog + 89, 30),
@@ -81,7 +83,7 @@ SELECT workflow.create_queue('weighted', fair => true,
 	group_weights => '{"heavy": 3, "light": 1}', max_running => 1);
 TRUNCATE start;
 SELECT setval('place', 1, false);});
-$node->safe_psql($db, enqueue('weighted', 400, "'$_'", "'$_'", ''))
+$node->safe_psql($db, enqueue('weighted', 400, "'$_'", "'$_'", 0))
   foreach qw(light heavy);
 $node->safe_psql($db, 'SELECT workflow.start()');
 ok(wait_for_starts(q{what IN ('heavy', 'light')}, 800), 'both groups are done');

@@ -56,6 +56,15 @@ sub ran
 		$name);
 }
 
+# within a few seconds, as nothing is in the way
+sub soon
+{
+	my ($what, $many, $name) = @_;
+	return ok( poll_until($node, $db,
+			"SELECT count(*) FROM start WHERE what = '$what'", $many, 3),
+		$name);
+}
+
 sub once
 {
 	my ($what, $name) = @_;
@@ -237,6 +246,58 @@ SELECT count(*) FROM workflow.runs r JOIN _workflow.run w USING (run_id)
 	'a queue is dropped together with what is in the table');
 enqueue('last', 1);
 ran('last', 1, 'other work goes on');
+
+# ---- what may not start keeps nobody waiting ----
+
+# All are due in the minute for which timers are kept in memory.
+enqueue('timer', 10_000, ", delay => '50 s'");
+enqueue('beside timers', 1);
+soon('beside timers', 1, 'a ready run starts beside delayed ones of its queue');
+
+stop_runs();
+enqueue('first', 5000, ", queue => 'q1'");
+enqueue('tomorrow', 10_000, ", queue => 'q1', delay => '1 day'");
+enqueue('behind them', 100, ", queue => 'q1'");
+start_runs();
+soon('behind them', 100, 'ready runs start that were enqueued after delayed ones');
+
+$node->safe_psql('postgres',
+	"ALTER SYSTEM SET workflow.test_clock_offset = '200 s'");
+$node->reload;
+ran('timer', 10_000, 'delayed runs start when their time has come');
+
+$node->safe_psql($db, q{
+SELECT workflow.create_workflow('held', body => 'load');
+SELECT workflow.pause_workflow('held');
+SELECT count(workflow.enqueue_workflow('held', '{"what": "held"}'))
+  FROM generate_series(1, 10000)});
+enqueue('beside held', 1);
+soon('beside held', 1, 'a run starts beside those of a paused workflow');
+$node->safe_psql($db, q{SELECT workflow.resume_workflow('held')});
+ran('held', 10_000, 'which start when it is resumed');
+
+$node->safe_psql($db, q{
+UPDATE broken SET "is" = true;
+SELECT workflow.enqueue_workflow('fragile', '{"code": "55P03"}',
+	queue => 'strict', group_key => 'shut')});
+ok( poll_until($node, $db, q{
+SELECT count(*) FROM workflow.runs WHERE group_key = 'shut' AND waiting_for = 'retry'}, '1'),
+	'a run keeps its group for a day');
+enqueue('shut', 10_000, ", queue => 'strict', group_key => 'shut'");
+enqueue('open', 1, ", queue => 'strict', group_key => 'open'");
+soon('open', 1, 'a run of another group starts beside those that wait for it');
+is( $node->safe_psql($db, q{SELECT count(*) FROM start WHERE what = 'shut'}),
+	'0', '... and still do');
+
+# ---- priority in a strict group ----
+
+$node->safe_psql($db, q{SELECT workflow.create_queue('line', group_max_active => 1)});
+stop_runs();
+enqueue('line', $strict, ", queue => 'line', group_key => 'a'");
+enqueue('line', 1, ", queue => 'line', group_key => 'a', priority => 10");
+start_runs();
+ran('line', $strict + 1, 'runs of a strict group, the last one with a priority');
+is(early('line'), '0', '... start in order');
 
 # ---- memory ----
 
