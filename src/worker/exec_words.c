@@ -56,7 +56,7 @@ wf_word_check(const char *word, WfWordPlace place)
 				 errmsg("workflow.%s() can only be called while a workflow runs",
 						word),
 				 errhint("Call it in the body of a workflow and start that with workflow.enqueue_workflow().")));
-	if (place == WF_WORD_IN_RUN)
+	if (wf_exec->in_step && place == WF_WORD_IN_RUN)
 		return;
 
 	if (wf_exec->in_step)
