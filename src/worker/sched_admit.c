@@ -197,6 +197,9 @@ admit_one(WfQueue *queue)
 		if (rules->max_active > 0 && queue->active >= rules->max_active &&
 			!WF_BROKEN("ignore-limits"))
 			return false;
+		/* nothing is reserved on disk for what could not start anyway */
+		if (wf_line_first(&queue->plain) == NULL && next_group(queue) == NULL)
+			return false;
 		if (waits_for_scans(queue))
 			return false;
 		if (!wf_limiter_may_take(&queue->limiter, queue))

@@ -186,7 +186,8 @@ wf_limiters_reserve(void)
 	{
 		WfQueue *queue = wishes[i].queue;
 
-		if (wishes[i].group == NULL || i == 0)
+		/* those of one queue come one after the other */
+		if (i == 0 || queue != wishes[i - 1].queue)
 			wf_rate_forget_before(queue->rules.queue_id,
 								  wf_sched.now - queue->rules.rate_period -
 									  2 * WF_RATE_VALID_USEC);
