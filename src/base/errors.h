@@ -16,8 +16,15 @@
 #define ERRCODE_WF_OUTCOME_UNKNOWN	MAKE_SQLSTATE('W', 'F', '0', '0', '2')
 /* a step ran longer than its policy's timeout */
 #define ERRCODE_WF_STEP_TIMEOUT		MAKE_SQLSTATE('W', 'F', '0', '0', '3')
+/* the worker of a task gave it up, or its attempts were used up */
+#define ERRCODE_WF_TASK_FAILED		MAKE_SQLSTATE('W', 'F', '0', '0', '4')
+/* a child failed, or was cancelled */
+#define ERRCODE_WF_CHILD_FAILED		MAKE_SQLSTATE('W', 'F', '0', '0', '5')
+#define ERRCODE_WF_CHILD_CANCELLED	MAKE_SQLSTATE('W', 'F', '0', '0', '6')
 /* a replay asked for something else than what was recorded */
 #define ERRCODE_WF_NONDETERMINISTIC MAKE_SQLSTATE('W', 'F', '0', '0', '7')
+/* a receipt holds no longer: the message was given to somebody else, or is done */
+#define ERRCODE_WF_STALE_RECEIPT	MAKE_SQLSTATE('W', 'F', '0', '0', '8')
 /* the whole run took longer than its run_timeout */
 #define ERRCODE_WF_RUN_TIMEOUT		MAKE_SQLSTATE('W', 'F', '0', '0', '9')
 

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "core/mix.h"
 #include "core/runid.h"
 
 #define TICKS_PER_MS 4096
@@ -63,6 +64,28 @@ wf_runid_ticks_of(const pg_uuid_t *id)
 	for (int i = 0; i < 8; i++)
 		high = high << 8 | id->data[i];
 	return (high >> 16) * TICKS_PER_MS + high % TICKS_PER_MS;
+}
+
+/* the entropy is the number once more, mixed, for hashes of its last bytes */
+void
+wf_message_uuid(int64 message_id, pg_uuid_t *out)
+{
+	uint64 ticks = (uint64) message_id;
+
+	wf_runid_make(ticks, wf_mix64(ticks), out);
+	out->data[6] = 0x80 | (out->data[6] & 0x0F);
+}
+
+bool
+wf_uuid_is_message(const pg_uuid_t *id)
+{
+	return (id->data[6] & 0xF0) == 0x80;
+}
+
+int64
+wf_uuid_message(const pg_uuid_t *id)
+{
+	return (int64) wf_runid_ticks_of(id);
 }
 
 int

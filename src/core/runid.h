@@ -25,6 +25,15 @@ extern void wf_runid_make(uint64 ticks, uint64 entropy, pg_uuid_t *out);
 /* the ticks back from an id made above (any version 7 uuid: its top 60 bits) */
 extern uint64 wf_runid_ticks_of(const pg_uuid_t *id);
 
+/*
+ * Messages are numbered by ticks drawn from the same counter.  Where runs and
+ * messages are kept side by side, a message has an id of version 8 made from
+ * its number, which sorts among the run ids by time.
+ */
+extern void wf_message_uuid(int64 message_id, pg_uuid_t *out);
+extern bool wf_uuid_is_message(const pg_uuid_t *id);
+extern int64 wf_uuid_message(const pg_uuid_t *id);
+
 /* memcmp order, which is also the order of the uuid btree */
 /* The id just before: so an inclusive bound becomes an exclusive one. */
 extern pg_uuid_t wf_runid_before(const pg_uuid_t *id);

@@ -42,14 +42,32 @@
 #define WF_WAIT_RETRY  'r'
 #define WF_WAIT_REPAIR 'x'
 
+/* what else a waiting run waits for */
+#define WF_WAIT_TIMER  't'
+#define WF_WAIT_SIGNAL 'g'
+#define WF_WAIT_CHILD  'c' /* a child, or items of a map */
+#define WF_WAIT_TASK   'm'
+#define WF_WAIT_ANY	   'a' /* several at a time */
+
 /* _workflow.step.kind */
-#define WF_STEP_KIND_STEP 's'
+#define WF_STEP_KIND_STEP		's'
+#define WF_STEP_KIND_SLEEP		'z'
+#define WF_STEP_KIND_SIGNAL		'g'
+#define WF_STEP_KIND_CHILD		'c'
+#define WF_STEP_KIND_TASK		'm'
+#define WF_STEP_KIND_ITEM		'i' /* start_step() */
+#define WF_STEP_KIND_MAP		'M'
+#define WF_STEP_KIND_ANY		'y' /* await_any() */
+#define WF_STEP_KIND_COMPENSATE 'u' /* registered by compensate() */
+#define WF_STEP_KIND_UNDO		'U' /* ... and carried out */
+#define WF_STEP_KIND_PATCH		'p'
 
 /* _workflow.step.state */
 #define WF_STEP_DONE	 'd'
 #define WF_STEP_RETRYING 'r'
 #define WF_STEP_FAILED	 'f'
 #define WF_STEP_STARTED	 's'
+#define WF_STEP_WAITING	 'w' /* begun, its outcome comes from elsewhere */
 
 /* _workflow.run.reason: why a run is a dead letter or parked */
 #define WF_REASON_ERROR		 "error"	/* an error that waiting cannot heal */
@@ -60,6 +78,27 @@
 #define WF_REASON_BODY		 "body"	 /* body missing, changed or not allowed */
 #define WF_REASON_OWNER		 "owner" /* role missing or without a right */
 #define WF_REASON_TERMINATED "terminated" /* its executor kept being ended */
+
+/* _workflow.signal.kind */
+#define WF_SIGNAL_CLIENT 's'
+#define WF_SIGNAL_TASK	 't'
+
+/* _workflow.run.on_close */
+#define WF_CLOSE_CANCEL	 'c'
+#define WF_CLOSE_ABANDON 'a'
+
+/*
+ * _workflow.message.state:
+ *
+ *	queued --receive--> leased --ack--> (gone, or acked where it is kept)
+ *	   ^                  | |
+ *	   '--nack, expiry,---' '--attempts used up, final nack--> dead
+ *	      rollback                 dead --retry_message--> queued
+ */
+#define WF_MESSAGE_QUEUED 'q'
+#define WF_MESSAGE_LEASED 'l'
+#define WF_MESSAGE_ACKED  'a'
+#define WF_MESSAGE_DEAD	  'd'
 
 /* _workflow.request.kind */
 #define WF_REQUEST_CANCEL 'c'

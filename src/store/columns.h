@@ -17,15 +17,26 @@
 	X(queue_id) X(priority) X(owner) X(state) X(waiting_for) X(crashes) \
 	X(crash_step) X(crash_id) X(due_at) X(deadline_at) X(retried_at) \
 	X(started_at) X(finished_at) X(failed_step) X(steps_done) X(attempts) \
-	X(body_attempts) X(owner_name) X(dedup_key) X(group_key) X(reason) \
-	X(error_code) X(error_message) X(error_detail) X(error_hint) \
-	X(error_context) X(attributes) X(input) X(result)
+	X(body_attempts) X(parent_ordinal) X(item) X(parent_run_id) X(on_close) \
+	X(end_state) X(paused_at) X(owner_name) X(dedup_key) X(group_key) \
+	X(reason) X(error_code) X(error_message) X(error_detail) X(error_hint) \
+	X(error_context) X(paused_by) X(pause_reason) X(attributes) X(progress) \
+	X(input) X(result)
 
 #define WF_STEP_COLUMNS(X) \
 	X(run_id) X(fingerprint) X(started_at) X(finished_at) X(ordinal) \
 	X(attempt) X(max_attempts) X(attempts_before) X(kind) X(state) \
-	X(free_retries) X(due_at) X(name) X(command) X(result) X(error_code) \
-	X(error_message) X(error_detail) X(error_hint) X(error_context)
+	X(free_retries) X(due_at) X(message_id) X(child_run_id) X(name) \
+	X(command) X(result) X(error_code) X(error_message) X(error_detail) \
+	X(error_hint) X(error_context)
+
+#define WF_MESSAGE_COLUMNS(X) \
+	X(message_id) X(origin) X(enqueued_at) X(run_at) X(due_at) \
+	X(lease_until) X(finished_at) X(receipt) X(queue_id) X(priority) \
+	X(owner) X(attempt) X(attempts_before) X(run_ordinal) X(run_id) X(state) \
+	X(owner_name) X(group_key) X(dedup_key) X(reason) X(error_code) \
+	X(error_message) X(error_detail) X(policy) X(headers) X(progress) \
+	X(payload) X(result)
 
 #define WF_RUN_COLUMN(name) RUN_##name,
 enum
@@ -40,6 +51,13 @@ enum
 	WF_STEP_COLUMNS(WF_STEP_COLUMN)
 	STEP_NATTS
 };
+
+#define WF_MESSAGE_COLUMN(name) MSG_##name,
+enum
+{
+	WF_MESSAGE_COLUMNS(WF_MESSAGE_COLUMN)
+	MSG_NATTS
+};
 /* clang-format on */
 
 /* numbers of indexes of wf_run_table, for base/dirty.h */
@@ -47,5 +65,6 @@ enum
 
 extern WfTable wf_run_table;
 extern WfTable wf_step_table;
+extern WfTable wf_message_table;
 
 #endif /* WF_STORE_COLUMNS_H */

@@ -104,7 +104,7 @@ static WfStmt load_steps = {
 	"SELECT ordinal, kind, state, fingerprint, name, attempt, max_attempts,"
 	"       free_retries, due_at, started_at, finished_at, command, result,"
 	"       error_code, error_message, error_detail, error_hint, error_context,"
-	"       attempts_before"
+	"       attempts_before, message_id, child_run_id"
 	"  FROM _workflow.step"
 	" WHERE run_id = $1"
 	" ORDER BY ordinal",
@@ -115,6 +115,7 @@ static void
 read_step(uint64 row, MemoryContext cxt, WfStep *step)
 {
 	char *code;
+	bool isnull;
 
 	memset(step, 0, sizeof(*step));
 	step->ordinal = wf_spi_get_int32(row, 1, 0);
@@ -138,6 +139,11 @@ read_step(uint64 row, MemoryContext cxt, WfStep *step)
 	step->error.hint = wf_spi_copy_text(row, 17, cxt);
 	step->error.context = wf_spi_copy_text(row, 18, cxt);
 	step->attempts_before = wf_spi_get_int32(row, 19, 0);
+	step->message_id = wf_spi_get_int64(row, 20, 0);
+	(void) wf_spi_get(row, 21, &isnull);
+	step->has_child = !isnull;
+	if (step->has_child)
+		wf_spi_get_uuid(row, 21, &step->child_run_id);
 }
 
 int
@@ -276,6 +282,8 @@ wf_step_insert(const pg_uuid_t *run_id, const WfStep *step)
 	SET(free_retries, Int16GetDatum((int16) step->free_retries),
 		step->free_retries == 0);
 	SET(due_at, TimestampTzGetDatum(step->due_at), step->due_at == 0);
+	SET(message_id, Int64GetDatum(step->message_id), step->message_id == 0);
+	SET(child_run_id, UUIDPGetDatum(&step->child_run_id), !step->has_child);
 	SET_TEXT(name, step->match.name);
 	SET_TEXT(command, step->command);
 	SET(result, PointerGetDatum(step->result), step->result == NULL);
@@ -298,12 +306,15 @@ static WfStmt update_step = {
 	"       max_attempts = $8, free_retries = $9, due_at = $10,"
 	"       started_at = $11, finished_at = $12, command = $13, result = $14,"
 	"       error_code = $15, error_message = $16, error_detail = $17,"
-	"       error_hint = $18, error_context = $19"
+	"       error_hint = $18, error_context = $19, message_id = $20,"
+	"       child_run_id = $21"
 	" WHERE run_id = $1 AND ordinal = $2",
-	19,
-	{UUIDOID, INT4OID, CHAROID, CHAROID, INT8OID, TEXTOID, INT4OID, INT4OID,
-	 INT2OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID,
-	 JSONBOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}};
+	21,
+	{UUIDOID,		 INT4OID,		 CHAROID, CHAROID,	INT8OID,
+	 TEXTOID,		 INT4OID,		 INT4OID, INT2OID,	TIMESTAMPTZOID,
+	 TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, JSONBOID, TEXTOID,
+	 TEXTOID,		 TEXTOID,		 TEXTOID, TEXTOID,	INT8OID,
+	 UUIDOID}};
 
 void
 wf_step_update(const pg_uuid_t *run_id, const WfStep *step)
@@ -328,6 +339,14 @@ wf_step_update(const pg_uuid_t *run_id, const WfStep *step)
 	add_text(&args, step->command);
 	add_jsonb(&args, step->result);
 	add_error(&args, &step->error);
+	if (step->message_id == 0)
+		add_null(&args);
+	else
+		add_datum(&args, Int64GetDatum(step->message_id));
+	if (step->has_child)
+		add_datum(&args, UUIDPGetDatum(&step->child_run_id));
+	else
+		add_null(&args);
 
 	if (wf_spi_run(&update_step, args.values, args.nulls, false, 0) != 1)
 		ereport(ERROR,

@@ -44,6 +44,8 @@ typedef struct WfRunInfo
 #define WF_ASSIGN_RATED	 0x04 /* tell the scheduler when it begins */
 #define WF_ASSIGN_REREAD 0x10 /* the rest is not known: read the row */
 #define WF_ASSIGN_BLOCKS 0x08 /* a failure keeps its group closed */
+#define WF_ASSIGN_WAKE \
+	0x20 /* it is there already, and what it waits for may have come */
 
 /* an error as it is kept in the tables; code[0] == '\0' means none */
 typedef struct WfError
@@ -90,6 +92,9 @@ typedef struct WfStep
 	TimestampTz due_at;		 /* retrying: when; else 0 */
 	TimestampTz started_at;	 /* of the last attempt */
 	TimestampTz finished_at; /* of the last attempt; 0 when not */
+	int64 message_id;		 /* task: its message; else 0 */
+	bool has_child;
+	pg_uuid_t child_run_id; /* has_child: the child's run */
 	char *command;
 	Jsonb *result; /* NULL: SQL NULL */
 	WfError error;

@@ -183,8 +183,8 @@ entropy(void)
 	return pg_prng_uint64(&state);
 }
 
-void
-wf_runid_draw(pg_uuid_t *out)
+static uint64
+draw_ticks(void)
 {
 	pg_atomic_uint64 *ticks = &wf_shared->runid_ticks;
 	TimestampTz now = wf_clock_now();
@@ -195,8 +195,19 @@ wf_runid_draw(pg_uuid_t *out)
 	{
 		next = wf_runid_next(previous, now);
 	} while (!pg_atomic_compare_exchange_u64(ticks, &previous, next));
+	return next;
+}
 
-	wf_runid_make(next, entropy(), out);
+void
+wf_runid_draw(pg_uuid_t *out)
+{
+	wf_runid_make(draw_ticks(), entropy(), out);
+}
+
+int64
+wf_messageid_draw(void)
+{
+	return (int64) draw_ticks();
 }
 
 /*

@@ -283,8 +283,9 @@ extern void wf_shmem_startup(void);
 extern WfDatabase *wf_database_find(Oid database);
 extern WfDatabase *wf_database_get(Oid database);
 
-/* Draws the next run id. */
+/* Draws the next run id, or message id. */
 extern void wf_runid_draw(pg_uuid_t *out);
+extern int64 wf_messageid_draw(void);
 
 /* Wake-ups; safe in a commit callback (no ERROR, no allocation). */
 extern void wf_wake_launcher(void);
