@@ -254,6 +254,8 @@ CREATE TABLE _workflow.signal (
 	CONSTRAINT signal_pkey PRIMARY KEY (signal_id)
 );
 CREATE INDEX signal_run ON _workflow.signal (run_id, signal_id);
+-- what has come and was not taken
+CREATE INDEX signal_untaken ON _workflow.signal (run_id) WHERE taken_at IS NULL;
 CREATE UNIQUE INDEX signal_dedup_key ON _workflow.signal (run_id, dedup_key) WHERE dedup_key IS NOT NULL;
 
 -- The order of columns packs the fixed-width ones without padding.  Nothing
@@ -873,6 +875,17 @@ CREATE FUNCTION workflow.retry_run(
 COMMENT ON FUNCTION workflow.retry_run(uuid, interval, text) IS
 	'lets a failed or parked run go on from the step where it stopped, and one in back-off go on now; false when there is nothing to retry';
 
+CREATE FUNCTION workflow.signal_run(
+	run_id uuid,
+	name text,
+	payload jsonb DEFAULT NULL,
+	dedup_key text DEFAULT NULL)
+	RETURNS boolean
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_signal_run';
+COMMENT ON FUNCTION workflow.signal_run(uuid, text, jsonb, text) IS
+	'sends data to a run, which takes it with wait_for_signal(); false when it has had one with this dedup_key';
+
 CREATE FUNCTION workflow.why(run_id uuid)
 	RETURNS text
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
@@ -924,6 +937,32 @@ CREATE FUNCTION workflow.step_text(name text, command text, VARIADIC args "any")
 	AS 'MODULE_PATHNAME', 'workflow_step_text_args';
 COMMENT ON FUNCTION workflow.step_text(text, text, "any") IS
 	'in a body: the same with values for $1, $2 ..., after a workflow.policy where one is given first';
+
+CREATE FUNCTION workflow.sleep(duration interval) RETURNS void
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_sleep';
+COMMENT ON FUNCTION workflow.sleep(interval) IS
+	'in a body: waits so long from the newest recorded call on, without a process';
+
+CREATE FUNCTION workflow.sleep_until("time" timestamptz) RETURNS void
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_sleep_until';
+COMMENT ON FUNCTION workflow.sleep_until(timestamptz) IS
+	'in a body: waits until a time, without a process';
+
+CREATE FUNCTION workflow.wait_for_signal(name text, timeout interval DEFAULT NULL)
+	RETURNS jsonb
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_wait_for_signal';
+COMMENT ON FUNCTION workflow.wait_for_signal(text, interval) IS
+	'in a body: takes the next signal of this name and returns its payload; NULL when the time is over';
+
+CREATE FUNCTION workflow.wait_for_signals(names text[], timeout interval DEFAULT NULL)
+	RETURNS jsonb
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_wait_for_signals';
+COMMENT ON FUNCTION workflow.wait_for_signals(text[], interval) IS
+	'in a body: takes the next signal that has one of these names and returns name and payload; NULL when the time is over';
 
 CREATE FUNCTION workflow.fail(message text, detail text DEFAULT NULL)
 	RETURNS void
@@ -1058,6 +1097,13 @@ SELECT r.run_id,
             WHEN r.finished_at IS NOT NULL OR l.run_id IS NOT NULL THEN NULL
             WHEN r.state = 'p' THEN 'repair'
             WHEN r.waiting_for = 'r' AND r.due_at > _workflow.clock() THEN 'retry'
+            WHEN r.state = 'w' AND (r.due_at IS NULL OR r.due_at > _workflow.clock())
+            THEN CASE r.waiting_for
+                      WHEN 't' THEN 'timer'
+                      WHEN 'g' THEN 'signal'
+                      WHEN 'm' THEN 'task'
+                      ELSE 'child'
+                 END
             WHEN coalesce(r.due_at, r.run_at) > _workflow.clock() THEN 'start time'
             WHEN w.paused_at IS NOT NULL OR q.paused_at IS NOT NULL
                  OR c.stopped_at IS NOT NULL
@@ -1125,7 +1171,7 @@ COMMENT ON COLUMN workflow.runs.body IS 'function it is replayed with, for its w
 COMMENT ON COLUMN workflow.runs.owner IS 'role that it runs as';
 COMMENT ON COLUMN workflow.runs.state IS 'queued, running, waiting, parked, succeeded, failed or cancelled';
 COMMENT ON COLUMN workflow.runs.paused_at IS 'when its workflow, or else its queue, was paused; NULL: not paused, or ended';
-COMMENT ON COLUMN workflow.runs.waiting_for IS 'start time, queue limit, group, rate, pause, executor, retry or repair; NULL when running or ended';
+COMMENT ON COLUMN workflow.runs.waiting_for IS 'start time, queue limit, group, rate, pause, executor, timer, signal, child, task, retry or repair; NULL when running or ended';
 COMMENT ON COLUMN workflow.runs.due_at IS 'when a delayed run starts, or a failed attempt is repeated';
 COMMENT ON COLUMN workflow.runs.queue IS 'its queue; NULL: it was dropped';
 COMMENT ON COLUMN workflow.runs.group_key IS 'its group within the queue';
@@ -1152,9 +1198,22 @@ CREATE VIEW _workflow.recorded_step WITH (security_barrier) AS
 SELECT s.run_id,
        s.ordinal,
        s.name,
-       CASE s.kind WHEN 's' THEN 'step' END AS kind,
+       CASE s.kind
+            WHEN 's' THEN 'step'
+            WHEN 'z' THEN 'sleep'
+            WHEN 'g' THEN 'signal'
+            WHEN 'c' THEN 'child'
+            WHEN 'm' THEN 'task'
+            WHEN 'i' THEN 'step'
+            WHEN 'M' THEN 'map'
+            WHEN 'y' THEN 'await_any'
+            WHEN 'u' THEN 'compensate'
+            WHEN 'U' THEN 'undo'
+            WHEN 'p' THEN 'patch'
+       END AS kind,
        CASE WHEN s.state = 'd' THEN 'done'
             WHEN s.state = 'f' THEN 'failed'
+            WHEN s.state = 'w' THEN 'waiting'
             WHEN l.run_id IS NOT NULL THEN 'running'
             WHEN s.state = 's' THEN 'started'
             ELSE 'retrying'
@@ -1167,7 +1226,9 @@ SELECT s.run_id,
        CASE WHEN _workflow.reads(r.owner, r.owner_name) THEN s.error_message END AS error_message,
        CASE WHEN _workflow.reads(r.owner, r.owner_name) THEN s.command END AS command,
        s.started_at,
-       s.finished_at
+       s.finished_at,
+       s.child_run_id,
+       s.message_id
   FROM _workflow.step s
   JOIN _workflow.run r ON r.run_id = s.run_id
   LEFT JOIN _workflow.live_slots() l
@@ -1188,7 +1249,9 @@ SELECT l.run_id,
        NULL::text AS error_message,
        NULL::text AS command,
        l.since AS started_at,
-       NULL::timestamptz AS finished_at
+       NULL::timestamptz AS finished_at,
+       NULL::uuid AS child_run_id,
+       NULL::bigint AS message_id
   FROM _workflow.live_slots() l
   JOIN _workflow.run r ON r.run_id = l.run_id
  WHERE l.ordinal > 0 AND r.finished_at IS NULL
@@ -1218,6 +1281,33 @@ COMMENT ON COLUMN workflow.steps.error_message IS 'message of that error; NULL f
 COMMENT ON COLUMN workflow.steps.command IS 'command given by the body; NULL for pg_monitor';
 COMMENT ON COLUMN workflow.steps.started_at IS 'when the last attempt began';
 COMMENT ON COLUMN workflow.steps.finished_at IS 'when the last attempt ended';
+COMMENT ON COLUMN workflow.steps.child_run_id IS 'run that the call started';
+COMMENT ON COLUMN workflow.steps.message_id IS 'message of a task';
+
+CREATE VIEW workflow.signals WITH (security_barrier) AS
+SELECT s.signal_id,
+       s.run_id,
+       s.name,
+       CASE WHEN _workflow.reads(r.owner, r.owner_name) THEN s.payload END AS payload,
+       s.dedup_key,
+       s.sent_by,
+       s.sent_at,
+       s.taken_at,
+       CASE WHEN s.taken_at IS NOT NULL THEN s.ordinal END AS ordinal
+  FROM _workflow.signal s
+  JOIN _workflow.run r ON r.run_id = s.run_id
+ WHERE s.kind = 's' AND _workflow.sees(r.owner, r.owner_name);
+
+COMMENT ON VIEW workflow.signals IS 'signals that were sent to runs, kept as long as the run';
+COMMENT ON COLUMN workflow.signals.signal_id IS 'key; signals of one name are taken in this order';
+COMMENT ON COLUMN workflow.signals.run_id IS 'run that it was sent to';
+COMMENT ON COLUMN workflow.signals.name IS 'name of the signal';
+COMMENT ON COLUMN workflow.signals.payload IS 'data that came with it; NULL for pg_monitor';
+COMMENT ON COLUMN workflow.signals.dedup_key IS 'identity given by the sender';
+COMMENT ON COLUMN workflow.signals.sent_by IS 'role that sent it';
+COMMENT ON COLUMN workflow.signals.sent_at IS 'when it was sent';
+COMMENT ON COLUMN workflow.signals.taken_at IS 'when the body took it; NULL: not yet';
+COMMENT ON COLUMN workflow.signals.ordinal IS 'call of the body that took it';
 
 CREATE VIEW workflow.dead_letters WITH (security_barrier) AS
 SELECT 'run'::text AS kind,

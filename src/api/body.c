@@ -75,7 +75,7 @@ ask(FunctionCallInfo fcinfo, const char *word, bool variadic)
 	bool *nulls = NULL;
 	int nargs = 0;
 	WfPolicy policy;
-	bool has_policy = false;
+	WfCall call = {.kind = WF_STEP_KIND_STEP, .due_at = DT_NOEND};
 
 	wf_word_check(word, WF_WORD_IN_BODY);
 	name = step_name(fcinfo);
@@ -88,13 +88,20 @@ ask(FunctionCallInfo fcinfo, const char *word, bool variadic)
 
 	if (nargs > 0 && types[0] == wf_policy_type())
 	{
-		has_policy = !nulls[0];
-		if (has_policy)
+		if (!nulls[0])
+		{
 			wf_policy_from_datum(values[0], &policy);
+			call.policy = &policy;
+		}
 		nargs--, values++, types++, nulls++;
 	}
-	return wf_word_call(WF_STEP_KIND_STEP, name, command, nargs, types, values,
-						nulls, has_policy ? &policy : NULL);
+	call.name = name;
+	call.command = command;
+	call.nargs = nargs;
+	call.types = types;
+	call.values = values;
+	call.nulls = nulls;
+	return wf_word_call(&call);
 }
 
 static Datum

@@ -259,6 +259,36 @@ say_paused(StringInfo out, const WfRunQueue *queue)
 
 /* ---- what else ---- */
 
+/* A run whose body waits; "step" is the call that has not ended. */
+static void
+say_asleep(StringInfo out, const WfRunView *run, const WfStep *step,
+		   bool known)
+{
+	switch (run->waiting_for)
+	{
+		case WF_WAIT_TIMER:
+			appendStringInfoString(out, "The run sleeps");
+			break;
+		case WF_WAIT_SIGNAL:
+			appendStringInfoString(out, "The run waits for a signal");
+			break;
+		case WF_WAIT_TASK:
+			appendStringInfoString(out, "The run waits for a task");
+			break;
+		case WF_WAIT_ANY:
+			appendStringInfoString(out, "The run waits for one of several");
+			break;
+		default:
+			appendStringInfoString(out, "The run waits for a child");
+			break;
+	}
+	if (known)
+		add_place(out, step->ordinal, step, known);
+	if (run->due_at != 0)
+		appendStringInfo(out, ", until %s", timestamptz_to_str(run->due_at));
+	appendStringInfoChar(out, '.');
+}
+
 /* A run that could start by itself, and waits for a process. */
 static void
 say_ready(StringInfo out, const WfDatabase *db)
@@ -329,6 +359,9 @@ say_waiting(StringInfo out, const Known *k)
 			run->pause_reason ? run->pause_reason : "");
 	else if (k->queue.paused)
 		say_paused(out, &k->queue);
+	else if (run->state == WF_RUN_WAITING &&
+			 (run->due_at == 0 || run->due_at > now))
+		say_asleep(out, run, &k->step, k->has_step);
 	else if (run->waiting_for == WF_WAIT_RETRY && run->due_at > now)
 		say_retry(out, run, &k->step, k->has_step);
 	else if (Max(run->due_at, run->run_at) > now)

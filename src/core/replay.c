@@ -23,6 +23,8 @@ wf_replay_match(const WfRecorded *records, int nrecords, int ordinal,
 		return WF_MATCH_DIFFERENT;
 	if (record->state == WF_STEP_RETRYING || record->state == WF_STEP_STARTED)
 		return WF_MATCH_WANTED;
+	if (record->state == WF_STEP_WAITING)
+		return WF_MATCH_WAITING;
 	return WF_MATCH_RECORDED;
 }
 

@@ -22,12 +22,14 @@ typedef enum WfMatch
 {
 	WF_MATCH_RECORDED, /* take the recorded outcome */
 	WF_MATCH_WANTED,   /* not recorded, or recorded without outcome */
+	WF_MATCH_WAITING,  /* begun; its outcome comes from elsewhere */
 	WF_MATCH_DIFFERENT /* non-deterministic body */
 } WfMatch;
 
 /*
  * "ordinal" is 1-based.  A record in state retrying or started counts as
- * wanted, but must match in kind, name and fingerprint as well.
+ * wanted, one in state waiting as waiting, but must match in kind, name and
+ * fingerprint as well.
  */
 extern WfMatch wf_replay_match(const WfRecorded *records, int nrecords,
 							   int ordinal, char kind, const char *name,

@@ -11,7 +11,8 @@
  *	any unfinished state --> cancelled		(cancel_run)
  *
  * 'running' is no code: it is a queued run that stands in an executor's slot,
- * and is shown from there.  A run's row is written only when it is enqueued,
+ * and is shown from there.  A waiting run is queued again by the commit that
+ * takes what it has waited for.  A run's row is written only when it is enqueued,
  * has to wait (back-off included), is parked or ends; never when it starts.
  *
  * A step's row appears with its first outcome (or, for at_most_once, with its
@@ -20,6 +21,7 @@
  *	(none) --> done
  *	(none) --> retrying --> done | failed	(one row, updated)
  *	(none) --> started ---> done | failed	(at_most_once only)
+ *	(none) --> waiting ---> done | failed	(timer, signal, child, task, ...)
  *	failed --> retrying						(retry_run)
  */
 #ifndef WF_CORE_STATE_H

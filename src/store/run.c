@@ -415,9 +415,47 @@ wf_run_end(const WfRun *run, const WfRunEnd *end)
 	return done;
 }
 
+/* $4: where it is not known yet */
+static WfStmt wait_for = {
+	"UPDATE _workflow.run"
+	"   SET state = 'w', waiting_for = $2, due_at = $3,"
+	"       started_at = coalesce(started_at, $4), body_attempts = NULL,"
+	"       error_code = NULL, error_message = NULL, error_detail = NULL,"
+	"       error_hint = NULL, error_context = NULL"
+	" WHERE run_id = $1 AND finished_at IS NULL",
+	4,
+	{UUIDOID, CHAROID, TIMESTAMPTZOID, TIMESTAMPTZOID}};
+
+void
+wf_run_wait(const pg_uuid_t *run_id, char waiting_for, TimestampTz due_at,
+			TimestampTz started_at)
+{
+	ArgList args = {0};
+
+	add_datum(&args, UUIDPGetDatum(run_id));
+	add_datum(&args, CharGetDatum(waiting_for));
+	add_time(&args, due_at);
+	add_time(&args, started_at);
+	(void) wf_spi_run(&wait_for, args.values, args.nulls, false, 0);
+}
+
+static WfStmt resume = {"UPDATE _workflow.run"
+						"   SET state = 'q', waiting_for = NULL, due_at = NULL"
+						" WHERE run_id = $1 AND finished_at IS NULL",
+						1,
+						{UUIDOID}};
+
+void
+wf_run_resume(const pg_uuid_t *run_id)
+{
+	Datum values[1] = {UUIDPGetDatum(run_id)};
+
+	(void) wf_spi_run(&resume, values, NULL, false, 0);
+}
+
 static WfStmt retry_later = {
 	"UPDATE _workflow.run"
-	"   SET due_at = $2, waiting_for = $3, body_attempts = $4,"
+	"   SET state = 'q', due_at = $2, waiting_for = $3, body_attempts = $4,"
 	"       error_code = $5, error_message = $6, error_detail = $7,"
 	"       error_hint = $8, error_context = $9"
 	" WHERE run_id = $1 AND finished_at IS NULL",

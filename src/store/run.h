@@ -29,8 +29,9 @@ typedef struct WfRunInfo
 	int32 workflow_id;
 	int32 queue_id;
 	int32 priority;
-	uint64 group;			 /* wf_group_hash() of its group_key; 0: none */
-	TimestampTz due_at;		 /* earliest start; 0 means at once */
+	uint64 group; /* wf_group_hash() of its group_key; 0: none */
+	TimestampTz
+		due_at; /* earliest start; 0 means at once, or never (ASLEEP) */
 	TimestampTz deadline_at; /* DT_NOEND: none */
 	XLogRecPtr lsn;			 /* of the enqueue's commit; 0 when on disk */
 	uint32 flags;			 /* WF_ASSIGN_* */
@@ -44,8 +45,10 @@ typedef struct WfRunInfo
 #define WF_ASSIGN_RATED	 0x04 /* tell the scheduler when it begins */
 #define WF_ASSIGN_REREAD 0x10 /* the rest is not known: read the row */
 #define WF_ASSIGN_BLOCKS 0x08 /* a failure keeps its group closed */
-#define WF_ASSIGN_WAKE \
-	0x20 /* it is there already, and what it waits for may have come */
+#define WF_ASSIGN_WAKE	 0x20 /* what it waits for may have come */
+#define WF_ASSIGN_ASLEEP 0x40 /* it waits, and nothing has come for it yet */
+#define WF_ASSIGN_BEGUN	 0x80 /* it has waited, so it has begun */
+#define WF_ASSIGN_ASLEEP 0x40 /* it waits, and nothing has come for it yet */
 
 /* an error as it is kept in the tables; code[0] == '\0' means none */
 typedef struct WfError
@@ -140,6 +143,14 @@ typedef struct WfRunEnd
  * most likely the newest.  False when there is no such run, or it has ended.
  */
 extern bool wf_run_end(const WfRun *run, const WfRunEnd *end);
+
+/*
+ * The run waits: for what (WF_WAIT_*) and until when at most (0: no time).
+ * Resume: it has what it waited for, or part of it, and goes on.  In a window.
+ */
+extern void wf_run_wait(const pg_uuid_t *run_id, char waiting_for,
+						TimestampTz due_at, TimestampTz started_at);
+extern void wf_run_resume(const pg_uuid_t *run_id);
 
 /* back-off: due_at, waiting_for retry, the body's attempts.  In a window. */
 extern void wf_run_retry_later(const pg_uuid_t *run_id, TimestampTz due_at,

@@ -22,12 +22,22 @@
 
 /* ---- finding work ---- */
 
+/*
+ * Has anything come for a run that waits?  Children are not looked at here: a
+ * run that waits for some is woken, to look for itself.
+ */
+#define SOMETHING_CAME                                   \
+	"(r.waiting_for = ANY (ARRAY['c', 'a']::\"char\"[])" \
+	" OR EXISTS (SELECT FROM _workflow.signal g"         \
+	"             WHERE g.run_id = r.run_id AND g.taken_at IS NULL))"
+
 /* run_id comes first, then what fill_info() reads */
 #define INFO_COLUMNS                                                         \
 	"r.run_id, r.owner, r.workflow_id, r.queue_id, r.priority,"              \
 	" coalesce(r.due_at, r.run_at), r.deadline_at, r.dedup_key IS NOT NULL," \
-	" r.group_key"
-#define INFO_N 9
+	" r.group_key, r.state = 'w'::\"char\","                                 \
+	" r.state = 'w'::\"char\" AND " SOMETHING_CAME ", r.due_at IS NULL"
+#define INFO_N 12
 
 static void
 fill_info(uint64 row, WfRunInfo *info)
@@ -45,6 +55,15 @@ fill_info(uint64 row, WfRunInfo *info)
 	info->deadline_at = wf_spi_get_time(row, 7, DT_NOEND);
 	if (wf_spi_get_bool(row, 8, false))
 		info->flags |= WF_ASSIGN_DEDUP;
+	if (wf_spi_get_bool(row, 10, false))
+	{
+		info->flags |= WF_ASSIGN_BEGUN;
+		if (!wf_spi_get_bool(row, 11, false))
+			info->flags |= WF_ASSIGN_ASLEEP;
+		if ((info->flags & WF_ASSIGN_ASLEEP) == 0 ||
+			wf_spi_get_bool(row, 12, false))
+			info->due_at = 0;
+	}
 	group_key = wf_spi_copy_text(row, 9, CurrentMemoryContext);
 	if (group_key != NULL)
 	{

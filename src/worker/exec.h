@@ -8,6 +8,7 @@
  *	replay	replays the body (where the turn before had no time for it)
  *	step	runs the wanted step, records it, replays to see what comes next
  *	failure	records that the step gave up or will be tried again, replays
+ *	wait	(part of the others) records that calls wait, or what came for them
  *	settle	records an end that came from outside: cancel, time-out
  *
  * load and replay go on as a step turn in the same transaction when the body
@@ -44,7 +45,8 @@ typedef enum WfWhere
 
 typedef enum WfReplayEnd
 {
-	WF_REPLAY_WANTS,	 /* a step is wanted: exec->asked_for */
+	WF_REPLAY_WANTS,	 /* a call is wanted: exec->asked_for */
+	WF_REPLAY_WAITS,	 /* body needs the outcome of a call that waits */
 	WF_REPLAY_ENDED,	 /* body returned: exec->result */
 	WF_REPLAY_ERROR,	 /* body raised: exec->error */
 	WF_REPLAY_DIFFERENT, /* not what was recorded: exec->error */
@@ -66,8 +68,17 @@ typedef struct WfWanted
 	Datum *values;
 	char *nulls;
 	bool has_policy;
-	WfPolicy policy; /* of the call */
+	WfPolicy policy;	/* of the call */
+	TimestampTz due_at; /* a call that waits: until when; DT_NOEND for ever */
 } WfWanted;
+
+/* a record of this turn, written by its commit; and what it replaces */
+typedef struct WfWrite
+{
+	int ordinal;
+	bool exists;   /* its row is there already */
+	WfStep before; /* exists: what is committed */
+} WfWrite;
 
 /* a body version, ready to be called; see exec_body.c */
 typedef struct WfBody WfBody;
@@ -97,6 +108,8 @@ typedef struct WfExec
 	bool in_step;
 	bool unwinding;		 /* the body has to end */
 	bool different;		 /* ... because it differs from the record */
+	bool blocked;		 /* ... because a call it needs waits: */
+	int blocked_on;		 /* its ordinal */
 	int asked;			 /* recorded calls taken so far */
 	uint32 derived;		 /* now/random/uuid since the last call */
 	int swallowed;		 /* times the body caught our unwinding */
@@ -115,10 +128,11 @@ typedef struct WfExec
 	bool writing;			 /* an ERROR now comes from our own writes */
 	bool gone;				 /* the run's row is not as it was: load again */
 	int reloads;			 /* ... which is done once */
-	bool provisional;		 /* the newest of steps is not committed yet */
-	WfStep before;			 /* ... and what stood there, ordinal 0: none */
-	int free_retries;		 /* of the wanted step, not recorded yet */
-	WfError step_error;		 /* of the attempt that failed */
+	WfWrite *writes; /* records that are not committed yet; in run_cxt */
+	int nwrites;
+	int writes_allocated;
+	int free_retries;	/* of the wanted step, not recorded yet */
+	WfError step_error; /* of the attempt that failed */
 	TimestampTz step_started_at;
 	WfVerdict verdict;
 	bool permanent; /* the error being raised is not to be retried */
@@ -158,6 +172,11 @@ extern void wf_exec_copy_error(WfExec *exec, WfError *error);
 
 /* true when a cancel request has been raised since it was asked for */
 extern bool wf_exec_interrupted(WfExec *exec);
+
+/* ---- exec_words.c ---- */
+
+/* "step", "sleep", ...: what a call of this kind is called in messages */
+extern const char *wf_call_word(char kind);
 
 /* ---- exec_step.c ---- */
 

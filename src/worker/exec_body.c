@@ -327,8 +327,8 @@ note_leftover(WfExec *exec, const WfStep *step, bool raised)
 	strlcpy(error->code, "WF007", sizeof(error->code));
 	error->message = pstrdup("body is not deterministic");
 	error->detail = psprintf(
-		"Recorded is step %d, \"%s\"; this replay %s without asking for it.",
-		step->ordinal, step->match.name, end);
+		"Recorded is %s %d, \"%s\"; this replay %s without asking for it.",
+		wf_call_word(step->match.kind), step->ordinal, step->match.name, end);
 	error->hint = pstrdup(
 		"Read what a branch or loop depends on in a step. After repair of the body call workflow.retry_run().");
 	MemoryContextSwitchTo(old);
@@ -345,6 +345,8 @@ judge_end(WfExec *exec, bool raised)
 
 	if (exec->different)
 		return WF_REPLAY_DIFFERENT;
+	if (exec->blocked)
+		return WF_REPLAY_WAITS;
 	if (exec->unwinding)
 		return WF_REPLAY_WANTS;
 	if (raised && wf_sqlstate_is_transient(exec->error.code))
@@ -365,6 +367,7 @@ begin_replay(WfExec *exec)
 	exec->in_body = true;
 	exec->unwinding = false;
 	exec->different = false;
+	exec->blocked = false;
 	exec->timed_out = false;
 	exec->asked = 0;
 	exec->derived = 0;

@@ -2,9 +2,9 @@
  * exec_record.c
  *		The record of a run in memory, and the policy of its next step.
  *
- * exec->steps is what has been committed, but for the step of the present
- * turn, which is there too so that the body can be replayed with it;
- * wf_turn_take_back() removes it if the turn fails.
+ * exec->steps is what has been committed, but for what the present turn is to
+ * write (exec->writes), which is there too so that the body can be replayed
+ * with it; wf_turn_take_back() removes it if the turn fails.
  */
 #include "postgres.h"
 
@@ -47,7 +47,7 @@ wf_turn_policy(WfExec *exec, WfPolicy *policy)
 
 /* ---- the record in memory ---- */
 
-/* Appends a step, or replaces the newest where that has the same ordinal. */
+/* Appends a step, or replaces the one that has the same ordinal. */
 void
 wf_record_step(WfExec *exec, const WfStep *step)
 {
@@ -61,31 +61,53 @@ wf_record_step(WfExec *exec, const WfStep *step)
 	}
 	exec->steps[step->ordinal - 1] = *step;
 	exec->records[step->ordinal - 1] = step->match;
-	exec->nsteps = step->ordinal;
+	exec->nsteps = Max(exec->nsteps, step->ordinal);
 }
 
-/* The step of this turn; forgotten again if the turn's commit fails. */
+/* One of this turn; one that is written twice keeps what it first replaced. */
 void
-wf_record_provisional(WfExec *exec, WfTurn *turn)
+wf_record_write(WfExec *exec, const WfStep *step)
 {
-	turn->has_step = true;
-	turn->step_exists = turn->step.ordinal <= exec->nsteps;
-	exec->provisional = true;
-	exec->before =
-		turn->step_exists ? exec->steps[turn->step.ordinal - 1] : (WfStep){0};
-	wf_record_step(exec, &turn->step);
+	WfWrite *write;
+
+	for (int i = 0; i < exec->nwrites; i++)
+	{
+		if (exec->writes[i].ordinal == step->ordinal)
+		{
+			wf_record_step(exec, step);
+			return;
+		}
+	}
+	if (exec->nwrites == exec->writes_allocated)
+	{
+		Size size;
+
+		exec->writes_allocated = Max(exec->writes_allocated * 2, 4);
+		size = mul_size(exec->writes_allocated, sizeof(WfWrite));
+		exec->writes = exec->writes == NULL
+						   ? MemoryContextAlloc(exec->run_cxt, size)
+						   : repalloc(exec->writes, size);
+	}
+	write = &exec->writes[exec->nwrites++];
+	write->ordinal = step->ordinal;
+	write->exists = step->ordinal <= exec->nsteps;
+	if (write->exists)
+		write->before = exec->steps[step->ordinal - 1];
+	wf_record_step(exec, step);
 }
 
 void
 wf_turn_take_back(WfExec *exec)
 {
-	if (!exec->provisional)
-		return;
-	exec->provisional = false;
-	if (exec->before.ordinal > 0)
-		wf_record_step(exec, &exec->before);
-	else
-		exec->nsteps--;
+	while (exec->nwrites > 0)
+	{
+		const WfWrite *write = &exec->writes[--exec->nwrites];
+
+		if (write->exists)
+			wf_record_step(exec, &write->before);
+		else
+			exec->nsteps--;
+	}
 }
 
 /* The wanted step as a row; the caller sets state and outcome. */

@@ -40,34 +40,94 @@
 /* ---- writing ---- */
 
 static void
-write_step(WfExec *exec, WfTurn *turn)
+write_steps(WfExec *exec)
 {
 	WfWindow window;
 
-	if (!turn->step_exists)
+	for (int i = 0; i < exec->nwrites; i++)
 	{
-		wf_step_insert(&exec->run.run_id, &turn->step);
-		return;
+		const WfWrite *write = &exec->writes[i];
+		const WfStep *step = &exec->steps[write->ordinal - 1];
+
+		if (!write->exists)
+		{
+			wf_step_insert(&exec->run.run_id, step);
+			continue;
+		}
+		wf_window_open(&window);
+		wf_step_update(&exec->run.run_id, step);
+		wf_window_close(&window);
 	}
+}
+
+/* The run's row, where it has not ended; the state it is in then. */
+static char
+write_run(WfExec *exec, WfTurn *turn)
+{
+	WfWindow window;
+	char state = turn->has_wait ? WF_RUN_WAITING : WF_RUN_QUEUED;
+
+	/* what it has waited for is taken: nothing may wait for that any more */
+	bool resumed = exec->run.state == WF_RUN_WAITING && exec->nwrites > 0;
+
+	if (!turn->has_later && !turn->has_wait && !resumed &&
+		!(turn->has_end && turn->end.state == WF_RUN_CANCELLED))
+		return exec->run.state;
 	wf_window_open(&window);
-	wf_step_update(&exec->run.run_id, &turn->step);
+	if (turn->has_later)
+		wf_run_retry_later(&exec->run.run_id, turn->due_at,
+						   turn->body_attempts, &exec->error);
+	else if (turn->has_wait)
+		wf_run_wait(&exec->run.run_id, turn->waiting_for, turn->due_at,
+					exec->run.started_at);
+	else if (turn->has_end)
+		wf_request_delete_for(&exec->run.run_id);
+	else
+		wf_run_resume(&exec->run.run_id);
 	wf_window_close(&window);
+	return turn->has_end ? exec->run.state : state;
+}
+
+static void
+count(WfExec *exec, WfCounter counter, uint64 amount)
+{
+	wf_stats_add(MyDatabaseId, exec->run.workflow_id, counter, amount);
+}
+
+/* What was written is committed. */
+static void
+count_steps(WfExec *exec)
+{
+	for (int i = 0; i < exec->nwrites; i++)
+	{
+		const WfStep *step = &exec->steps[exec->writes[i].ordinal - 1];
+
+		if (step->match.state == WF_STEP_DONE)
+		{
+			count(exec, WF_COUNT_STEPS, 1);
+			exec->slot->steps++;
+		}
+		if (step->match.kind == WF_STEP_KIND_STEP)
+			count(exec, WF_COUNT_STEP_USEC,
+				  Max(step->finished_at - step->started_at, 0));
+	}
+	exec->nwrites = 0;
 }
 
 static void
 write_and_commit(WfExec *exec, WfTurn *turn)
 {
-	WfWindow window;
+	char state;
 
-	if (WF_BROKEN("commit-step-apart") && turn->has_step)
+	if (WF_BROKEN("commit-step-apart") && exec->nwrites > 0)
 	{
 		CommitTransactionCommand();
 		WF_STOP("exec-before-checkpoint");
 		StartTransactionCommand();
 	}
 	exec->writing = true;
-	if (turn->has_step && !WF_BROKEN("lose-checkpoint"))
-		write_step(exec, turn);
+	if (!WF_BROKEN("lose-checkpoint"))
+		write_steps(exec);
 	if (turn->has_end && !wf_run_end(&exec->run, &turn->end))
 	{
 		exec->gone = true;
@@ -75,28 +135,13 @@ write_and_commit(WfExec *exec, WfTurn *turn)
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("the workflow run has ended otherwise")));
 	}
-	if (turn->has_later ||
-		(turn->has_end && turn->end.state == WF_RUN_CANCELLED))
-	{
-		wf_window_open(&window);
-		if (turn->has_later)
-			wf_run_retry_later(&exec->run.run_id, turn->due_at,
-							   turn->body_attempts, &exec->error);
-		else
-			wf_request_delete_for(&exec->run.run_id);
-		wf_window_close(&window);
-	}
+	state = write_run(exec, turn);
 	exec->writing = false;
 	WF_STOP("exec-before-commit");
 	CommitTransactionCommand();
-	exec->provisional = false;
+	exec->run.state = state;
+	count_steps(exec);
 	WF_STOP("exec-after-commit");
-}
-
-static void
-count(WfExec *exec, WfCounter counter, uint64 amount)
-{
-	wf_stats_add(MyDatabaseId, exec->run.workflow_id, counter, amount);
 }
 
 /* The run has ended or is parked: its workflow counts that, and its queue. */
@@ -107,20 +152,10 @@ count_end(WfExec *exec, WfCounter counter, WfQueueCounter of_queue)
 	wf_queue_count(MyDatabaseId, exec->run.queue_id, of_queue, 1);
 }
 
-/* After the commit: counters, and whoever waits for the run. */
+/* After the commit: counters, and whoever waits for the run's end. */
 static void
 announce(WfExec *exec, const WfTurn *turn)
 {
-	if (turn->has_step)
-	{
-		if (turn->step.match.state == WF_STEP_DONE)
-		{
-			count(exec, WF_COUNT_STEPS, 1);
-			exec->slot->steps++;
-		}
-		count(exec, WF_COUNT_STEP_USEC,
-			  Max(turn->step.finished_at - turn->step.started_at, 0));
-	}
 	if (!turn->has_end)
 		return;
 
@@ -339,7 +374,8 @@ wf_exec_run(WfExec *exec, TimestampTz *due_at)
 	exec->body = NULL;
 	exec->nsteps = 0;
 	exec->free_retries = 0;
-	exec->provisional = false;
+	exec->writes = NULL;
+	exec->nwrites = exec->writes_allocated = 0;
 	exec->aborted = false;
 	exec->reloads = 0;
 	exec->wanted.ordinal = 0;

@@ -168,6 +168,31 @@ wf_turn_adopt(WfExec *exec)
 	exec->free_retries = 0;
 }
 
+/*
+ * Replays, and again as long as a call that waits finds what it waits for at
+ * once.  WANTS then means a step.
+ */
+static WfReplayEnd
+replay(WfExec *exec, bool bounded)
+{
+	for (;;)
+	{
+		WfReplayEnd end = wf_body_replay(exec, bounded);
+		bool again = false;
+
+		if (end == WF_REPLAY_WAITS)
+			again = wf_wait_settle(exec);
+		else if (end == WF_REPLAY_WANTS &&
+				 wf_wait_is_plain(exec->asked_for.kind))
+		{
+			again = wf_wait_begin(exec);
+			end = WF_REPLAY_WAITS;
+		}
+		if (!again)
+			return end;
+	}
+}
+
 /* What a replay showed; true when a step can be run in this transaction. */
 static bool
 take_replay(WfExec *exec, WfTurn *turn, WfReplayEnd end)
@@ -178,7 +203,11 @@ take_replay(WfExec *exec, WfTurn *turn, WfReplayEnd end)
 	{
 		case WF_REPLAY_WANTS:
 			turn->next = WF_NEXT_STEP;
-			return true;
+			/* nothing may follow from what was taken before that is durable */
+			return exec->nwrites == 0;
+		case WF_REPLAY_WAITS:
+			wf_wait_leave(exec, turn);
+			break;
 		case WF_REPLAY_ENDED:
 			wf_turn_end_run(exec, turn, WF_RUN_SUCCEEDED, NULL);
 			break;
@@ -288,11 +317,13 @@ load_run(WfExec *exec, WfTurn *turn)
 
 	if (!found || wf_run_is_final(exec->run.state))
 		wf_turn_leave(turn, WF_OUTCOME_ENDED);
-	else if (exec->run.state != WF_RUN_QUEUED)
+	else if (exec->run.state != WF_RUN_QUEUED &&
+			 exec->run.state != WF_RUN_WAITING)
 		wf_turn_leave(turn, WF_OUTCOME_PARKED);
 	else if (exec->run.origin != wf_origin())
 		wf_turn_leave(turn, WF_OUTCOME_FOREIGN);
-	else if (Max(exec->run.due_at, exec->run.run_at) > wf_clock_now())
+	else if (exec->run.state == WF_RUN_QUEUED &&
+			 Max(exec->run.due_at, exec->run.run_at) > wf_clock_now())
 	{
 		wf_turn_leave(turn, WF_OUTCOME_LATER);
 		turn->due_at = Max(exec->run.due_at, exec->run.run_at);
@@ -348,7 +379,9 @@ load_turn(WfExec *exec, WfTurn *turn)
 		end_from_outside(exec, turn);
 		return false;
 	}
-	return take_replay(exec, turn, wf_body_replay(exec, false));
+	if (exec->run.state == WF_RUN_WAITING)
+		(void) wf_wait_settle(exec);
+	return take_replay(exec, turn, replay(exec, false));
 }
 
 /* The durable start of an at-most-once step, in a commit of its own. */
@@ -387,7 +420,7 @@ static void
 step_turn(WfExec *exec, WfTurn *turn)
 {
 	WfPolicy policy;
-	WfStep *step = &turn->step;
+	WfStep step;
 	TimestampTz started_at;
 
 	wf_turn_policy(exec, &policy);
@@ -397,20 +430,20 @@ step_turn(WfExec *exec, WfTurn *turn)
 	exec->where = WF_IN_STEP;
 	exec->permanent = false;
 	started_at = wf_clock_now();
-	wf_turn_fill_step(exec, &policy, step);
-	wf_show_step(exec, step->ordinal, step->attempt, step->match.name);
+	wf_turn_fill_step(exec, &policy, &step);
+	wf_show_step(exec, step.ordinal, step.attempt, step.match.name);
 	WF_STOP("exec-before-step");
 
-	wf_user_code_begin(exec, step->ordinal, step->attempt);
-	step->result = wf_step_run(exec, &policy, exec->run_cxt);
+	wf_user_code_begin(exec, step.ordinal, step.attempt);
+	step.result = wf_step_run(exec, &policy, exec->run_cxt);
 	wf_user_code_end(exec);
 	WF_STOP("exec-after-step");
 
-	step->match.state = WF_STEP_DONE;
-	step->started_at = started_at;
-	step->finished_at = wf_clock_now();
-	wf_record_provisional(exec, turn);
-	(void) take_replay(exec, turn, wf_body_replay(exec, true));
+	step.match.state = WF_STEP_DONE;
+	step.started_at = started_at;
+	step.finished_at = wf_clock_now();
+	wf_record_write(exec, &step);
+	(void) take_replay(exec, turn, replay(exec, true));
 }
 
 /*
@@ -421,39 +454,39 @@ static void
 failure_turn(WfExec *exec, WfTurn *turn)
 {
 	WfPolicy policy;
-	WfStep *step = &turn->step;
+	WfStep step;
 
 	wf_turn_policy(exec, &policy);
-	wf_turn_fill_step(exec, &policy, step);
-	step->error = exec->step_error;
-	step->started_at = exec->step_started_at;
-	step->finished_at = wf_clock_now();
+	wf_turn_fill_step(exec, &policy, &step);
+	step.error = exec->step_error;
+	step.started_at = exec->step_started_at;
+	step.finished_at = wf_clock_now();
 
 	if (exec->verdict == WF_VERDICT_RETRY)
 	{
-		step->match.state = WF_STEP_RETRYING;
-		step->due_at =
-			step->finished_at +
-			wf_policy_delay(&policy, step->attempt,
-							wf_derive_bits(&exec->run.run_id, step->ordinal,
-										   step->attempt));
-		wf_record_provisional(exec, turn);
+		step.match.state = WF_STEP_RETRYING;
+		step.due_at =
+			step.finished_at +
+			wf_policy_delay(
+				&policy, step.attempt,
+				wf_derive_bits(&exec->run.run_id, step.ordinal, step.attempt));
+		wf_record_write(exec, &step);
 		turn->has_later = true;
-		turn->due_at = step->due_at;
+		turn->due_at = step.due_at;
 		turn->body_attempts = exec->run.body_attempts;
 		exec->error = exec->step_error;
 		wf_turn_leave(turn, WF_OUTCOME_LATER);
 		return;
 	}
 
-	step->match.state = WF_STEP_FAILED;
-	wf_record_provisional(exec, turn);
+	step.match.state = WF_STEP_FAILED;
+	wf_record_write(exec, &step);
 	if (wf_body_parks(exec->body))
 	{
-		park_at_step(exec, turn, step);
+		park_at_step(exec, turn, &step);
 		return;
 	}
-	(void) take_replay(exec, turn, wf_body_replay(exec, true));
+	(void) take_replay(exec, turn, replay(exec, true));
 }
 
 /* ---- all of it ---- */
@@ -498,7 +531,7 @@ wf_turn_do(WfExec *exec, WfNext what, WfTurn *turn)
 	if (what == WF_NEXT_LOAD)
 		adopt = load_turn(exec, turn);
 	else if (what == WF_NEXT_REPLAY)
-		adopt = take_replay(exec, turn, wf_body_replay(exec, false));
+		adopt = take_replay(exec, turn, replay(exec, false));
 	else if (what == WF_NEXT_FAILURE)
 		failure_turn(exec, turn);
 	else if (what == WF_NEXT_SETTLE)

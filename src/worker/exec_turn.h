@@ -24,16 +24,15 @@ typedef enum WfNext
 /* what a turn writes, and what comes after it */
 typedef struct WfTurn
 {
-	bool has_step;
-	bool step_exists; /* update its row */
-	WfStep step;
-
 	bool has_end;
 	WfRunEnd end;
 
 	bool has_later;
-	TimestampTz due_at;
+	TimestampTz due_at; /* also of has_wait; 0: for no time */
 	int32 body_attempts;
+
+	bool has_wait;
+	char waiting_for; /* WF_WAIT_* */
 
 	WfNext next;
 	WfOutcome outcome; /* when next is WF_NEXT_NONE */
@@ -42,8 +41,8 @@ typedef struct WfTurn
 /* Appends to the record, or replaces the newest where it has that ordinal. */
 extern void wf_record_step(WfExec *exec, const WfStep *step);
 
-/* The same with turn->step, which the turn is to write, until it commits. */
-extern void wf_record_provisional(WfExec *exec, WfTurn *turn);
+/* The same of what the turn is to write, and taken back if it does not commit. */
+extern void wf_record_write(WfExec *exec, const WfStep *step);
 
 /* The policy of the workflow, or the default. */
 extern void wf_turn_body_policy(WfExec *exec, WfPolicy *policy);
@@ -55,7 +54,7 @@ extern void wf_turn_policy(WfExec *exec, WfPolicy *policy);
 extern void wf_turn_fill_step(WfExec *exec, const WfPolicy *policy,
 							  WfStep *step);
 
-/* After an abort: the step of this turn is not recorded after all. */
+/* After an abort: what this turn recorded is not recorded after all. */
 extern void wf_turn_take_back(WfExec *exec);
 
 /* After a commit: what the last replay asked for is the step to run. */
@@ -67,6 +66,29 @@ extern void wf_turn_end_run(WfExec *exec, WfTurn *turn, char state,
 
 /* The run goes elsewhere with nothing more to write. */
 extern void wf_turn_leave(WfTurn *turn, WfOutcome outcome);
+
+/* ---- exec_wait.c ---- */
+
+/* Is this call begun by waiting, without any user code? */
+extern bool wf_wait_is_plain(char kind);
+
+/*
+ * Records the call in exec->asked_for, which is plain: as waiting, or as done
+ * where what it waits for is there already; true in that case.
+ */
+extern bool wf_wait_begin(WfExec *exec);
+
+/*
+ * Looks for what has come for calls that wait, and records it; true when
+ * something had.  Writes what it takes, so no user code may run any more
+ * before the turn's commit that needs not to see it.
+ */
+extern bool wf_wait_settle(WfExec *exec);
+
+/* The run leaves the executor until something comes for one of its calls. */
+extern void wf_wait_leave(WfExec *exec, WfTurn *turn);
+
+/* ---- all of a turn ---- */
 
 /* Does everything of a turn that comes before its writes. */
 extern void wf_turn_do(WfExec *exec, WfNext what, WfTurn *turn);

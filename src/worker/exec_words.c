@@ -129,14 +129,15 @@ fold_value(uint64 print, Oid type, Datum value)
 }
 
 static uint64
-fingerprint(const char *command, int nargs, const Oid *types,
-			const Datum *values, const bool *nulls)
+fingerprint(const WfCall *call)
 {
-	uint64 print = wf_fingerprint_bytes(0, 'c', command, strlen(command));
+	uint64 print =
+		wf_fingerprint_bytes(0, 'c', call->command, strlen(call->command));
 
-	for (int i = 0; i < nargs; i++)
-		print = nulls[i] ? wf_fingerprint_null(print)
-						 : fold_value(print, types[i], values[i]);
+	for (int i = 0; i < call->nargs; i++)
+		print = call->nulls[i]
+					? wf_fingerprint_null(print)
+					: fold_value(print, call->types[i], call->values[i]);
 	return print;
 }
 
@@ -158,14 +159,42 @@ unwind(WfExec *exec)
 	error_context_stack = NULL;
 	ereport(ERROR,
 			(errcode(ERRCODE_QUERY_CANCELED),
-			 errmsg_internal("the workflow waits for a step"),
+			 errmsg_internal("the workflow waits for a call"),
 			 errdetail_internal("This ends the present replay of the body and must not be caught.")));
 	pg_unreachable();
+}
+
+/* What a call is called in messages, by its kind. */
+const char *
+wf_call_word(char kind)
+{
+	switch (kind)
+	{
+		case WF_STEP_KIND_SLEEP:
+			return "sleep";
+		case WF_STEP_KIND_SIGNAL:
+			return "signal";
+		case WF_STEP_KIND_CHILD:
+			return "child";
+		case WF_STEP_KIND_TASK:
+			return "task";
+		case WF_STEP_KIND_MAP:
+			return "map";
+		case WF_STEP_KIND_ANY:
+			return "await_any";
+		case WF_STEP_KIND_COMPENSATE:
+			return "compensation";
+		case WF_STEP_KIND_PATCH:
+			return "patch";
+		default:
+			return "step";
+	}
 }
 
 static void
 note_difference(WfExec *exec, int ordinal, char kind, const char *name)
 {
+	const char *word = wf_call_word(kind);
 	const WfStep *step = &exec->steps[ordinal - 1];
 	MemoryContext old = MemoryContextSwitchTo(exec->run_cxt);
 	WfError *error = &exec->error;
@@ -176,12 +205,13 @@ note_difference(WfExec *exec, int ordinal, char kind, const char *name)
 	error->message = pstrdup("body is not deterministic");
 	if (step->match.kind == kind && strcmp(step->match.name, name) == 0)
 		error->detail = psprintf(
-			"At ordinal %d step \"%s\" was recorded; this replay asked for the same step with another command or other arguments.",
-			ordinal, name);
+			"At ordinal %d %s \"%s\" was recorded; this replay asked for the same %s with another command or other arguments.",
+			ordinal, word, name, word);
 	else
 		error->detail = psprintf(
-			"At ordinal %d step \"%s\" was recorded; this replay asked for step \"%s\".",
-			ordinal, step->match.name, name);
+			"At ordinal %d %s \"%s\" was recorded; this replay asked for %s \"%s\".",
+			ordinal, wf_call_word(step->match.kind), step->match.name, word,
+			name);
 	error->hint = pstrdup(
 		"Read what a branch or loop depends on in a step. After repair of the body call workflow.retry_run().");
 	MemoryContextSwitchTo(old);
@@ -189,20 +219,20 @@ note_difference(WfExec *exec, int ordinal, char kind, const char *name)
 
 /* The wanted call outlives the subtransaction that asked for it. */
 static void
-note_wanted(WfExec *exec, char kind, int ordinal, const char *name,
-			const char *command, uint64 print, int nargs, const Oid *types,
-			const Datum *values, const bool *nulls, const WfPolicy *policy)
+note_wanted(WfExec *exec, int ordinal, uint64 print, const WfCall *call)
 {
 	WfWanted *wanted = &exec->asked_for;
+	int nargs = call->nargs;
 	MemoryContext old;
 
 	MemoryContextReset(exec->asked_cxt);
 	old = MemoryContextSwitchTo(exec->asked_cxt);
-	wanted->kind = kind;
+	wanted->kind = call->kind;
 	wanted->ordinal = ordinal;
 	wanted->fingerprint = print;
-	wanted->name = pstrdup(name);
-	wanted->command = pstrdup(command);
+	wanted->name = pstrdup(call->name);
+	wanted->command = pstrdup(call->command);
+	wanted->due_at = call->due_at;
 	wanted->nargs = nargs;
 	wanted->types = palloc(sizeof(Oid) * Max(nargs, 1));
 	wanted->values = palloc0(sizeof(Datum) * Max(nargs, 1));
@@ -212,21 +242,21 @@ note_wanted(WfExec *exec, char kind, int ordinal, const char *name,
 		int16 len;
 		bool byval;
 
-		wanted->types[i] = types[i];
-		wanted->nulls[i] = nulls[i] ? 'n' : ' ';
-		if (nulls[i])
+		wanted->types[i] = call->types[i];
+		wanted->nulls[i] = call->nulls[i] ? 'n' : ' ';
+		if (call->nulls[i])
 			continue;
-		get_typlenbyval(types[i], &len, &byval);
+		get_typlenbyval(call->types[i], &len, &byval);
 		if (len == -1 &&
-			!VARATT_IS_EXTERNAL_EXPANDED(DatumGetPointer(values[i])))
+			!VARATT_IS_EXTERNAL_EXPANDED(DatumGetPointer(call->values[i])))
 			wanted->values[i] =
-				PointerGetDatum(PG_DETOAST_DATUM_COPY(values[i]));
+				PointerGetDatum(PG_DETOAST_DATUM_COPY(call->values[i]));
 		else
-			wanted->values[i] = datumCopy(values[i], byval, len);
+			wanted->values[i] = datumCopy(call->values[i], byval, len);
 	}
-	wanted->has_policy = policy != NULL;
-	if (policy != NULL)
-		wanted->policy = *policy;
+	wanted->has_policy = call->policy != NULL;
+	if (call->policy != NULL)
+		wanted->policy = *call->policy;
 	MemoryContextSwitchTo(old);
 }
 
@@ -246,10 +276,17 @@ raise_recorded(WfExec *exec, const WfStep *step)
 	pg_unreachable();
 }
 
+/* The body cannot go on before this record has an outcome. */
+WF_NORETURN static void
+block(WfExec *exec, int ordinal)
+{
+	exec->blocked = true;
+	exec->blocked_on = ordinal;
+	unwind(exec);
+}
+
 const WfStep *
-wf_word_call(char kind, const char *name, const char *command, int nargs,
-			 const Oid *types, const Datum *values, const bool *nulls,
-			 const WfPolicy *policy)
+wf_word_call(const WfCall *call)
 {
 	WfExec *exec = wf_exec;
 	int ordinal = exec->asked + 1;
@@ -259,17 +296,20 @@ wf_word_call(char kind, const char *name, const char *command, int nargs,
 	if (exec->unwinding || wf_exec_interrupted(exec))
 		unwind(exec);
 
-	print = fingerprint(command, nargs, types, values, nulls);
-	switch (wf_replay_match(exec->records, exec->nsteps, ordinal, kind, name,
-							print))
+	print = fingerprint(call);
+	switch (wf_replay_match(exec->records, exec->nsteps, ordinal, call->kind,
+							call->name, print))
 	{
 		case WF_MATCH_DIFFERENT:
-			note_difference(exec, ordinal, kind, name);
+			note_difference(exec, ordinal, call->kind, call->name);
 			unwind(exec);
 		case WF_MATCH_WANTED:
-			note_wanted(exec, kind, ordinal, name, command, print, nargs,
-						types, values, nulls, policy);
+			note_wanted(exec, ordinal, print, call);
 			unwind(exec);
+		case WF_MATCH_WAITING:
+			if (!call->starts)
+				block(exec, ordinal);
+			break;
 		case WF_MATCH_RECORDED:
 			break;
 	}
@@ -277,9 +317,33 @@ wf_word_call(char kind, const char *name, const char *command, int nargs,
 	exec->asked = ordinal;
 	exec->derived = 0;
 	step = &exec->steps[ordinal - 1];
+	if (step->match.state == WF_STEP_FAILED && !call->starts)
+		raise_recorded(exec, step);
+	return step;
+}
+
+const WfStep *
+wf_word_await(int ordinal)
+{
+	WfExec *exec = wf_exec;
+	const WfStep *step = &exec->steps[ordinal - 1];
+
+	Assert(ordinal > 0 && ordinal <= exec->asked);
+	if (exec->unwinding || wf_exec_interrupted(exec))
+		unwind(exec);
+	if (step->match.state == WF_STEP_WAITING)
+		block(exec, ordinal);
 	if (step->match.state == WF_STEP_FAILED)
 		raise_recorded(exec, step);
 	return step;
+}
+
+const WfStep *
+wf_word_recorded(int ordinal)
+{
+	if (ordinal < 1 || ordinal > wf_exec->asked)
+		return NULL;
+	return &wf_exec->steps[ordinal - 1];
 }
 
 /* ---- what a run knows of itself ---- */

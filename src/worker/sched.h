@@ -130,6 +130,12 @@ extern void wf_seat_retire(WfSeat *seat);
 extern void wf_seats_reap(void);
 /* in no place: keeps its place in queue and group, or is forgotten */
 extern void wf_seat_stopped(WfEntry *entry, bool failed);
+/* in no place: waits until woken, or until due_at (0: no time) */
+extern void wf_seat_sleeps(WfEntry *entry, TimestampTz due_at);
+/* something may have come for a run that waits, or is about to */
+extern void wf_seat_wake(WfEntry *entry);
+/* the same by id, whether or not it is in memory */
+extern void wf_sched_wake(const pg_uuid_t *run_id);
 /* gives back a slot for which there is no process yet, or no more */
 extern void wf_seat_remove(WfSeat *seat);
 

@@ -84,7 +84,9 @@ is_suspect(const pg_uuid_t *run_id)
 static void
 recheck(WfEntry *entry, const WfRunInfo *info)
 {
-	if (entry->place == WF_PLACE_CELL)
+	if (info->flags & WF_ASSIGN_WAKE)
+		wf_seat_wake(entry);
+	else if (entry->place == WF_PLACE_CELL)
 		entry->recheck = true;
 	else if (entry->place == WF_PLACE_TIMER && info->due_at < entry->due_at)
 	{
@@ -102,7 +104,10 @@ complete(WfEntry *entry, const WfRunInfo *info)
 	if (entry->place != WF_PLACE_KEPT)
 		return;
 	wf_ready_take(&wf_sched.ready, entry);
-	wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
+	if (info->flags & WF_ASSIGN_ASLEEP)
+		wf_seat_sleeps(entry, info->due_at);
+	else
+		wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
 }
 
 static void
@@ -121,12 +126,19 @@ learn(const WfRunInfo *info, const WfScan *from_scan)
 	}
 	if (entry != NULL)
 	{
-		if (entry->partial)
+		if (entry->partial && !(info->flags & WF_ASSIGN_REREAD))
 			complete(entry, info);
 		else if (!from_scan)
 			recheck(entry, info);
+		else if ((info->flags & WF_ASSIGN_BEGUN) &&
+				 !(info->flags & WF_ASSIGN_ASLEEP))
+			wf_seat_wake(entry);
 		return;
 	}
+
+	/* nobody counts it (see wf_load_started()), and whatever comes will wake it */
+	if ((info->flags & WF_ASSIGN_ASLEEP) && info->due_at == 0)
+		return;
 
 	/* a scan for what was left has room for it */
 	if ((from_scan == NULL || from_scan->kind == WF_SCAN_RANGE ||
@@ -155,7 +167,8 @@ wf_load_started(const WfStarted *started)
 		if (wf_sched.nsuspects > 0 && is_suspect(&entry->run_id))
 			entry->solo = true;
 	}
-	if (entry->active || entry->queue == NULL)
+	if ((entry->active && entry->place != WF_PLACE_NONE) ||
+		entry->queue == NULL)
 		return;
 	waits = entry->place == WF_PLACE_READY || entry->place == WF_PLACE_GATE;
 	if (waits)
@@ -169,6 +182,9 @@ wf_load_started(const WfStarted *started)
 		if (entry->place == WF_PLACE_NONE)
 			wf_ready_hold(&wf_sched.ready, entry, WF_PLACE_KEPT);
 	}
+	else if (entry->place == WF_PLACE_NONE &&
+			 (started->info.flags & WF_ASSIGN_ASLEEP))
+		wf_seat_sleeps(entry, started->info.due_at);
 	else if (entry->place == WF_PLACE_NONE)
 		wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
 }

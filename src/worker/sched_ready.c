@@ -196,6 +196,9 @@ wf_ready_complete(WfReady *ready, WfEntry *entry, const WfRunInfo *info)
 	entry->order = wf_entry_order(entry);
 	entry->partial = false;
 	wf_gate_attach(entry);
+	if ((info->flags & WF_ASSIGN_BEGUN) && entry->queue != NULL &&
+		!entry->active)
+		wf_gate_activate(entry);
 
 	if (info->deadline_at != DT_NOEND && entry->deadline == NULL)
 	{

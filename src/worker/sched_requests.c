@@ -18,6 +18,7 @@
 #include "base/guc.h"
 #include "base/stoppoint.h"
 #include "core/state.h"
+#include "store/signal.h"
 #include "worker/attach.h"
 #include "worker/queue_stats.h"
 #include "worker/sched.h"
@@ -206,6 +207,23 @@ read_requests(void)
 		CHECK_FOR_INTERRUPTS();
 }
 
+/* ---- what was sent to runs ---- */
+
+/* All that has not been taken: there were too many for the ring. */
+static void
+read_signals(void)
+{
+	pg_uuid_t *ids;
+	WfWindow w;
+	int n;
+
+	wf_sched_begin(&w, "looking for signals");
+	n = wf_signal_receivers(wf_sched.cycle_cxt, &ids);
+	wf_sched_commit(&w);
+	for (int i = 0; i < n; i++)
+		wf_sched_wake(&ids[i]);
+}
+
 /* ---- control ---- */
 
 static int
@@ -356,6 +374,8 @@ wf_sched_events(void)
 		wf_load_add_scan(NULL, NULL);
 	if (events & WF_EVENT_REQUEST)
 		read_requests();
+	if (events & WF_EVENT_SIGNALS)
+		read_signals();
 }
 
 /* ---- deadlines ---- */

@@ -216,6 +216,24 @@ backoff(int failures)
 	return Min(secs, MAX_BACKOFF_SECS) * USECS_PER_SEC;
 }
 
+/* What was known of its row, when it went into its cell, is so no more. */
+static void
+note_stale(WfEntry *entry)
+{
+	entry->flags &= ~(WF_ASSIGN_FRESH | WF_ASSIGN_ASLEEP);
+	entry->lsn = 0;
+	ItemPointerSetInvalid(&entry->tid);
+	entry->recheck = false;
+}
+
+/* It is counted until then. */
+static void
+read_first(WfEntry *entry)
+{
+	wf_ready_hold(&wf_sched.ready, entry, WF_PLACE_KEPT);
+	wf_load_add_scan(&entry->run_id, &entry->run_id)->reread = true;
+}
+
 /*
  * An entry, out of its cell, goes back to where it has to wait.  What was only
  * seen in a cell is not known well enough for that: it is read first.
@@ -228,19 +246,70 @@ put_back(WfEntry *entry, TimestampTz due_at)
 		wf_gate_keep(entry); /* it is its turn, only somebody locks it */
 	else if (entry->queue != NULL)
 		wf_gate_leave(entry);
-	entry->flags &= ~WF_ASSIGN_FRESH;
-	entry->lsn = 0;
-	ItemPointerSetInvalid(&entry->tid);
-	entry->recheck = false;
+	note_stale(entry);
 	entry->due_at = due_at;
 	if (entry->partial)
-	{
-		/* it is counted until then */
+		read_first(entry);
+	else
+		wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
+}
+
+/* It waits for a time that is far, and nobody counts it: left in the table. */
+static bool
+can_be_left(const WfEntry *entry, TimestampTz due_at)
+{
+	WfRunInfo info = {.run_id = entry->run_id,
+					  .queue_id = entry->queue_id,
+					  .group = entry->group_hash,
+					  .due_at = due_at};
+
+	return !entry->solo && due_at > wf_sched.now && wf_spill_leaves(&info);
+}
+
+void
+wf_seat_sleeps(WfEntry *entry, TimestampTz due_at)
+{
+	bool counted = wf_gate_keeps(entry, false);
+
+	if (entry->queue != NULL)
+		wf_gate_keep(entry);
+	note_stale(entry);
+	entry->flags |= WF_ASSIGN_ASLEEP;
+	entry->due_at = due_at;
+	if (entry->partial)
+		read_first(entry);
+	else if (!counted && (due_at == 0 || can_be_left(entry, due_at)))
+		wf_ready_forget(&wf_sched.ready, entry);
+	else if (due_at == 0)
 		wf_ready_hold(&wf_sched.ready, entry, WF_PLACE_KEPT);
-		wf_load_add_scan(&entry->run_id, &entry->run_id)->reread = true;
-		return;
+	else
+		wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
+}
+
+void
+wf_seat_wake(WfEntry *entry)
+{
+	if (entry->place == WF_PLACE_CELL)
+		entry->recheck = true;
+	else if ((entry->flags & WF_ASSIGN_ASLEEP) &&
+			 (entry->place == WF_PLACE_TIMER || entry->place == WF_PLACE_KEPT))
+	{
+		wf_ready_take(&wf_sched.ready, entry);
+		entry->flags &= ~WF_ASSIGN_ASLEEP;
+		entry->due_at = wf_sched.now;
+		wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
 	}
-	wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
+}
+
+void
+wf_sched_wake(const pg_uuid_t *run_id)
+{
+	WfEntry *entry = wf_ready_find(&wf_sched.ready, run_id);
+
+	if (entry != NULL)
+		wf_seat_wake(entry);
+	else
+		wf_load_add_scan(run_id, run_id)->single = true;
 }
 
 /* Did user code begin since we looked last? */
@@ -309,6 +378,13 @@ reap_done(WfSeat *seat, WfEntry *entry)
 		case WF_OUTCOME_LATER:
 			entry->losses = 0;
 			put_back(entry, due_at);
+			break;
+		case WF_OUTCOME_WAITS:
+			entry->losses = 0;
+			if (recheck)
+				put_back(entry, wf_sched.now);
+			else
+				wf_seat_sleeps(entry, due_at);
 			break;
 		case WF_OUTCOME_YIELDED:
 			if ((request & WF_REQ_YIELD) || recheck)

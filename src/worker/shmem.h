@@ -66,6 +66,7 @@ typedef enum WfOutcome
 	WF_OUTCOME_BLOCKS,	/* failed, and keeps its group closed till then */
 	WF_OUTCOME_LATER,	/* ready again at due_at */
 	WF_OUTCOME_YIELDED, /* ready again now: asked to, or lock not had */
+	WF_OUTCOME_WAITS,	/* until something comes, or due_at (0: no time) */
 	WF_OUTCOME_FOREIGN	/* another origin or owner: not ours to run */
 } WfOutcome;
 
@@ -88,7 +89,7 @@ typedef struct WfCell
 	uint64 group;		  /* likewise */
 	TimestampTz begun_at; /* executor: when user code began, 0 if not yet */
 	WfOutcome outcome;	  /* valid in DONE */
-	TimestampTz due_at;	  /* for WF_OUTCOME_LATER */
+	TimestampTz due_at;	  /* for WF_OUTCOME_LATER and WAITS */
 } WfCell;
 
 /* ---- executor slots ---- */
@@ -167,6 +168,7 @@ typedef struct WfSlot
 #define WF_EVENT_CONTROL 0x02 /* stop(), start(), workflow paused.. */
 #define WF_EVENT_RESCAN	 0x04 /* look for unknown runs in the table */
 #define WF_EVENT_EXIT	 0x08 /* extension dropped: look and leave */
+#define WF_EVENT_SIGNALS 0x10 /* look for what was sent to runs */
 
 /*
  * All changes are made through worker/entries.h, under the lock:

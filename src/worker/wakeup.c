@@ -46,6 +46,8 @@ typedef struct Notes
 	bool definition;
 	int nrechecks;
 	WfRunInfo rechecks[WF_NOTES_SINGLE];
+	int nwakes;
+	WfRunInfo wakes[WF_NOTES_SINGLE];
 } Notes;
 
 static Notes notes;
@@ -54,7 +56,7 @@ static bool
 notes_are_empty(void)
 {
 	return notes.n == 0 && !notes.ranged && notes.events == 0 &&
-		   !notes.definition && notes.nrechecks == 0;
+		   !notes.definition && notes.nrechecks == 0 && notes.nwakes == 0;
 }
 
 static void
@@ -66,6 +68,7 @@ notes_clear(void)
 	notes.events = 0;
 	notes.definition = false;
 	notes.nrechecks = 0;
+	notes.nwakes = 0;
 }
 
 static void
@@ -97,6 +100,20 @@ wf_note_run(const WfRunInfo *run)
 	notes.n = 0;
 	range_add(&notes.ranged, &notes.low, &notes.high, &run->run_id,
 			  &run->run_id);
+}
+
+/* One too many, after a rollback to a savepoint, does no harm. */
+void
+wf_note_wake(const pg_uuid_t *run_id)
+{
+	WfRunInfo wake = {.run_id = *run_id,
+					  .deadline_at = DT_NOEND,
+					  .flags = WF_ASSIGN_WAKE | WF_ASSIGN_REREAD};
+
+	if (notes.nwakes < WF_NOTES_SINGLE)
+		notes.wakes[notes.nwakes++] = wake;
+	else
+		notes.events |= WF_EVENT_SIGNALS;
 }
 
 void
@@ -204,6 +221,26 @@ deliver_runs(WfDatabase *db, WfRunInfo *runs, int n, XLogRecPtr lsn)
 	SpinLockRelease(&db->ring_lock);
 }
 
+/* What finds no room is looked for in the table. */
+static void
+deliver_wakes(WfDatabase *db)
+{
+	bool full = false;
+
+	SpinLockAcquire(&db->ring_lock);
+	for (int i = 0; i < notes.nwakes; i++)
+	{
+		notes.wakes[i].last_id = notes.wakes[i].run_id;
+		full |=
+			db->ring_spilled || db->ring_head - db->ring_tail >= WF_RING_SIZE;
+		if (!full)
+			ring_push(db, &notes.wakes[i]);
+	}
+	SpinLockRelease(&db->ring_lock);
+	if (full)
+		pg_atomic_fetch_or_u32(&db->events, WF_EVENT_SIGNALS);
+}
+
 static void
 deliver(bool committed)
 {
@@ -219,6 +256,7 @@ deliver(bool committed)
 		if (notes.events != 0)
 			pg_atomic_fetch_or_u32(&db->events, notes.events);
 		deliver_runs(db, notes.runs, notes.n, XactLastCommitEnd);
+		deliver_wakes(db);
 	}
 	else if (notes.events & WF_EVENT_RESCAN)
 		pg_atomic_fetch_or_u32(&db->events, WF_EVENT_RESCAN);
@@ -386,7 +424,8 @@ wf_wakeup_prepared_after(const WfPrepared *before)
 		db->prepared = db->prepared_nested = false;
 	SpinLockRelease(&db->ring_lock);
 	pg_atomic_fetch_add_u64(&db->definitions, 1);
-	pg_atomic_fetch_or_u32(&db->events, WF_EVENT_REQUEST | WF_EVENT_CONTROL);
+	pg_atomic_fetch_or_u32(&db->events, WF_EVENT_REQUEST | WF_EVENT_CONTROL |
+											WF_EVENT_SIGNALS);
 	LWLockRelease(wf_shared->lock);
 
 	/* COMMIT PREPARED has flushed its record */

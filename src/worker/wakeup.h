@@ -25,6 +25,9 @@ extern void wf_wakeup_init(void);
 /* A run was inserted by the current (sub)transaction. */
 extern void wf_note_run(const WfRunInfo *run);
 
+/* Something was sent to this run, which may wait for it. */
+extern void wf_note_wake(const pg_uuid_t *run_id);
+
 /* WF_EVENT_* bits, delivered at commit. */
 extern void wf_note_events(uint32 events);
 

@@ -23,15 +23,39 @@ typedef enum WfWordPlace
  */
 extern void wf_word_check(const char *word, WfWordPlace place);
 
+/* A call of the body that is recorded. */
+typedef struct WfCall
+{
+	char kind; /* WF_STEP_KIND_* */
+	const char *name;
+	const char *command; /* never NULL; what the record shows */
+	int nargs;
+	const Oid *types;
+	const Datum *values;
+	const bool *nulls;
+	const WfPolicy *policy; /* NULL: none of its own */
+	TimestampTz due_at; /* waits at most until then; DT_NOEND for ever, or for
+						 * what does not wait */
+	bool
+		starts; /* returns as soon as it is recorded, with or without outcome */
+} WfCall;
+
 /*
- * A call with a recorded outcome.  Returns the step when it is recorded (state
- * done; a recorded failure is raised); else it notes what is wanted and does
- * not return: it unwinds the body with QUERY_CANCELED.
+ * Returns the record when it has an outcome (state done; a recorded failure is
+ * raised) or the call only starts something; else it notes what is wanted, or
+ * that the body waits, and does not return: it unwinds the body with
+ * QUERY_CANCELED.
  */
-extern const WfStep *wf_word_call(char kind, const char *name,
-								  const char *command, int nargs,
-								  const Oid *types, const Datum *values,
-								  const bool *nulls, const WfPolicy *policy);
+extern const WfStep *wf_word_call(const WfCall *call);
+
+/*
+ * The outcome of a call that was started before, of which there is a record:
+ * returns, raises or unwinds like wf_word_call().  Makes no record.
+ */
+extern const WfStep *wf_word_await(int ordinal);
+
+/* The record of a call that this replay has made, whatever its state, or NULL. */
+extern const WfStep *wf_word_recorded(int ordinal);
 
 extern const pg_uuid_t *wf_word_run_id(void);
 

@@ -1,0 +1,39 @@
+/*
+ * signal.h
+ *		Table _workflow.signal: what was sent to runs.
+ *
+ * Signals of clients, and outcomes of tasks.  A row is written by whoever has
+ * it, and taken by the executor that has the run, in the commit of the call
+ * that waited for it.  It stays as long as the run does, so that its dedup_key
+ * holds.
+ *
+ * All functions need an open owner window.
+ */
+#ifndef WF_STORE_SIGNAL_H
+#define WF_STORE_SIGNAL_H
+
+#include "store/run.h"
+
+/*
+ * Sends one; "payload" is never NULL.  False when the run has one with this
+ * dedup_key, which may be NULL, already; waits for a transaction that is about
+ * to send it.
+ */
+extern bool wf_signal_insert(const pg_uuid_t *run_id, const char *name,
+							 const Jsonb *payload, const char *dedup_key,
+							 const char *by, TimestampTz now);
+
+/*
+ * Takes the first signal of the run with one of these names, an array in text
+ * form, for the call with this ordinal; false when there is none.  *value, in
+ * "cxt", is the payload, or where there are several names an object of name
+ * and payload.
+ */
+extern bool wf_signal_take(const pg_uuid_t *run_id, int32 ordinal,
+						   const char *names, TimestampTz now,
+						   MemoryContext cxt, Jsonb **value);
+
+/* The unfinished runs for which something has come and not been taken; count. */
+extern int wf_signal_receivers(MemoryContext cxt, pg_uuid_t **out);
+
+#endif /* WF_STORE_SIGNAL_H */

@@ -1,0 +1,174 @@
+/*
+ * exec_wait.c
+ *		Calls of a body whose outcome comes from elsewhere: time, signals,
+ *		children, tasks.
+ *
+ * Such a call has a record in state waiting, written in the commit that begins
+ * it.  What comes for it lies in a table of its own until an executor takes
+ * it: the record then gets its outcome in the same commit that marks what came
+ * as taken, so it is taken exactly once.
+ *
+ * A run whose body needs an outcome that is not there leaves the executor, and
+ * costs a row and no process.  No wake-up is lost:
+ *
+ *	1. whoever has something for a run commits it, and then tells the scheduler
+ *	2. the executor looks for it in a new snapshot before the run leaves
+ *	3. where the scheduler hears of it while the run is still in a cell, it
+ *	   sends the run to an executor once more
+ *	4. a scheduler that starts asks the tables what has come
+ *
+ * What was taken is committed before any user code runs that may depend on it:
+ * if that failed and were tried again, another signal might be first by then.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "base/clock.h"
+#include "base/spi.h"
+#include "core/state.h"
+#include "store/signal.h"
+#include "worker/exec_turn.h"
+
+bool
+wf_wait_is_plain(char kind)
+{
+	return kind == WF_STEP_KIND_SLEEP || kind == WF_STEP_KIND_SIGNAL;
+}
+
+static bool
+is_over(const WfStep *step, TimestampTz now)
+{
+	return step->due_at != 0 && step->due_at <= now;
+}
+
+static void
+set_done(WfStep *step, Jsonb *result, TimestampTz now)
+{
+	step->match.state = WF_STEP_DONE;
+	step->result = result;
+	step->finished_at = now;
+}
+
+/* In a window.  True when the step has an outcome now. */
+static bool
+settle(WfExec *exec, WfStep *step, TimestampTz now)
+{
+	Jsonb *result = NULL;
+
+	switch (step->match.kind)
+	{
+		case WF_STEP_KIND_SLEEP:
+			break;
+		case WF_STEP_KIND_SIGNAL:
+			if (wf_signal_take(&exec->run.run_id, step->ordinal, step->command,
+							   now, exec->run_cxt, &result))
+			{
+				set_done(step, result, now);
+				return true;
+			}
+			break;
+		default:
+			return false;
+	}
+	/* at the end of its time the body gets NULL */
+	if (!is_over(step, now))
+		return false;
+	set_done(step, NULL, now);
+	return true;
+}
+
+bool
+wf_wait_begin(WfExec *exec)
+{
+	const WfWanted *asked = &exec->asked_for;
+	MemoryContext old = MemoryContextSwitchTo(exec->run_cxt);
+	TimestampTz now = wf_clock_now();
+	WfStep step = {0};
+	WfWindow window;
+	bool done;
+
+	step.ordinal = asked->ordinal;
+	step.match.kind = asked->kind;
+	step.match.state = WF_STEP_WAITING;
+	step.match.fingerprint = asked->fingerprint;
+	step.match.name = pstrdup(asked->name);
+	step.command = pstrdup(asked->command);
+	step.attempt = 1;
+	step.started_at = now;
+	step.due_at = asked->due_at == DT_NOEND ? 0 : asked->due_at;
+	MemoryContextSwitchTo(old);
+
+	wf_window_open(&window);
+	done = settle(exec, &step, now);
+	wf_window_close(&window);
+	wf_record_write(exec, &step);
+	return done;
+}
+
+bool
+wf_wait_settle(WfExec *exec)
+{
+	TimestampTz now = wf_clock_now();
+	WfWindow window;
+	bool some = false;
+
+	wf_window_open(&window);
+	for (int i = 0; i < exec->nsteps; i++)
+	{
+		WfStep step = exec->steps[i];
+
+		if (step.match.state != WF_STEP_WAITING || !settle(exec, &step, now))
+			continue;
+		wf_record_write(exec, &step);
+		some = true;
+	}
+	wf_window_close(&window);
+	return some;
+}
+
+static char
+letter_of(char kind)
+{
+	switch (kind)
+	{
+		case WF_STEP_KIND_SLEEP:
+			return WF_WAIT_TIMER;
+		case WF_STEP_KIND_SIGNAL:
+			return WF_WAIT_SIGNAL;
+		case WF_STEP_KIND_TASK:
+			return WF_WAIT_TASK;
+		case WF_STEP_KIND_ANY:
+			return WF_WAIT_ANY;
+		default:
+			return WF_WAIT_CHILD;
+	}
+}
+
+/*
+ * The call that the body needs decides what is shown; but whatever has a time
+ * wakes the run, its own deadline included, which nobody else may know of
+ * while it is in the table alone.
+ */
+void
+wf_wait_leave(WfExec *exec, WfTurn *turn)
+{
+	int ordinal = exec->blocked ? exec->blocked_on : exec->nsteps;
+	char letter = letter_of(exec->steps[ordinal - 1].match.kind);
+	TimestampTz due = exec->run.deadline_at;
+
+	for (int i = 0; i < exec->nsteps; i++)
+	{
+		const WfStep *step = &exec->steps[i];
+
+		if (step->match.state == WF_STEP_WAITING && step->due_at != 0)
+			due = Min(due, step->due_at);
+	}
+	turn->due_at = due == DT_NOEND ? 0 : due;
+	turn->waiting_for = letter;
+	turn->has_wait = exec->nwrites > 0 || exec->run.state != WF_RUN_WAITING ||
+					 exec->run.waiting_for != letter ||
+					 exec->run.due_at != turn->due_at;
+	wf_turn_leave(turn, WF_OUTCOME_WAITS);
+}
