@@ -1,0 +1,36 @@
+/*
+ * schedule.h
+ *		What schedule.c and request_apply.c share.
+ */
+#ifndef WF_STORE_SCHEDULE_H
+#define WF_STORE_SCHEDULE_H
+
+#include "store/control.h"
+
+/* run_id comes first, then what wf_info_fill() reads */
+#define WF_INFO_COLUMNS                                                      \
+	"r.run_id, r.owner, r.workflow_id, r.queue_id, r.priority,"              \
+	" coalesce(r.due_at, r.run_at), r.deadline_at, r.dedup_key IS NOT NULL," \
+	" r.group_key"
+#define WF_INFO_N 9
+
+/* Reads those columns of a row, of which the first is column 1. */
+extern void wf_info_fill(uint64 row, WfRunInfo *info);
+
+/* how a run that is in no cell ends, or is parked */
+typedef struct WfGiveUp
+{
+	char state;
+	const char *reason;
+	int32 failed_step;
+	const char *code;
+	const char *message;
+	const char *detail;
+	const char *hint;
+	bool parked_too;
+} WfGiveUp;
+
+/* A workflow_id of 0 where the run was not there to be ended. */
+extern WfEndedOf wf_run_give_up(const pg_uuid_t *run_id, const WfGiveUp *why);
+
+#endif /* WF_STORE_SCHEDULE_H */
