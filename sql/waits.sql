@@ -57,8 +57,10 @@ CALL wait_till(:'run', 'waiting signal');
 SELECT regexp_replace(workflow.why(:'run'), '\d{4}-.*', '...');
 SELECT ordinal, kind, name, state FROM workflow.steps WHERE run_id = :'run';
 SELECT workflow.signal_run(:'run', 'other', '1');
+BEGIN;
 SELECT workflow.signal_run(:'run', 'answer', '{"text": "yes"}', dedup_key => 'a');
 SELECT workflow.signal_run(:'run', 'answer', '{"text": "no"}', dedup_key => 'a');
+COMMIT;
 CALL workflow.wait_for_run(:'run');
 SELECT name, payload, dedup_key, taken_at IS NOT NULL AS taken, ordinal
   FROM workflow.signals WHERE run_id = :'run' ORDER BY signal_id;

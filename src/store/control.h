@@ -4,7 +4,7 @@
  *		reads and writes by itself.
  *
  * control.c has what concerns the whole database, schedule.c what concerns
- * runs that are in no cell.
+ * runs that are in no cell, request_apply.c what clients ask of these.
  *
  * All functions need an open owner window.  None of them waits for a lock that
  * a client may hold: clients insert requests, they never update a run.

@@ -19,28 +19,12 @@
 #include "core/state.h"
 #include "store/control.h"
 #include "store/queue.h"
+#include "store/schedule.h"
 
 /* ---- finding work ---- */
 
-/*
- * Has anything come for a run that waits?  Children are not looked at here: a
- * run that waits for some is woken, to look for itself.
- */
-#define SOMETHING_CAME                                   \
-	"(r.waiting_for = ANY (ARRAY['c', 'a']::\"char\"[])" \
-	" OR EXISTS (SELECT FROM _workflow.signal g"         \
-	"             WHERE g.run_id = r.run_id AND g.taken_at IS NULL))"
-
-/* run_id comes first, then what fill_info() reads */
-#define INFO_COLUMNS                                                         \
-	"r.run_id, r.owner, r.workflow_id, r.queue_id, r.priority,"              \
-	" coalesce(r.due_at, r.run_at), r.deadline_at, r.dedup_key IS NOT NULL," \
-	" r.group_key, r.state = 'w'::\"char\","                                 \
-	" r.state = 'w'::\"char\" AND " SOMETHING_CAME ", r.due_at IS NULL"
-#define INFO_N 12
-
-static void
-fill_info(uint64 row, WfRunInfo *info)
+void
+wf_info_fill(uint64 row, WfRunInfo *info)
 {
 	char *group_key;
 
@@ -73,7 +57,7 @@ fill_info(uint64 row, WfRunInfo *info)
 }
 
 #define SCAN_COLUMNS \
-	INFO_COLUMNS ", r.origin, r.state, r.ctid, r.xmin, r.due_at"
+	WF_INFO_COLUMNS ", r.origin, r.state, r.ctid, r.xmin, r.due_at"
 
 /* a range of ids, which is of late: by primary key */
 static WfStmt scan_range = {
@@ -165,15 +149,15 @@ wf_run_scan(WfScan *scan, WfRunInfo *out, int max)
 
 	for (uint64 i = 0; i < rows; i++)
 	{
-		char state = wf_spi_get_char(i, INFO_N + 2, '\0');
+		char state = wf_spi_get_char(i, WF_INFO_N + 2, '\0');
 
-		fill_info(i, &out[n]);
-		wf_spi_get_tid(i, INFO_N + 3, &out[n].tid);
-		out[n].xid = wf_spi_get_xid(i, INFO_N + 4);
+		wf_info_fill(i, &out[n]);
+		wf_spi_get_tid(i, WF_INFO_N + 3, &out[n].tid);
+		out[n].xid = wf_spi_get_xid(i, WF_INFO_N + 4);
 		scan->after = out[n].run_id;
 		scan->after_queue = out[n].queue_id;
-		scan->after_due = wf_spi_get_time(i, INFO_N + 5, 0);
-		if (wf_spi_get_int64(i, INFO_N + 1, 0) != origin)
+		scan->after_due = wf_spi_get_time(i, WF_INFO_N + 5, 0);
+		if (wf_spi_get_int64(i, WF_INFO_N + 1, 0) != origin)
 			scan->foreign++;
 		else if (state == WF_RUN_QUEUED || state == WF_RUN_WAITING)
 			n++;
@@ -200,7 +184,7 @@ wf_run_scan(WfScan *scan, WfRunInfo *out, int max)
  * a step of it has run since; its started_at was taken away then.
  */
 static WfStmt scan_started = {
-	"SELECT " INFO_COLUMNS ", r.origin, r.state"
+	"SELECT " WF_INFO_COLUMNS ", r.origin, r.state"
 	"  FROM _workflow.run r"
 	" WHERE r.finished_at IS NULL AND r.queue_id = ANY ($1)"
 	"   AND (r.state <> 'q'::\"char\" OR r.started_at IS NOT NULL"
@@ -210,7 +194,7 @@ static WfStmt scan_started = {
 	"                      AND s.started_at >= coalesce(r.retried_at,"
 	"                                                   '-infinity')))"
 	" UNION ALL "
-	"SELECT " INFO_COLUMNS ", r.origin, r.state"
+	"SELECT " WF_INFO_COLUMNS ", r.origin, r.state"
 	"  FROM _workflow.run r"
 	"  JOIN _workflow.queue q ON q.queue_id = r.queue_id"
 	" WHERE r.state = 'f'::\"char\" AND r.waiting_for = 'x'::\"char\""
@@ -240,11 +224,11 @@ wf_run_scan_started(const int32 *queues, int nqueues, MemoryContext cxt,
 		MemoryContextAllocHuge(cxt, mul_size(Max(rows, 1), sizeof(WfStarted)));
 	for (uint64 i = 0; i < rows; i++)
 	{
-		char state = wf_spi_get_char(i, INFO_N + 2, '\0');
+		char state = wf_spi_get_char(i, WF_INFO_N + 2, '\0');
 
-		if (wf_spi_get_int64(i, INFO_N + 1, 0) != origin)
+		if (wf_spi_get_int64(i, WF_INFO_N + 1, 0) != origin)
 			continue;
-		fill_info(i, &(*out)[n].info);
+		wf_info_fill(i, &(*out)[n].info);
 		(*out)[n].failed = state == WF_RUN_FAILED;
 		(*out)[n++].stopped = state == WF_RUN_FAILED || state == WF_RUN_PARKED;
 	}
@@ -289,18 +273,6 @@ static WfStmt give_up = {
 	{UUIDOID, CHAROID, CHAROID, TIMESTAMPTZOID, TEXTOID, INT4OID, TEXTOID,
 	 TEXTOID, TEXTOID, TEXTOID, BOOLOID}};
 
-typedef struct GiveUp
-{
-	char state;
-	const char *reason;
-	int32 failed_step;
-	const char *code;
-	const char *message;
-	const char *detail;
-	const char *hint;
-	bool parked_too;
-} GiveUp;
-
 static void
 set_text(Datum *value, char *isnull, const char *text)
 {
@@ -308,8 +280,8 @@ set_text(Datum *value, char *isnull, const char *text)
 	*value = text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
 }
 
-static WfEndedOf
-give_up_run(const pg_uuid_t *run_id, const GiveUp *why)
+WfEndedOf
+wf_run_give_up(const pg_uuid_t *run_id, const WfGiveUp *why)
 {
 	bool parks = why->state == WF_RUN_PARKED;
 	Datum values[11] = {0};
@@ -344,25 +316,25 @@ WfEndedOf
 wf_run_park(const pg_uuid_t *run_id, const char *reason, const char *code,
 			const char *message, const char *hint)
 {
-	GiveUp why = {.state = WF_RUN_PARKED,
-				  .reason = reason,
-				  .code = code,
-				  .message = message,
-				  .hint = hint};
+	WfGiveUp why = {.state = WF_RUN_PARKED,
+					.reason = reason,
+					.code = code,
+					.message = message,
+					.hint = hint};
 
-	return give_up_run(run_id, &why);
+	return wf_run_give_up(run_id, &why);
 }
 
 WfEndedOf
 wf_run_expire(const pg_uuid_t *run_id)
 {
-	GiveUp why = {.state = WF_RUN_FAILED,
-				  .reason = WF_REASON_TIMEOUT,
-				  .code = unpack_sql_state(ERRCODE_WF_RUN_TIMEOUT),
-				  .message = "run timed out",
-				  .detail = "It did not end within its run_timeout."};
+	WfGiveUp why = {.state = WF_RUN_FAILED,
+					.reason = WF_REASON_TIMEOUT,
+					.code = unpack_sql_state(ERRCODE_WF_RUN_TIMEOUT),
+					.message = "run timed out",
+					.detail = "It did not end within its run_timeout."};
 
-	return give_up_run(run_id, &why);
+	return wf_run_give_up(run_id, &why);
 }
 
 /* ---- strikes ---- */
@@ -394,7 +366,7 @@ wf_run_strike(const pg_uuid_t *run_id, int ordinal, int64 crash_id)
 {
 	Datum values[5] = {UUIDPGetDatum(run_id), Int32GetDatum(ordinal),
 					   Int64GetDatum(crash_id)};
-	GiveUp why = {
+	WfGiveUp why = {
 		.state = WF_RUN_FAILED,
 		.reason = WF_REASON_CRASH,
 		.failed_step = ordinal,
@@ -420,192 +392,5 @@ wf_run_strike(const pg_uuid_t *run_id, int ordinal, int64 crash_id)
 	values[4] = CStringGetTextDatum(message);
 	(void) wf_spi_run(&fail_step, values, NULL, false, 0);
 	wf_request_delete_for(run_id);
-	return give_up_run(run_id, &why);
-}
-
-/* ---- requests ---- */
-
-static WfStmt read_requests = {"SELECT request_id, run_id, kind, due_at"
-							   "  FROM _workflow.request"
-							   " WHERE request_id > $1"
-							   " ORDER BY request_id"
-							   " LIMIT $2",
-							   2,
-							   {INT8OID, INT8OID}};
-
-int
-wf_request_read(int64 after, WfRequest *out, int max)
-{
-	Datum values[2] = {Int64GetDatum(after), Int64GetDatum(max)};
-	uint64 n = wf_spi_run(&read_requests, values, NULL, true, max);
-
-	for (uint64 i = 0; i < n; i++)
-	{
-		out[i].request_id = wf_spi_get_int64(i, 1, 0);
-		wf_spi_get_uuid(i, 2, &out[i].run_id);
-		out[i].kind = wf_spi_get_char(i, 3, '\0');
-		out[i].due_at = wf_spi_get_time(i, 4, 0);
-	}
-	return (int) n;
-}
-
-static WfStmt delete_request = {"DELETE FROM _workflow.request"
-								" WHERE request_id = $1",
-								1,
-								{INT8OID}};
-
-void
-wf_request_delete(int64 request_id)
-{
-	Datum values[1] = {Int64GetDatum(request_id)};
-
-	(void) wf_spi_run(&delete_request, values, NULL, false, 0);
-}
-
-static WfStmt delete_requests_for = {"DELETE FROM _workflow.request"
-									 " WHERE run_id = $1",
-									 1,
-									 {UUIDOID}};
-
-void
-wf_request_delete_for(const pg_uuid_t *run_id)
-{
-	Datum values[1] = {UUIDPGetDatum(run_id)};
-
-	(void) wf_spi_run(&delete_requests_for, values, NULL, false, 0);
-}
-
-static WfStmt has_stopped = {
-	"SELECT FROM _workflow.run"
-	" WHERE run_id = $1"
-	"   AND (state = ANY (ARRAY['f', 'p']::\"char\"[])"
-	"        OR waiting_for = 'r'::\"char\" AND due_at > $2)",
-	2,
-	{UUIDOID, TIMESTAMPTZOID}};
-
-bool
-wf_run_has_stopped(const pg_uuid_t *run_id)
-{
-	Datum values[2] = {UUIDPGetDatum(run_id),
-					   TimestampTzGetDatum(wf_clock_now())};
-
-	return wf_spi_run(&has_stopped, values, NULL, true, 1) > 0;
-}
-
-/*
- * The step at which a failed or parked run stopped gets as many attempts as it
- * had at first.  `attempt` goes on rising, since idempotency keys and the
- * history go by it; attempts_before remembers what had been used, so that the
- * budget does not grow with each retry_run().
- */
-static WfStmt renew_step = {
-	"UPDATE _workflow.step s"
-	"   SET state = 'r'::\"char\", due_at = NULL, free_retries = NULL,"
-	"       max_attempts = s.attempt + s.max_attempts"
-	"                      - coalesce(s.attempts_before, 0),"
-	"       attempts_before = s.attempt"
-	"  FROM _workflow.run r"
-	" WHERE r.run_id = $1"
-	"   AND r.state = ANY (ARRAY['f', 'p']::\"char\"[])"
-	"   AND s.run_id = $1"
-	"   AND (s.ordinal = r.failed_step AND s.state = 'f'::\"char\""
-	"        OR s.state = 'r'::\"char\")",
-	1,
-	{UUIDOID}};
-
-/* one in back-off goes on now, with the attempts it has */
-static WfStmt hasten_step = {
-	"UPDATE _workflow.step s"
-	"   SET due_at = NULL"
-	"  FROM _workflow.run r"
-	" WHERE r.run_id = $1 AND r.waiting_for = 'r'::\"char\""
-	"   AND r.state = ANY (ARRAY['q', 'w']::\"char\"[])"
-	"   AND s.run_id = $1 AND s.state = 'r'::\"char\"",
-	1,
-	{UUIDOID}};
-
-/* $2 when to start, $3 when it was put off by the request, $4 origin */
-static WfStmt retry_stopped = {
-	"UPDATE _workflow.run r"
-	"   SET state = 'q'::\"char\", waiting_for = NULL, due_at = $3,"
-	"       retried_at = greatest($2, r.run_at),"
-	"       deadline_at = greatest($2, r.run_at) + (r.deadline_at"
-	"                     - coalesce(r.retried_at, r.run_at)),"
-	"       finished_at = NULL, result = NULL, reason = NULL,"
-	"       failed_step = NULL, body_attempts = NULL, crashes = NULL,"
-	"       started_at = CASE WHEN r.state = 'p'::\"char\""
-	"                              OR r.waiting_for IS NOT NULL"
-	"                         THEN r.started_at END,"
-	"       crash_step = NULL, error_code = NULL, error_message = NULL,"
-	"       error_detail = NULL, error_hint = NULL, error_context = NULL,"
-	"       owner = coalesce((SELECT a.oid FROM pg_catalog.pg_roles a"
-	"                          WHERE a.rolname = r.owner_name), r.owner)"
-	" WHERE r.run_id = $1 AND r.origin = $4"
-	"   AND r.state = ANY (ARRAY['f', 'p']::\"char\"[])"
-	" RETURNING " INFO_COLUMNS,
-	4,
-	{UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID}};
-
-static WfStmt retry_waiting = {
-	"UPDATE _workflow.run r"
-	"   SET waiting_for = NULL, due_at = $2"
-	" WHERE r.run_id = $1 AND r.origin = $3"
-	"   AND r.waiting_for = 'r'::\"char\""
-	"   AND r.state = ANY (ARRAY['q', 'w']::\"char\"[])"
-	" RETURNING " INFO_COLUMNS,
-	3,
-	{UUIDOID, TIMESTAMPTZOID, INT8OID}};
-
-static WfApplied
-apply_retry(const WfRequest *request, WfRunInfo *info)
-{
-	TimestampTz now = wf_clock_now();
-	bool later = request->due_at > now;
-	TimestampTz start = later ? request->due_at : now;
-	char nulls[4] = {' ', ' ', later ? ' ' : 'n', ' '};
-	Datum values[4] = {UUIDPGetDatum(&request->run_id),
-					   TimestampTzGetDatum(start), TimestampTzGetDatum(start),
-					   Int64GetDatum(wf_origin())};
-
-	(void) wf_spi_run(&renew_step, values, NULL, false, 0);
-	if (wf_spi_run(&retry_stopped, values, nulls, false, 0) == 0)
-	{
-		(void) wf_spi_run(&hasten_step, values, NULL, false, 0);
-		values[2] = values[3];
-		if (wf_spi_run(&retry_waiting, values, NULL, false, 0) == 0)
-			return WF_APPLIED_NOTHING;
-	}
-	fill_info(0, info);
-	return WF_APPLIED_QUEUED;
-}
-
-WfApplied
-wf_request_apply(const WfRequest *request, WfRunInfo *info)
-{
-	GiveUp cancel = {.state = WF_RUN_CANCELLED, .parked_too = true};
-	WfEndedOf of;
-
-	memset(info, 0, sizeof(*info));
-	info->run_id = request->run_id;
-	info->last_id = request->run_id;
-
-	switch (request->kind)
-	{
-		case WF_REQUEST_CANCEL:
-			of = give_up_run(&request->run_id, &cancel);
-			if (of.workflow_id == 0)
-				return WF_APPLIED_NOTHING;
-			info->workflow_id = of.workflow_id;
-			info->queue_id = of.queue_id;
-			wf_request_delete_for(&request->run_id);
-			return WF_APPLIED_CANCELLED;
-		case WF_REQUEST_RETRY:
-			return apply_retry(request, info);
-		default:
-			ereport(WARNING,
-					(errcode(ERRCODE_DATA_CORRUPTED),
-					 errmsg("workflow request " INT64_FORMAT " of unknown kind is ignored",
-							request->request_id)));
-			return WF_APPLIED_NOTHING;
-	}
+	return wf_run_give_up(run_id, &why);
 }

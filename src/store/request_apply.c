@@ -1,0 +1,204 @@
+/*
+ * request_apply.c
+ *		What clients ask of runs, as the scheduler reads and answers it.
+ *
+ * A request is applied to a run that is in no cell, in the transaction that
+ * deletes it.  Each statement tests for itself whether the run is still such
+ * that it can be done: where it has moved on, nothing is.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+
+#include "base/clock.h"
+#include "base/spi.h"
+#include "core/state.h"
+#include "store/control.h"
+#include "store/schedule.h"
+
+/* ---- the table ---- */
+
+static WfStmt read_requests = {"SELECT request_id, run_id, kind, due_at"
+							   "  FROM _workflow.request"
+							   " WHERE request_id > $1"
+							   " ORDER BY request_id"
+							   " LIMIT $2",
+							   2,
+							   {INT8OID, INT8OID}};
+
+int
+wf_request_read(int64 after, WfRequest *out, int max)
+{
+	Datum values[2] = {Int64GetDatum(after), Int64GetDatum(max)};
+	uint64 n = wf_spi_run(&read_requests, values, NULL, true, max);
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		out[i].request_id = wf_spi_get_int64(i, 1, 0);
+		wf_spi_get_uuid(i, 2, &out[i].run_id);
+		out[i].kind = wf_spi_get_char(i, 3, '\0');
+		out[i].due_at = wf_spi_get_time(i, 4, 0);
+	}
+	return (int) n;
+}
+
+static WfStmt delete_request = {"DELETE FROM _workflow.request"
+								" WHERE request_id = $1",
+								1,
+								{INT8OID}};
+
+void
+wf_request_delete(int64 request_id)
+{
+	Datum values[1] = {Int64GetDatum(request_id)};
+
+	(void) wf_spi_run(&delete_request, values, NULL, false, 0);
+}
+
+static WfStmt delete_requests_for = {"DELETE FROM _workflow.request"
+									 " WHERE run_id = $1",
+									 1,
+									 {UUIDOID}};
+
+void
+wf_request_delete_for(const pg_uuid_t *run_id)
+{
+	Datum values[1] = {UUIDPGetDatum(run_id)};
+
+	(void) wf_spi_run(&delete_requests_for, values, NULL, false, 0);
+}
+
+static WfStmt has_stopped = {
+	"SELECT FROM _workflow.run"
+	" WHERE run_id = $1"
+	"   AND (state = ANY (ARRAY['f', 'p']::\"char\"[])"
+	"        OR waiting_for = 'r'::\"char\" AND due_at > $2)",
+	2,
+	{UUIDOID, TIMESTAMPTZOID}};
+
+bool
+wf_run_has_stopped(const pg_uuid_t *run_id)
+{
+	Datum values[2] = {UUIDPGetDatum(run_id),
+					   TimestampTzGetDatum(wf_clock_now())};
+
+	return wf_spi_run(&has_stopped, values, NULL, true, 1) > 0;
+}
+
+/*
+ * The step at which a failed or parked run stopped gets as many attempts as it
+ * had at first.  `attempt` goes on rising, since idempotency keys and the
+ * history go by it; attempts_before remembers what had been used, so that the
+ * budget does not grow with each retry_run().
+ */
+static WfStmt renew_step = {
+	"UPDATE _workflow.step s"
+	"   SET state = 'r'::\"char\", due_at = NULL, free_retries = NULL,"
+	"       max_attempts = s.attempt + s.max_attempts"
+	"                      - coalesce(s.attempts_before, 0),"
+	"       attempts_before = s.attempt"
+	"  FROM _workflow.run r"
+	" WHERE r.run_id = $1"
+	"   AND r.state = ANY (ARRAY['f', 'p']::\"char\"[])"
+	"   AND s.run_id = $1"
+	"   AND (s.ordinal = r.failed_step AND s.state = 'f'::\"char\""
+	"        OR s.state = 'r'::\"char\")",
+	1,
+	{UUIDOID}};
+
+/* one in back-off goes on now, with the attempts it has */
+static WfStmt hasten_step = {
+	"UPDATE _workflow.step s"
+	"   SET due_at = NULL"
+	"  FROM _workflow.run r"
+	" WHERE r.run_id = $1 AND r.waiting_for = 'r'::\"char\""
+	"   AND r.state = ANY (ARRAY['q', 'w']::\"char\"[])"
+	"   AND s.run_id = $1 AND s.state = 'r'::\"char\"",
+	1,
+	{UUIDOID}};
+
+/* $2 when to start, $3 when it was put off by the request, $4 origin */
+static WfStmt retry_stopped = {
+	"UPDATE _workflow.run r"
+	"   SET state = 'q'::\"char\", waiting_for = NULL, due_at = $3,"
+	"       retried_at = greatest($2, r.run_at),"
+	"       deadline_at = greatest($2, r.run_at) + (r.deadline_at"
+	"                     - coalesce(r.retried_at, r.run_at)),"
+	"       finished_at = NULL, result = NULL, reason = NULL,"
+	"       failed_step = NULL, body_attempts = NULL, crashes = NULL,"
+	"       started_at = CASE WHEN r.state = 'p'::\"char\""
+	"                              OR r.waiting_for IS NOT NULL"
+	"                         THEN r.started_at END,"
+	"       crash_step = NULL, error_code = NULL, error_message = NULL,"
+	"       error_detail = NULL, error_hint = NULL, error_context = NULL,"
+	"       owner = coalesce((SELECT a.oid FROM pg_catalog.pg_roles a"
+	"                          WHERE a.rolname = r.owner_name), r.owner)"
+	" WHERE r.run_id = $1 AND r.origin = $4"
+	"   AND r.state = ANY (ARRAY['f', 'p']::\"char\"[])"
+	" RETURNING " WF_INFO_COLUMNS,
+	4,
+	{UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID}};
+
+static WfStmt retry_waiting = {
+	"UPDATE _workflow.run r"
+	"   SET waiting_for = NULL, due_at = $2"
+	" WHERE r.run_id = $1 AND r.origin = $3"
+	"   AND r.waiting_for = 'r'::\"char\""
+	"   AND r.state = ANY (ARRAY['q', 'w']::\"char\"[])"
+	" RETURNING " WF_INFO_COLUMNS,
+	3,
+	{UUIDOID, TIMESTAMPTZOID, INT8OID}};
+
+static WfApplied
+apply_retry(const WfRequest *request, WfRunInfo *info)
+{
+	TimestampTz now = wf_clock_now();
+	bool later = request->due_at > now;
+	TimestampTz start = later ? request->due_at : now;
+	char nulls[4] = {' ', ' ', later ? ' ' : 'n', ' '};
+	Datum values[4] = {UUIDPGetDatum(&request->run_id),
+					   TimestampTzGetDatum(start), TimestampTzGetDatum(start),
+					   Int64GetDatum(wf_origin())};
+
+	(void) wf_spi_run(&renew_step, values, NULL, false, 0);
+	if (wf_spi_run(&retry_stopped, values, nulls, false, 0) == 0)
+	{
+		(void) wf_spi_run(&hasten_step, values, NULL, false, 0);
+		values[2] = values[3];
+		if (wf_spi_run(&retry_waiting, values, NULL, false, 0) == 0)
+			return WF_APPLIED_NOTHING;
+	}
+	wf_info_fill(0, info);
+	return WF_APPLIED_QUEUED;
+}
+
+WfApplied
+wf_request_apply(const WfRequest *request, WfRunInfo *info)
+{
+	WfGiveUp cancel = {.state = WF_RUN_CANCELLED, .parked_too = true};
+	WfEndedOf of;
+
+	memset(info, 0, sizeof(*info));
+	info->run_id = request->run_id;
+	info->last_id = request->run_id;
+
+	switch (request->kind)
+	{
+		case WF_REQUEST_CANCEL:
+			of = wf_run_give_up(&request->run_id, &cancel);
+			if (of.workflow_id == 0)
+				return WF_APPLIED_NOTHING;
+			info->workflow_id = of.workflow_id;
+			info->queue_id = of.queue_id;
+			wf_request_delete_for(&request->run_id);
+			return WF_APPLIED_CANCELLED;
+		case WF_REQUEST_RETRY:
+			return apply_retry(request, info);
+		default:
+			ereport(WARNING,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("workflow request " INT64_FORMAT " of unknown kind is ignored",
+							request->request_id)));
+			return WF_APPLIED_NOTHING;
+	}
+}

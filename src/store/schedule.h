@@ -1,0 +1,46 @@
+/*
+ * schedule.h
+ *		What schedule.c and request_apply.c share.
+ */
+#ifndef WF_STORE_SCHEDULE_H
+#define WF_STORE_SCHEDULE_H
+
+#include "store/control.h"
+
+/*
+ * Has anything come for a run that waits?  Children are not looked at here: a
+ * run that waits for some is woken, to look for itself.
+ */
+#define WF_SOMETHING_CAME                                \
+	"(r.waiting_for = ANY (ARRAY['c', 'a']::\"char\"[])" \
+	" OR EXISTS (SELECT FROM _workflow.signal g"         \
+	"             WHERE g.run_id = r.run_id AND g.taken_at IS NULL))"
+
+/* run_id comes first, then what wf_info_fill() reads */
+#define WF_INFO_COLUMNS                                                      \
+	"r.run_id, r.owner, r.workflow_id, r.queue_id, r.priority,"              \
+	" coalesce(r.due_at, r.run_at), r.deadline_at, r.dedup_key IS NOT NULL," \
+	" r.group_key, r.state = 'w'::\"char\","                                 \
+	" r.state = 'w'::\"char\" AND " WF_SOMETHING_CAME ", r.due_at IS NULL"
+#define WF_INFO_N 12
+
+/* Reads those columns of a row, of which the first is column 1. */
+extern void wf_info_fill(uint64 row, WfRunInfo *info);
+
+/* how a run that is in no cell ends, or is parked */
+typedef struct WfGiveUp
+{
+	char state;
+	const char *reason;
+	int32 failed_step;
+	const char *code;
+	const char *message;
+	const char *detail;
+	const char *hint;
+	bool parked_too;
+} WfGiveUp;
+
+/* A workflow_id of 0 where the run was not there to be ended. */
+extern WfEndedOf wf_run_give_up(const pg_uuid_t *run_id, const WfGiveUp *why);
+
+#endif /* WF_STORE_SCHEDULE_H */
