@@ -411,7 +411,7 @@ COMMENT ON TABLE _workflow.queue_grant IS 'who may do what with a queue, besides
 COMMENT ON COLUMN _workflow.queue_grant.queue_id IS 'the queue';
 COMMENT ON COLUMN _workflow.queue_grant.role_name IS 'name of the role; oid and name must match';
 COMMENT ON COLUMN _workflow.queue_grant.role IS 'role that has the privilege';
-COMMENT ON COLUMN _workflow.queue_grant.privilege IS 'send';
+COMMENT ON COLUMN _workflow.queue_grant.privilege IS 'send or receive';
 
 COMMENT ON TABLE _workflow.rate IS 'starts reserved against rate limits, until they count no more';
 COMMENT ON COLUMN _workflow.rate.rate_id IS 'key, rising';
@@ -750,13 +750,22 @@ CREATE FUNCTION workflow.create_queue(
 	group_rate_limit integer DEFAULT NULL,
 	policy workflow.policy DEFAULT NULL,
 	closed boolean DEFAULT false,
+	lease interval DEFAULT '30 s',
+	dedup_window interval DEFAULT '5 min',
+	keep_acked interval DEFAULT NULL,
+	keep_dead interval DEFAULT NULL,
+	notify_channel text DEFAULT NULL,
+	alert text DEFAULT NULL,
+	alert_depth integer DEFAULT NULL,
+	alert_age interval DEFAULT NULL,
+	alert_dead_letters integer DEFAULT NULL,
 	owner text DEFAULT NULL,
 	description text DEFAULT NULL,
 	if_not_exists boolean DEFAULT false)
 	RETURNS void
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_create_queue';
-COMMENT ON FUNCTION workflow.create_queue(text, integer, integer, integer, text, boolean, jsonb, integer, interval, integer, workflow.policy, boolean, text, text, boolean) IS
+COMMENT ON FUNCTION workflow.create_queue(text, integer, integer, integer, text, boolean, jsonb, integer, interval, integer, workflow.policy, boolean, interval, interval, interval, interval, text, text, integer, interval, integer, text, text, boolean) IS
 	'makes a queue: how many of its runs may be under way, in which order they start, and how often';
 
 CREATE FUNCTION workflow.alter_queue(
@@ -772,13 +781,22 @@ CREATE FUNCTION workflow.alter_queue(
 	group_rate_limit integer DEFAULT NULL,
 	policy workflow.policy DEFAULT NULL,
 	closed boolean DEFAULT NULL,
+	lease interval DEFAULT NULL,
+	dedup_window interval DEFAULT NULL,
+	keep_acked interval DEFAULT NULL,
+	keep_dead interval DEFAULT NULL,
+	notify_channel text DEFAULT NULL,
+	alert text DEFAULT NULL,
+	alert_depth integer DEFAULT NULL,
+	alert_age interval DEFAULT NULL,
+	alert_dead_letters integer DEFAULT NULL,
 	owner text DEFAULT NULL,
 	description text DEFAULT NULL,
 	reset text[] DEFAULT NULL)
 	RETURNS void
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_alter_queue';
-COMMENT ON FUNCTION workflow.alter_queue(text, integer, integer, integer, text, boolean, jsonb, integer, interval, integer, workflow.policy, boolean, text, text, text[]) IS
+COMMENT ON FUNCTION workflow.alter_queue(text, integer, integer, integer, text, boolean, jsonb, integer, interval, integer, workflow.policy, boolean, interval, interval, interval, interval, text, text, integer, interval, integer, text, text, text[]) IS
 	'changes a queue at once, also for what waits in it: NULL leaves a property as it is, reset names those that go back to their defaults';
 
 CREATE FUNCTION workflow.drop_queue(
@@ -813,7 +831,7 @@ CREATE FUNCTION workflow.grant_queue(
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_grant_queue';
 COMMENT ON FUNCTION workflow.grant_queue(text, text, text) IS
-	'lets a role enqueue in a queue that is closed';
+	'lets a role do more with a queue: send, to put runs and messages in one that is closed, or receive, to take messages from it';
 
 CREATE FUNCTION workflow.revoke_queue(
 	queue text,
