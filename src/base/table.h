@@ -27,7 +27,7 @@
 #include "storage/itemptr.h"
 #include "utils/rel.h"
 
-#define WF_TABLE_INDEXES 8
+#define WF_TABLE_INDEXES 10
 
 typedef struct WfTableIndex
 {
