@@ -294,7 +294,7 @@ CREATE INDEX message_unfinished ON _workflow.message (queue_id, message_id) WHER
 -- what waits for a time
 CREATE INDEX message_due ON _workflow.message (due_at, message_id) WHERE finished_at IS NULL AND due_at IS NOT NULL;
 -- dead letters, and acknowledged ones that are kept
-CREATE INDEX message_finished ON _workflow.message (queue_id, state, finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX message_finished ON _workflow.message (queue_id, finished_at) WHERE finished_at IS NOT NULL;
 -- tasks
 CREATE INDEX message_run ON _workflow.message (run_id, run_ordinal) WHERE run_id IS NOT NULL;
 
