@@ -819,7 +819,7 @@ CREATE FUNCTION workflow.drop_queue(
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_drop_queue';
 COMMENT ON FUNCTION workflow.drop_queue(text, boolean, boolean) IS
-	'drops a queue; with force its unfinished runs are cancelled, and workflows that use it get "default"';
+	'drops a queue with its dead letters; with force its unfinished runs are cancelled and its messages deleted, and workflows that use it get "default"';
 
 CREATE FUNCTION workflow.pause_queue(name text, reason text DEFAULT NULL)
 	RETURNS void

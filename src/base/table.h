@@ -71,6 +71,13 @@ extern ItemPointerData wf_table_insert(WfOpenTable *open, Datum *values,
 									   bool *nulls);
 
 /*
+ * Inserts "n" rows with no more WAL than their pages need, and as one command.
+ * Row i has its columns in values[i * natts], and is put where tids[i] says.
+ */
+extern void wf_table_insert_many(WfOpenTable *open, int n, Datum *values,
+								 bool *nulls, ItemPointerData *tids);
+
+/*
  * The row with this primary key in a new snapshot, or NULL: a copy in "cxt"
  * whose t_self says where it is.  "values" and "nulls", if not NULL, get its
  * columns, pointing into the copy.
