@@ -1023,6 +1023,30 @@ CREATE FUNCTION workflow.step_text(name text, command text, VARIADIC args "any")
 COMMENT ON FUNCTION workflow.step_text(text, text, "any") IS
 	'in a body: the same with values for $1, $2 ..., after a workflow.policy where one is given first';
 
+CREATE FUNCTION workflow.task(
+	name text,
+	queue text,
+	payload jsonb DEFAULT '{}',
+	policy workflow.policy DEFAULT NULL,
+	group_key text DEFAULT NULL)
+	RETURNS jsonb
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_task';
+COMMENT ON FUNCTION workflow.task(text, text, jsonb, workflow.policy, text) IS
+	'in a body: a step done by a worker outside, who receives it from the queue; returns what the worker acknowledged it with';
+
+CREATE FUNCTION workflow.start_task(
+	name text,
+	queue text,
+	payload jsonb DEFAULT '{}',
+	policy workflow.policy DEFAULT NULL,
+	group_key text DEFAULT NULL)
+	RETURNS integer
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_start_task';
+COMMENT ON FUNCTION workflow.start_task(text, text, jsonb, workflow.policy, text) IS
+	'in a body: as task(), but returns at once, with a handle for await()';
+
 CREATE FUNCTION workflow.sleep(duration interval) RETURNS void
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_sleep';

@@ -13,6 +13,7 @@
 #include "storage/ipc.h"
 
 #include "api/body_watch.h"
+#include "api/task.h"
 #include "base/guc.h"
 #include "worker/hooks.h"
 #include "worker/shmem.h"
@@ -56,5 +57,6 @@ _PG_init(void)
 	wf_wakeup_init();
 	wf_hooks_init();
 	wf_body_watch_init();
+	wf_task_init();
 	wf_launcher_register();
 }

@@ -75,18 +75,6 @@ wf_arg_name(FunctionCallInfo fcinfo, int arg, const char *what)
 	return wf_arg_limited_text(fcinfo, arg, what, WF_MAX_NAME);
 }
 
-void
-wf_check_name(const char *name, const char *what)
-{
-	int length = pg_mbstrlen(name);
-
-	if (length == 0 || length > WF_MAX_NAME)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must have 1 to %d characters", what, WF_MAX_NAME),
-				 errdetail("It has %d.", length)));
-}
-
 pg_uuid_t *
 wf_arg_run_id(FunctionCallInfo fcinfo, int arg)
 {

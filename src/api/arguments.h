@@ -27,9 +27,6 @@ extern char *wf_arg_text(FunctionCallInfo fcinfo, int arg);
 /* A required name of 1 to WF_MAX_NAME characters, else 22023. */
 extern char *wf_arg_name(FunctionCallInfo fcinfo, int arg, const char *what);
 
-/* Raises 22023 unless it has 1 to WF_MAX_NAME characters. */
-extern void wf_check_name(const char *name, const char *what);
-
 /* A text argument of 1 to "max" characters, or NULL. */
 extern char *wf_arg_limited_text(FunctionCallInfo fcinfo, int arg,
 								 const char *what, int max);

@@ -416,6 +416,23 @@ commit_start(WfExec *exec, const WfPolicy *policy)
 	MemoryContextSwitchTo(exec->turn_cxt);
 }
 
+/* A call whose outcome comes from elsewhere, once it is started. */
+static void
+start_turn(WfExec *exec, WfTurn *turn, const WfPolicy *policy)
+{
+	WfStep step;
+
+	exec->where = WF_IN_STEP;
+	exec->permanent = false;
+	wf_turn_fill_step(exec, policy, &step);
+	step.max_attempts = 0;
+	step.started_at = wf_clock_now();
+	wf_wait_start(exec, &step);
+	WF_STOP("exec-after-start");
+	wf_record_write(exec, &step);
+	(void) take_replay(exec, turn, replay(exec, true));
+}
+
 static void
 step_turn(WfExec *exec, WfTurn *turn)
 {
@@ -424,6 +441,11 @@ step_turn(WfExec *exec, WfTurn *turn)
 	TimestampTz started_at;
 
 	wf_turn_policy(exec, &policy);
+	if (wf_wait_is_started(exec->wanted.kind))
+	{
+		start_turn(exec, turn, &policy);
+		return;
+	}
 	if (policy.at_most_once)
 		commit_start(exec, &policy);
 

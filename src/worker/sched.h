@@ -162,6 +162,9 @@ extern bool wf_workflow_is_paused(int32 workflow_id);
 extern void wf_sched_events(void);
 extern void wf_sched_deadlines(void);
 
+/* In an open window: the run has been ended here; nobody waits for its tasks. */
+extern void wf_sched_withdraw(const pg_uuid_t *run_id);
+
 /* Parks many runs at once, in a transaction of its own, and forgets them. */
 extern void wf_sched_park(WfEntry **entries, int n, const char *reason,
 						  const char *code, const char *message,

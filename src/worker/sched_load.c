@@ -61,6 +61,7 @@ wf_load_strikes(void)
 						   (int64) marks[i].crash_id);
 		if (of.workflow_id == 0)
 			continue;
+		wf_sched_withdraw(&marks[i].run_id);
 		wf_stats_add(MyDatabaseId, of.workflow_id, WF_COUNT_FAILED, 1);
 		wf_queue_count(MyDatabaseId, of.queue_id, WF_QCOUNT_FAILED, 1);
 	}

@@ -18,11 +18,13 @@
 #include "base/guc.h"
 #include "base/stoppoint.h"
 #include "core/state.h"
+#include "store/message_task.h"
 #include "store/signal.h"
 #include "worker/attach.h"
 #include "worker/queue_stats.h"
 #include "worker/sched.h"
 #include "worker/stats.h"
+#include "worker/wakeup.h"
 
 /* ---- ending runs that are in no cell ---- */
 
@@ -59,6 +61,16 @@ tell_ended(const Ended *ended, int n)
 					   1);
 		ConditionVariableBroadcast(wf_wait_channel(&ended[i].run_id));
 	}
+}
+
+void
+wf_sched_withdraw(const pg_uuid_t *run_id)
+{
+	int64 *ids;
+	int n = wf_task_withdraw(run_id, wf_sched.cycle_cxt, &ids);
+
+	for (int i = 0; i < n; i++)
+		wf_note_message(ids[i]);
 }
 
 void
@@ -129,6 +141,7 @@ apply_request(const WfRequest *request, Ended *ended, int *nended,
 			case WF_APPLIED_NOTHING:
 				break;
 			case WF_APPLIED_CANCELLED:
+				wf_sched_withdraw(&request->run_id);
 				ended[*nended].run_id = info.run_id;
 				ended[*nended].of.workflow_id = info.workflow_id;
 				ended[*nended].of.queue_id = info.queue_id;
@@ -412,6 +425,7 @@ expire_batch(void)
 	{
 		ended[i].of = wf_run_expire(&ended[i].run_id);
 		wf_request_delete_for(&ended[i].run_id);
+		wf_sched_withdraw(&ended[i].run_id);
 	}
 	WF_STOP("sched-expire-commit");
 	wf_sched_commit(&w);
