@@ -29,9 +29,8 @@ typedef struct WfRunInfo
 	int32 workflow_id;
 	int32 queue_id;
 	int32 priority;
-	uint64 group; /* wf_group_hash() of its group_key; 0: none */
-	TimestampTz
-		due_at; /* earliest start; 0 means at once, or never (ASLEEP) */
+	uint64 group;			 /* wf_group_hash() of its group_key; 0: none */
+	TimestampTz due_at;		 /* earliest start; 0: at once, ASLEEP: never */
 	TimestampTz deadline_at; /* DT_NOEND: none */
 	XLogRecPtr lsn;			 /* of the enqueue's commit; 0 when on disk */
 	uint32 flags;			 /* WF_ASSIGN_* */
@@ -47,8 +46,7 @@ typedef struct WfRunInfo
 #define WF_ASSIGN_BLOCKS 0x08 /* a failure keeps its group closed */
 #define WF_ASSIGN_WAKE	 0x20 /* what it waits for may have come */
 #define WF_ASSIGN_ASLEEP 0x40 /* it waits, and nothing has come for it yet */
-#define WF_ASSIGN_BEGUN	 0x80 /* it has waited, so it has begun */
-#define WF_ASSIGN_ASLEEP 0x40 /* it waits, and nothing has come for it yet */
+#define WF_ASSIGN_BEGUN	 0x80 /* it has begun: keeps its place */
 
 /* an error as it is kept in the tables; code[0] == '\0' means none */
 typedef struct WfError
