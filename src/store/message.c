@@ -28,14 +28,10 @@ set_pointer(Datum *values, bool *nulls, int column, Datum value)
 		set_value(values, nulls, column, value);
 }
 
-void
-wf_message_insert(WfNewMessage *message)
+static void
+fill_row(const WfNewMessage *message, Datum *values, bool *nulls)
 {
-	Datum values[MSG_NATTS];
-	bool nulls[MSG_NATTS];
-	WfOpenTable table;
-
-	memset(nulls, true, sizeof(nulls));
+	memset(nulls, true, MSG_NATTS * sizeof(bool));
 #define SET(column, value) set_value(values, nulls, MSG_##column, (value))
 #define SET_POINTER(column, value) \
 	set_pointer(values, nulls, MSG_##column, (value))
@@ -63,10 +59,50 @@ wf_message_insert(WfNewMessage *message)
 	SET_POINTER(payload, message->payload);
 #undef SET
 #undef SET_POINTER
+}
 
+void
+wf_message_insert(WfNewMessage *message)
+{
+	Datum values[MSG_NATTS];
+	bool nulls[MSG_NATTS];
+	WfOpenTable table;
+
+	fill_row(message, values, nulls);
 	wf_table_open(&wf_message_table, true, &table);
 	message->tid = wf_table_insert(&table, values, nulls);
 	wf_table_close(&table);
+}
+
+/* rows put in at a time: what heap and index keep in memory meanwhile */
+#define INSERT_CHUNK 1000
+
+void
+wf_message_insert_many(WfNewMessage *messages, int n)
+{
+	int chunk = Min(n, INSERT_CHUNK);
+	Datum *values =
+		palloc(mul_size(mul_size(chunk, MSG_NATTS), sizeof(Datum)));
+	bool *nulls = palloc(mul_size(mul_size(chunk, MSG_NATTS), sizeof(bool)));
+	ItemPointerData *tids = palloc(mul_size(chunk, sizeof(ItemPointerData)));
+	WfOpenTable table;
+
+	wf_table_open(&wf_message_table, true, &table);
+	for (int done = 0; done < n; done += chunk)
+	{
+		int rows = Min(chunk, n - done);
+
+		for (int i = 0; i < rows; i++)
+			fill_row(&messages[done + i], values + (Size) i * MSG_NATTS,
+					 nulls + (Size) i * MSG_NATTS);
+		wf_table_insert_many(&table, rows, values, nulls, tids);
+		for (int i = 0; i < rows; i++)
+			messages[done + i].tid = tids[i];
+	}
+	wf_table_close(&table);
+	pfree(values);
+	pfree(nulls);
+	pfree(tids);
 }
 
 void

@@ -293,6 +293,7 @@ cycle(void)
 	wf_receivers_answer();
 	wf_dispatch();
 	wf_executors_adjust();
+	wf_retention_run();
 
 	publish();
 	answer_idle(asked);
