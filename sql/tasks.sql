@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 SELECT workflow.create_queue('cards', policy => workflow.policy(max_attempts => 2, initial_delay => '1 ms'));
 
-CREATE PROCEDURE wait_till(run uuid, wanted text) LANGUAGE plpgsql AS $$
+CREATE PROCEDURE wait_for_state(run uuid, wanted text) LANGUAGE plpgsql AS $$
 BEGIN
 	FOR i IN 1..2000 LOOP
 		EXIT WHEN (SELECT concat_ws(' ', state, waiting_for) = wanted
@@ -51,8 +51,8 @@ SELECT workflow.create_workflow('pays');
 
 -- what the worker is told, and what comes back
 SELECT workflow.enqueue_workflow('pays', '{"amount": 5}') AS run \gset
-CALL wait_till(:'run', 'waiting task');
-SELECT ordinal, kind, name, state, s.message_id = m.message_id AS same
+CALL wait_for_state(:'run', 'waiting task');
+SELECT ordinal, kind, name, s.state, s.message_id = m.message_id AS same
   FROM workflow.steps s JOIN workflow.messages m USING (run_id, ordinal) WHERE run_id = :'run';
 SELECT state, payload, headers->>'step' AS step, headers->>'run_id' = :'run' AS run,
        headers->>'idempotency_key' = :'run' || '/1' AS key
@@ -75,12 +75,12 @@ SELECT count(*) FROM workflow.messages;
 
 -- cancel withdraws it: nobody receives it any more, and who has it is told
 SELECT workflow.enqueue_workflow('pays', '{"amount": 1}') AS run \gset
-CALL wait_till(:'run', 'waiting task');
+CALL wait_for_state(:'run', 'waiting task');
 SELECT workflow.cancel_run(:'run');
 CALL workflow.wait_for_run(:'run');
 SELECT count(*) FROM workflow.receive('cards');
 SELECT workflow.enqueue_workflow('pays', '{"amount": 1}') AS run \gset
-CALL wait_till(:'run', 'waiting task');
+CALL wait_for_state(:'run', 'waiting task');
 SELECT receipt FROM workflow.receive('cards') \gset
 SELECT workflow.cancel_run(:'run');
 CALL workflow.wait_for_run(:'run');
@@ -90,7 +90,7 @@ SELECT workflow.ack(:'receipt');
 
 -- a task of a run cannot be taken away from it
 SELECT workflow.enqueue_workflow('pays', '{"amount": 2}') AS run \gset
-CALL wait_till(:'run', 'waiting task');
+CALL wait_for_state(:'run', 'waiting task');
 SELECT workflow.purge_queue('cards');
 SELECT workflow.delete_message(message_id) FROM workflow.messages WHERE run_id = :'run';
 CALL work('cards');
@@ -103,7 +103,7 @@ BEGIN
 END $$;
 SELECT workflow.create_workflow('pays_once');
 SELECT workflow.enqueue_workflow('pays_once') AS run \gset
-CALL wait_till(:'run', 'waiting task');
+CALL wait_for_state(:'run', 'waiting task');
 SELECT count(*) FROM workflow.receive('cards', lease => '10 ms');
 CALL workflow.wait_for_run(:'run');
 SELECT error_code, error_message FROM workflow.runs WHERE run_id = :'run';

@@ -150,7 +150,10 @@ claim_key(const Sending *s, const WfNewMessage *message, int64 *kept)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (wf_message_key_claim(message, expires_at))
+		{
+			wf_note_events(WF_EVENT_KEPT);
 			return true;
+		}
 		/* gone again: its time was over, or its message was deleted */
 		if (!wf_message_key_find(message, false, &used))
 			continue;

@@ -20,6 +20,7 @@
 #include "base/spi.h"
 #include "core/state.h"
 #include "store/definition.h"
+#include "store/message.h"
 #include "store/message_task.h"
 #include "worker/wakeup.h"
 #include "worker/words.h"

@@ -47,6 +47,10 @@ typedef struct WfRunInfo
 #define WF_ASSIGN_WAKE	 0x20 /* what it waits for may have come */
 #define WF_ASSIGN_ASLEEP 0x40 /* it waits, and nothing has come for it yet */
 #define WF_ASSIGN_BEGUN	 0x80 /* it has begun: keeps its place */
+/* messages, which are never assigned */
+#define WF_ASSIGN_LEASED 0x0200 /* somebody has it, until due_at */
+#define WF_ASSIGN_LOCKED 0x0400 /* a transaction still open has its row */
+#define WF_ASSIGN_DEAD	 0x0800
 
 /* an error as it is kept in the tables; code[0] == '\0' means none */
 typedef struct WfError

@@ -61,6 +61,7 @@ tell_ended(const Ended *ended, int n)
 					   1);
 		ConditionVariableBroadcast(wf_wait_channel(&ended[i].run_id));
 	}
+	wf_retention_touch();
 }
 
 void
@@ -322,6 +323,7 @@ wf_control_apply(void)
 	wf_gates_apply();
 	wf_ready_release(&wf_sched.ready, WF_PLACE_PAUSED);
 	halt_cells();
+	wf_retention_restart();
 }
 
 static void
@@ -389,6 +391,8 @@ wf_sched_events(void)
 		read_requests();
 	if (events & WF_EVENT_SIGNALS)
 		read_signals();
+	if (events & WF_EVENT_KEPT)
+		wf_retention_touch();
 }
 
 /* ---- deadlines ---- */
