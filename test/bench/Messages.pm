@@ -15,11 +15,23 @@ use Time::HiRes qw(sleep time);
 
 use Bench;
 
-our @EXPORT = qw(round_messages part_delivery part_message_snapshot report_messages);
+our @EXPORT = qw(round_messages report_messages);
 
 my $raw;    # the text of an INSERT of rows equal to a message
 
 # ---- preparing ----
+
+# report_messages(): after all rounds.
+sub report_messages
+{
+	my $r = seen('raw message');
+	report('R: inserts of rows equal to a message, 16 clients', 'tx/s', $r);
+	report('send, 16 clients', 'tx/s', seen('send'), $r, '>= 0.8');
+	report('send_batch of 1,000', 'rows/s', seen('send_batch'), seen('raw messages'), '>= 0.4');
+	report('receive and ack one by one, 16 clients', 'pairs/s', seen('one by one'), $r, '>= 0.4');
+	report('receive(100) and ack_batch, 2 clients', 'rows/s', seen('by hundreds'), seen('delete'), '>= 0.4');
+	return;
+}
 
 # A queue of the role that measures, and the table to compare with.
 sub prepare
@@ -52,8 +64,8 @@ sub fill
 	my $batch = 1000;
 	for (my $n = 0; $n < $count; $n += $batch)
 	{
-		user(qq{SELECT count(workflow.send_batch('m',
-			array_fill('{"order": 42, "sku": "A1"}'::jsonb, ARRAY[$batch])))});
+		user(qq{SELECT count(*) FROM workflow.send_batch('m',
+			array_fill('{"order": 42, "sku": "A1"}'::jsonb, ARRAY[$batch]))});
 	}
 	return;
 }
@@ -61,10 +73,10 @@ sub fill
 # ---- parts ----
 
 my $one_by_one = q{SELECT receipt FROM workflow.receive('m') \gset
-SELECT workflow.ack(:'receipt');
+SELECT workflow.ack(:receipt);
 };
 my $by_hundreds = q{SELECT array_agg(receipt) AS receipts FROM workflow.receive('m', 100) \gset
-SELECT workflow.ack_batch(:'receipts');
+SELECT workflow.ack_batch(:receipts);
 };
 my $delete = q{DELETE FROM bench.raw_message WHERE message_id = ANY (ARRAY(
 	SELECT message_id FROM bench.raw_message ORDER BY message_id
@@ -79,7 +91,6 @@ sub round_messages
 	my $backlog = max(2000, int(40_000 * $seconds * $scale));
 
 	prepare();
-	user(q{SELECT workflow.receive('m', 10)});
 	note('raw message', pgbench(write_file('raw_message.sql', "$raw;\n"), 16, $seconds));
 	note('send', pgbench(write_file('send.sql',
 			q{SELECT workflow.send('m', '{"order": 42, "sku": "A1"}');}), 16, $seconds));
@@ -97,3 +108,5 @@ sub round_messages
 	note('delete', 100 * pgbench(write_file('delete.sql', $delete), 2, $seconds));
 	return;
 }
+
+1;
