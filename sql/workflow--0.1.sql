@@ -232,6 +232,10 @@ CREATE TABLE _workflow.request (
 	requested_at	timestamptz NOT NULL,
 	requested_by	text NOT NULL,
 	reason			text,
+	compensate		boolean,
+	ordinal			integer,
+	body_id			integer,
+	value			jsonb,
 	CONSTRAINT request_pkey PRIMARY KEY (request_id)
 );
 
@@ -498,6 +502,10 @@ COMMENT ON COLUMN _workflow.request.due_at IS 'when a retry is to begin; NULL: a
 COMMENT ON COLUMN _workflow.request.requested_at IS 'when it was asked for';
 COMMENT ON COLUMN _workflow.request.requested_by IS 'role that asked';
 COMMENT ON COLUMN _workflow.request.reason IS 'reason given';
+COMMENT ON COLUMN _workflow.request.compensate IS 'cancel: whether what the run has done is to be undone; NULL: it is';
+COMMENT ON COLUMN _workflow.request.ordinal IS 'result of a step: of which one';
+COMMENT ON COLUMN _workflow.request.body_id IS 'retry: body version that the run is moved to; NULL: it keeps its own';
+COMMENT ON COLUMN _workflow.request.value IS 'result of a step';
 
 COMMENT ON TABLE _workflow.signal IS 'what was sent to runs: signals, and outcomes of their tasks';
 COMMENT ON COLUMN _workflow.signal.signal_id IS 'key, rising';
@@ -856,22 +864,65 @@ CREATE FUNCTION workflow.find_run(
 COMMENT ON FUNCTION workflow.find_run(text, text, text) IS
 	'the run that was enqueued with this dedup_key by this owner (default: the current user), or NULL';
 
-CREATE FUNCTION workflow.cancel_run(run_id uuid, reason text DEFAULT NULL)
+CREATE FUNCTION workflow.cancel_run(
+	run_id uuid,
+	compensate boolean DEFAULT true,
+	reason text DEFAULT NULL)
 	RETURNS boolean
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_cancel_run';
-COMMENT ON FUNCTION workflow.cancel_run(uuid, text) IS
+COMMENT ON FUNCTION workflow.cancel_run(uuid, boolean, text) IS
 	'cancels a run, a running step at once; false when it has ended already';
 
 CREATE FUNCTION workflow.retry_run(
 	run_id uuid,
 	delay interval DEFAULT NULL,
+	body text DEFAULT NULL,
 	reason text DEFAULT NULL)
 	RETURNS boolean
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_retry_run';
-COMMENT ON FUNCTION workflow.retry_run(uuid, interval, text) IS
-	'lets a failed or parked run go on from the step where it stopped, and one in back-off go on now; false when there is nothing to retry';
+COMMENT ON FUNCTION workflow.retry_run(uuid, interval, text, text) IS
+	'lets a failed or parked run go on from the step where it stopped, with another body where one is given, and one in back-off go on now; false when there is nothing to retry';
+
+CREATE FUNCTION workflow.pause_run(run_id uuid, reason text DEFAULT NULL)
+	RETURNS boolean
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_pause_run';
+COMMENT ON FUNCTION workflow.pause_run(uuid, text) IS
+	'holds a run until resume_run(): a running step is finished first; false when it is paused or has ended already';
+
+CREATE FUNCTION workflow.resume_run(run_id uuid, reason text DEFAULT NULL)
+	RETURNS boolean
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_resume_run';
+COMMENT ON FUNCTION workflow.resume_run(uuid, text) IS
+	'lets a paused run go on where it was; false when it is not paused';
+
+CREATE FUNCTION workflow.wake_run(run_id uuid, reason text DEFAULT NULL)
+	RETURNS boolean
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_wake_run';
+COMMENT ON FUNCTION workflow.wake_run(uuid, text) IS
+	'ends the present sleep or back-off of a run; false when it is in none';
+
+CREATE FUNCTION workflow.set_step_result(
+	run_id uuid,
+	ordinal integer,
+	result jsonb,
+	reason text DEFAULT NULL)
+	RETURNS boolean
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_set_step_result';
+COMMENT ON FUNCTION workflow.set_step_result(uuid, integer, jsonb, text) IS
+	'gives the step at which a run is parked this result, and lets the run go on; false when it is not parked there';
+
+CREATE FUNCTION workflow.delete_run(run_id uuid)
+	RETURNS boolean
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_delete_run';
+COMMENT ON FUNCTION workflow.delete_run(uuid) IS
+	'deletes a run that has ended, with all that is kept of it; false when it has not ended';
 
 CREATE FUNCTION workflow.why(run_id uuid)
 	RETURNS text
@@ -1052,14 +1103,17 @@ SELECT r.run_id,
                       WHEN r.state = 'w' THEN 'waiting'
                       ELSE 'queued' END
        END AS state,
-       CASE WHEN r.finished_at IS NULL THEN coalesce(w.paused_at, q.paused_at) END AS paused_at,
+       CASE WHEN r.finished_at IS NULL
+            THEN coalesce(r.paused_at, w.paused_at, q.paused_at)
+       END AS paused_at,
        CASE WHEN r.state = 'f' AND r.waiting_for = 'x'
                  AND q.on_group_failure = 'block' THEN 'repair'
             WHEN r.finished_at IS NOT NULL OR l.run_id IS NOT NULL THEN NULL
             WHEN r.state = 'p' THEN 'repair'
             WHEN r.waiting_for = 'r' AND r.due_at > _workflow.clock() THEN 'retry'
             WHEN coalesce(r.due_at, r.run_at) > _workflow.clock() THEN 'start time'
-            WHEN w.paused_at IS NOT NULL OR q.paused_at IS NOT NULL
+            WHEN r.paused_at IS NOT NULL
+                 OR w.paused_at IS NOT NULL OR q.paused_at IS NOT NULL
                  OR c.stopped_at IS NOT NULL
                  OR r.origin <> _workflow.origin()
                  OR c.origin <> _workflow.origin()
@@ -1124,7 +1178,7 @@ COMMENT ON COLUMN workflow.runs.workflow IS 'name of its workflow';
 COMMENT ON COLUMN workflow.runs.body IS 'function it is replayed with, for its whole life';
 COMMENT ON COLUMN workflow.runs.owner IS 'role that it runs as';
 COMMENT ON COLUMN workflow.runs.state IS 'queued, running, waiting, parked, succeeded, failed or cancelled';
-COMMENT ON COLUMN workflow.runs.paused_at IS 'when its workflow, or else its queue, was paused; NULL: not paused, or ended';
+COMMENT ON COLUMN workflow.runs.paused_at IS 'when it, or else its workflow, or else its queue, was paused; NULL: not paused, or ended';
 COMMENT ON COLUMN workflow.runs.waiting_for IS 'start time, queue limit, group, rate, pause, executor, retry or repair; NULL when running or ended';
 COMMENT ON COLUMN workflow.runs.due_at IS 'when a delayed run starts, or a failed attempt is repeated';
 COMMENT ON COLUMN workflow.runs.queue IS 'its queue; NULL: it was dropped';
@@ -1218,6 +1272,25 @@ COMMENT ON COLUMN workflow.steps.error_message IS 'message of that error; NULL f
 COMMENT ON COLUMN workflow.steps.command IS 'command given by the body; NULL for pg_monitor';
 COMMENT ON COLUMN workflow.steps.started_at IS 'when the last attempt began';
 COMMENT ON COLUMN workflow.steps.finished_at IS 'when the last attempt ended';
+
+CREATE VIEW workflow.audit_log WITH (security_barrier) AS
+SELECT a.run_id,
+       a.at,
+       a.action,
+       a.role_name AS role,
+       a.reason,
+       a.detail
+  FROM _workflow.audit a
+  JOIN _workflow.run r ON r.run_id = a.run_id
+ WHERE _workflow.sees(r.owner, r.owner_name);
+
+COMMENT ON VIEW workflow.audit_log IS 'what operators did to these runs';
+COMMENT ON COLUMN workflow.audit_log.run_id IS 'the run';
+COMMENT ON COLUMN workflow.audit_log.at IS 'when it was asked for';
+COMMENT ON COLUMN workflow.audit_log.action IS 'function that was called';
+COMMENT ON COLUMN workflow.audit_log.role IS 'role that called it';
+COMMENT ON COLUMN workflow.audit_log.reason IS 'reason that was given';
+COMMENT ON COLUMN workflow.audit_log.detail IS 'arguments that matter, an object';
 
 CREATE VIEW workflow.dead_letters WITH (security_barrier) AS
 SELECT 'run'::text AS kind,

@@ -46,6 +46,7 @@ typedef struct WfRunInfo
 #define WF_ASSIGN_BLOCKS 0x08 /* a failure keeps its group closed */
 #define WF_ASSIGN_WAKE \
 	0x20 /* it is there already, and what it waits for may have come */
+#define WF_ASSIGN_PAUSED 0x40 /* pause_run(): not to be started */
 
 /* an error as it is kept in the tables; code[0] == '\0' means none */
 typedef struct WfError
@@ -75,6 +76,7 @@ typedef struct WfRun
 	TimestampTz deadline_at; /* DT_NOEND when NULL */
 	TimestampTz started_at;	 /* 0 when NULL */
 	int32 body_attempts;	 /* transient errors of the body so far */
+	bool paused;
 	Jsonb *input;
 	HeapTuple row; /* all of it, for wf_run_end(); may be NULL */
 } WfRun;

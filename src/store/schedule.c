@@ -39,6 +39,8 @@ wf_info_fill(uint64 row, WfRunInfo *info)
 	info->deadline_at = wf_spi_get_time(row, 7, DT_NOEND);
 	if (wf_spi_get_bool(row, 8, false))
 		info->flags |= WF_ASSIGN_DEDUP;
+	if (wf_spi_get_bool(row, 10, false))
+		info->flags |= WF_ASSIGN_PAUSED;
 	group_key = wf_spi_copy_text(row, 9, CurrentMemoryContext);
 	if (group_key != NULL)
 	{
@@ -247,6 +249,7 @@ static WfStmt give_up = {
 	"       error_message = $8, error_detail = $9, error_hint = $10,"
 	"       error_context = NULL, due_at = NULL, crashes = NULL,"
 	"       crash_step = NULL,"
+	"       paused_at = CASE WHEN $4 IS NULL THEN r.paused_at END,"
 	"       started_at = coalesce(r.started_at,"
 	"                             (SELECT s.started_at"
 	"                                FROM _workflow.step s"

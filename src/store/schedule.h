@@ -11,8 +11,8 @@
 #define WF_INFO_COLUMNS                                                      \
 	"r.run_id, r.owner, r.workflow_id, r.queue_id, r.priority,"              \
 	" coalesce(r.due_at, r.run_at), r.deadline_at, r.dedup_key IS NOT NULL," \
-	" r.group_key"
-#define WF_INFO_N 9
+	" r.group_key, r.paused_at IS NOT NULL"
+#define WF_INFO_N 10
 
 /* Reads those columns of a row, of which the first is column 1. */
 extern void wf_info_fill(uint64 row, WfRunInfo *info);

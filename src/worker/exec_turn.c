@@ -292,6 +292,8 @@ load_run(WfExec *exec, WfTurn *turn)
 		wf_turn_leave(turn, WF_OUTCOME_PARKED);
 	else if (exec->run.origin != wf_origin())
 		wf_turn_leave(turn, WF_OUTCOME_FOREIGN);
+	else if (exec->run.paused)
+		wf_turn_leave(turn, WF_OUTCOME_PAUSED);
 	else if (Max(exec->run.due_at, exec->run.run_at) > wf_clock_now())
 	{
 		wf_turn_leave(turn, WF_OUTCOME_LATER);

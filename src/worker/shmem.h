@@ -66,6 +66,7 @@ typedef enum WfOutcome
 	WF_OUTCOME_BLOCKS,	/* failed, and keeps its group closed till then */
 	WF_OUTCOME_LATER,	/* ready again at due_at */
 	WF_OUTCOME_YIELDED, /* ready again now: asked to, or lock not had */
+	WF_OUTCOME_PAUSED,	/* its row says so: held until resume_run */
 	WF_OUTCOME_FOREIGN	/* another origin or owner: not ours to run */
 } WfOutcome;
 
