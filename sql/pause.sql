@@ -46,7 +46,8 @@ END $$;
 CREATE FUNCTION why(id uuid) RETURNS text LANGUAGE sql AS $$
 	SELECT regexp_replace(regexp_replace(workflow.why(id),
 		'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?[^ ,.:]*', '<time>', 'g'), 'executor \d+', 'executor <pid>') $$;
-CREATE VIEW mine AS SELECT state, paused_at IS NOT NULL AS paused, waiting_for, input->>'name' AS name FROM workflow.runs;
+CREATE VIEW mine AS SELECT state, paused_at IS NOT NULL AS paused, waiting_for, input->>'name' AS name
+	  FROM workflow.runs WHERE workflow IN ('two', 'failing');
 SELECT workflow.create_workflow('two');
 SELECT workflow.create_workflow('failing');
 
@@ -67,7 +68,7 @@ SELECT * FROM mine;
 
 -- while a step runs: it is finished, and nothing after it is begun
 SELECT workflow.enqueue_workflow('two', '{"name": "late", "hold": true}') AS id \gset
-SELECT await($$ SELECT count(*) = 1 FROM workflow.steps WHERE state = 'running' $$);
+SELECT await($$ SELECT count(*) = 1 FROM workflow.steps WHERE name = 'first' AND state = 'running' $$);
 SELECT workflow.pause_run(:'id', 'wait');
 SELECT workflow.pause_run(:'id');
 SELECT why(:'id') LIKE '%is to be paused when this step has ended.' AS says_so;
@@ -85,7 +86,7 @@ SELECT what FROM done ORDER BY id;
 -- asked for and taken back while the step runs: as if nothing had been
 UPDATE gate SET open = false;
 SELECT workflow.enqueue_workflow('two', '{"name": "both", "hold": true}') AS id \gset
-SELECT await($$ SELECT count(*) = 1 FROM workflow.steps WHERE state = 'running' $$);
+SELECT await($$ SELECT count(*) = 1 FROM workflow.steps WHERE name = 'first' AND state = 'running' $$);
 SELECT workflow.pause_run(:'id'), workflow.resume_run(:'id'), workflow.resume_run(:'id');
 UPDATE gate SET open = true;
 CALL workflow.wait_for_run(:'id');
@@ -136,7 +137,7 @@ SELECT workflow.pause_run(:'one');
 SELECT workflow.resume_workflow('two');
 CALL workflow.wait_until_idle();
 SELECT name, state, paused, waiting_for FROM mine WHERE name IN ('one', 'other') ORDER BY name;
-SELECT count(workflow.resume_run(run_id)) FROM workflow.runs WHERE paused_at IS NOT NULL;
+SELECT count(workflow.resume_run(run_id)) FROM workflow.runs WHERE workflow = 'two' AND paused_at IS NOT NULL;
 CALL workflow.wait_for_run(:'other');
 SELECT what FROM done ORDER BY id DESC LIMIT 2;
 

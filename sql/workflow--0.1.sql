@@ -441,7 +441,7 @@ COMMENT ON COLUMN _workflow.run.crash_step IS 'ordinal of the step that ran at t
 COMMENT ON COLUMN _workflow.run.crash_id IS 'identity of the last crash charged, so that it is charged once';
 COMMENT ON COLUMN _workflow.run.due_at IS 'when a delayed run starts, or a failed attempt is repeated';
 COMMENT ON COLUMN _workflow.run.deadline_at IS 'when it fails by run_timeout';
-COMMENT ON COLUMN _workflow.run.retried_at IS 'start given by the last retry_run(), from which run_timeout counts; NULL: never retried';
+COMMENT ON COLUMN _workflow.run.retried_at IS 'start given by the last retry_run(), or by fork_run(), from which run_timeout counts; NULL: neither';
 COMMENT ON COLUMN _workflow.run.started_at IS 'when an executor first took it; written when it waits or ends';
 COMMENT ON COLUMN _workflow.run.finished_at IS 'when it ended; NULL: unfinished';
 COMMENT ON COLUMN _workflow.run.failed_step IS 'ordinal of the step at which it failed or was parked; NULL: the body';
@@ -472,7 +472,7 @@ COMMENT ON COLUMN _workflow.run.result IS 'value that the body returned';
 
 COMMENT ON TABLE _workflow.step IS 'recorded calls of bodies: one row each, written with the first outcome';
 COMMENT ON COLUMN _workflow.step.run_id IS 'its run';
-COMMENT ON COLUMN _workflow.step.fingerprint IS 'hash of command and arguments, compared in each replay';
+COMMENT ON COLUMN _workflow.step.fingerprint IS 'hash of command and arguments, compared in each replay; 0: copied by fork_run(), not compared';
 COMMENT ON COLUMN _workflow.step.started_at IS 'when the last attempt began';
 COMMENT ON COLUMN _workflow.step.finished_at IS 'when the last attempt ended';
 COMMENT ON COLUMN _workflow.step.ordinal IS 'position among the calls of the run, from 1';
@@ -917,6 +917,17 @@ CREATE FUNCTION workflow.set_step_result(
 COMMENT ON FUNCTION workflow.set_step_result(uuid, integer, jsonb, text) IS
 	'gives the step at which a run is parked this result, and lets the run go on; false when it is not parked there';
 
+CREATE FUNCTION workflow.fork_run(
+	run_id uuid,
+	from_ordinal integer,
+	input jsonb DEFAULT NULL,
+	reason text DEFAULT NULL)
+	RETURNS uuid
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_fork_run';
+COMMENT ON FUNCTION workflow.fork_run(uuid, integer, jsonb, text) IS
+	'starts a new run with the recorded results of this one below from_ordinal when the transaction commits, and returns its run_id';
+
 CREATE FUNCTION workflow.delete_run(run_id uuid)
 	RETURNS boolean
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
@@ -1125,7 +1136,8 @@ SELECT r.run_id,
                      r.state = 'w' OR coalesce(r.waiting_for = 'r', false)
                      OR r.started_at IS NOT NULL
                      OR EXISTS (SELECT FROM _workflow.step s
-                                 WHERE s.run_id = r.run_id),
+                                 WHERE s.run_id = r.run_id
+                                   AND s.started_at >= coalesce(r.retried_at, '-infinity')),
                      q.group_max_active, q.on_group_failure = 'block',
                      q.max_running, q.max_active)
        END AS waiting_for,
@@ -1157,9 +1169,9 @@ SELECT r.run_id,
        r.enqueued_at,
        r.run_at,
        coalesce(r.started_at,
-                (SELECT s.started_at
+                (SELECT min(s.started_at)
                    FROM _workflow.step s
-                  WHERE s.run_id = r.run_id AND s.ordinal = 1),
+                  WHERE s.run_id = r.run_id AND s.started_at >= r.enqueued_at),
                 l.since) AS started_at,
        r.finished_at,
        l.executor_pid

@@ -27,7 +27,7 @@ static WfStmt view_run = {
 	"                WHERE q.run_id = r.run_id AND q.kind = 'c'),"
 	"       EXISTS (SELECT FROM _workflow.request q"
 	"                WHERE q.run_id = r.run_id AND q.kind = 'r'),"
-	"       r.body_id, r.queue_id"
+	"       r.workflow_id, r.body_id, r.queue_id"
 	"  FROM _workflow.run r"
 	"  JOIN _workflow.workflow w ON w.workflow_id = r.workflow_id"
 	" WHERE r.run_id = $1",
@@ -83,8 +83,9 @@ wf_run_view(const pg_uuid_t *run_id, MemoryContext cxt, WfRunView *out)
 	out->to_hold = wf_spi_get_char(0, 25, '\0');
 	out->cancelling = wf_spi_get_bool(0, 26, false);
 	out->retrying = wf_spi_get_bool(0, 27, false);
-	out->body_id = wf_spi_get_int32(0, 28, 0);
-	out->queue_id = wf_spi_get_int32(0, 29, 0);
+	out->workflow_id = wf_spi_get_int32(0, 28, 0);
+	out->body_id = wf_spi_get_int32(0, 29, 0);
+	out->queue_id = wf_spi_get_int32(0, 30, 0);
 	return true;
 }
 

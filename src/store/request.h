@@ -17,6 +17,7 @@ typedef struct WfRunView
 {
 	pg_uuid_t run_id;
 	char *workflow;
+	int32 workflow_id;
 	int32 body_id;
 	int32 queue_id;
 	Oid owner;

@@ -77,6 +77,7 @@ typedef struct WfRun
 	TimestampTz started_at;	 /* 0 when NULL */
 	int32 body_attempts;	 /* transient errors of the body so far */
 	bool paused;
+	bool retried; /* by retry_run(), or it is a fork: it may have steps */
 	Jsonb *input;
 	HeapTuple row; /* all of it, for wf_run_end(); may be NULL */
 } WfRun;

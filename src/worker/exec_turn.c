@@ -44,6 +44,8 @@ wf_turn_end_run(WfExec *exec, WfTurn *turn, char state, const char *reason)
 		end->started_at = exec->taken_at;
 	if (exec->nsteps > 0)
 		end->started_at = Min(end->started_at, exec->steps[0].started_at);
+	/* the first steps of a fork are of another time */
+	end->started_at = Max(end->started_at, exec->run.enqueued_at);
 	for (int i = 0; i < exec->nsteps; i++)
 	{
 		end->attempts += exec->steps[i].attempt;
@@ -283,7 +285,9 @@ load_run(WfExec *exec, WfTurn *turn)
 	wf_mark_set(&exec->cell->run_id, 0, 0);
 	found = wf_run_load(&exec->cell->run_id, &exec->cell->tid, exec->run_cxt,
 						&exec->run);
-	load_steps(exec, found && !(exec->cell->flags & WF_ASSIGN_FRESH));
+	/* a fork that came in a range is taken for fresh */
+	load_steps(exec, found && (!(exec->cell->flags & WF_ASSIGN_FRESH) ||
+							   exec->run.retried));
 	wf_mark_clear();
 
 	if (!found || wf_run_is_final(exec->run.state))
