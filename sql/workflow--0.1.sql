@@ -942,6 +942,20 @@ CREATE FUNCTION workflow.why(run_id uuid)
 COMMENT ON FUNCTION workflow.why(uuid) IS
 	'says in words what a run is doing or waiting for, or how it ended';
 
+CREATE FUNCTION workflow.timeline(run_id uuid)
+	RETURNS TABLE (at timestamptz, event text, ordinal integer, name text, detail text, took interval)
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE ROWS 20
+	AS 'MODULE_PATHNAME', 'workflow_timeline';
+COMMENT ON FUNCTION workflow.timeline(uuid) IS
+	'the life of a run in order: queued, started, each recorded call, waits, signals, what operators did, its end';
+
+CREATE FUNCTION workflow.describe(run_id uuid)
+	RETURNS text
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_describe';
+COMMENT ON FUNCTION workflow.describe(uuid) IS
+	'the same as text, with what why() says';
+
 CREATE PROCEDURE workflow.wait_for_run(
 	run_id uuid,
 	timeout interval DEFAULT '60 s',

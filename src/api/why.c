@@ -373,16 +373,13 @@ look(const pg_uuid_t *run_id, Known *k)
 	wf_window_close(&window);
 }
 
-Datum
-workflow_why(PG_FUNCTION_ARGS)
+char *
+wf_run_why(const pg_uuid_t *run_id)
 {
-	pg_uuid_t *run_id;
 	Known k;
 	WfSlot slot;
 	StringInfoData out;
 
-	wf_require_preloaded();
-	run_id = wf_arg_run_id(fcinfo, 0);
 	look(run_id, &k);
 
 	initStringInfo(&out);
@@ -404,5 +401,12 @@ workflow_why(PG_FUNCTION_ARGS)
 	}
 	else
 		say_waiting(&out, &k);
-	PG_RETURN_TEXT_P(cstring_to_text_with_len(out.data, out.len));
+	return out.data;
+}
+
+Datum
+workflow_why(PG_FUNCTION_ARGS)
+{
+	wf_require_preloaded();
+	PG_RETURN_TEXT_P(cstring_to_text(wf_run_why(wf_arg_run_id(fcinfo, 0))));
 }

@@ -41,7 +41,7 @@ typedef struct WfRunView
 	char *hold_reason;
 	char to_hold;	 /* WF_REQUEST_PAUSE or _RESUME to be carried out, or 0 */
 	bool cancelling; /* a cancel was asked for */
-	bool retrying;	 /* retry_run() has been called, and is not carried out */
+	bool retrying;	 /* a retry, or an answer, has yet to be carried out */
 } WfRunView;
 
 /* False when there is no such run.  Allocated in "cxt". */

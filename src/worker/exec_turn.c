@@ -42,12 +42,11 @@ wf_turn_end_run(WfExec *exec, WfTurn *turn, char state, const char *reason)
 	end->started_at = exec->run.started_at;
 	if (end->started_at == 0)
 		end->started_at = exec->taken_at;
-	if (exec->nsteps > 0)
-		end->started_at = Min(end->started_at, exec->steps[0].started_at);
-	/* the first steps of a fork are of another time */
-	end->started_at = Max(end->started_at, exec->run.enqueued_at);
 	for (int i = 0; i < exec->nsteps; i++)
 	{
+		/* the first steps of a fork are of another run */
+		if (exec->steps[i].started_at >= exec->run.enqueued_at)
+			end->started_at = Min(end->started_at, exec->steps[i].started_at);
 		end->attempts += exec->steps[i].attempt;
 		if (exec->steps[i].match.state == WF_STEP_DONE)
 			end->steps_done++;
