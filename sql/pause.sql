@@ -43,11 +43,22 @@ BEGIN
 	END LOOP;
 	IF is_so IS NOT TRUE THEN RAISE EXCEPTION 'never: %', query; END IF;
 END $$;
+-- until the scheduler has seen all that was asked for: it does so in order
+CREATE PROCEDURE until_seen() LANGUAGE plpgsql AS $$
+DECLARE
+	probe uuid := workflow.enqueue_workflow('failing', delay => '1 day');
+BEGIN
+	COMMIT;
+	PERFORM workflow.pause_run(probe);
+	COMMIT;
+	PERFORM pau.await(format('SELECT paused_at IS NOT NULL FROM workflow.runs WHERE run_id = %L', probe));
+	PERFORM workflow.cancel_run(probe);
+END $$;
 CREATE FUNCTION why(id uuid) RETURNS text LANGUAGE sql AS $$
 	SELECT regexp_replace(regexp_replace(workflow.why(id),
 		'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?[^ ,.:]*', '<time>', 'g'), 'executor \d+', 'executor <pid>') $$;
 CREATE VIEW mine AS SELECT state, paused_at IS NOT NULL AS paused, waiting_for, input->>'name' AS name
-	  FROM workflow.runs WHERE workflow IN ('two', 'failing');
+	  FROM workflow.runs WHERE workflow = 'two';
 SELECT workflow.create_workflow('two');
 SELECT workflow.create_workflow('failing');
 
@@ -73,6 +84,7 @@ SELECT workflow.pause_run(:'id', 'wait');
 SELECT workflow.pause_run(:'id');
 SELECT why(:'id') LIKE '%is to be paused when this step has ended.' AS says_so;
 SELECT state, paused, waiting_for FROM mine WHERE name = 'late';
+CALL until_seen();
 UPDATE gate SET open = true;
 SELECT await(format('SELECT paused_at IS NOT NULL FROM workflow.runs WHERE run_id = %L', :'id'));
 CALL workflow.wait_until_idle();

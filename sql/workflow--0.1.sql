@@ -498,7 +498,7 @@ COMMENT ON TABLE _workflow.request IS 'what clients ask of runs, until the sched
 COMMENT ON COLUMN _workflow.request.request_id IS 'key, rising';
 COMMENT ON COLUMN _workflow.request.run_id IS 'run that is meant';
 COMMENT ON COLUMN _workflow.request.kind IS 'one letter, see src/core/state.h';
-COMMENT ON COLUMN _workflow.request.due_at IS 'when a retry is to begin; NULL: at once';
+COMMENT ON COLUMN _workflow.request.due_at IS 'when a retry is to begin, NULL: at once; delete: when the run had ended';
 COMMENT ON COLUMN _workflow.request.requested_at IS 'when it was asked for';
 COMMENT ON COLUMN _workflow.request.requested_by IS 'role that asked';
 COMMENT ON COLUMN _workflow.request.reason IS 'reason given';

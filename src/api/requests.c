@@ -153,6 +153,7 @@ workflow_delete_run(PG_FUNCTION_ARGS)
 
 	if (!wf_run_is_final(run.state) || run.retrying)
 		PG_RETURN_BOOL(false);
+	request.due_at = run.finished_at;
 	send_request(run_id, "delete_run", &request, NULL);
 	PG_RETURN_BOOL(true);
 }

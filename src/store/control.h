@@ -109,7 +109,7 @@ typedef struct WfRequest
 	int64 request_id;
 	pg_uuid_t run_id;
 	char kind;			/* WF_REQUEST_* */
-	TimestampTz due_at; /* retry with a delay: when; else 0 */
+	TimestampTz due_at; /* retry with a delay: when; delete: when it ended */
 	char by[NAMEDATALEN];
 } WfRequest; /* what else there is to it is read by whoever applies it */
 
@@ -131,7 +131,8 @@ extern void wf_request_delete_for(const pg_uuid_t *run_id);
  *			request; the run goes on as after a retry
  *	wake	a run that sleeps or is in back-off is due now
  *	pause	sets paused_at of any unfinished run; resume clears it
- *	delete	deletes a run that has ended
+ *	delete	deletes a run that has ended, unless it has been retried since
+ *			and has ended otherwise
  *
  * Fills *info as far as said here.
  */
@@ -184,7 +185,7 @@ extern WfEndedOf wf_run_expire(const pg_uuid_t *run_id);
  */
 extern bool wf_run_has_stopped(const pg_uuid_t *run_id);
 
-/* ... that it has ended? */
-extern bool wf_run_has_ended(const pg_uuid_t *run_id);
+/* ... that it has ended, and that then? */
+extern bool wf_run_ended_at(const pg_uuid_t *run_id, TimestampTz at);
 
 #endif /* WF_STORE_CONTROL_H */

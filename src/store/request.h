@@ -56,7 +56,7 @@ extern bool wf_step_view(const pg_uuid_t *run_id, MemoryContext cxt,
 typedef struct WfNewRequest
 {
 	char kind;			/* WF_REQUEST_* */
-	TimestampTz due_at; /* retry: 0 for at once */
+	TimestampTz due_at; /* retry: 0 for at once; delete: when it ended */
 	int32 body_id;		/* retry: 0 to keep the body */
 	bool no_undo;		/* cancel: without compensation */
 	int32 ordinal;		/* result */

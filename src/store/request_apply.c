@@ -90,17 +90,17 @@ wf_run_has_stopped(const pg_uuid_t *run_id)
 	return wf_spi_run(&has_stopped, values, NULL, true, 1) > 0;
 }
 
-static WfStmt has_ended = {"SELECT FROM _workflow.run"
-						   " WHERE run_id = $1 AND finished_at IS NOT NULL",
-						   1,
-						   {UUIDOID}};
+static WfStmt ended_at = {"SELECT FROM _workflow.run"
+						  " WHERE run_id = $1 AND finished_at = $2",
+						  2,
+						  {UUIDOID, TIMESTAMPTZOID}};
 
 bool
-wf_run_has_ended(const pg_uuid_t *run_id)
+wf_run_ended_at(const pg_uuid_t *run_id, TimestampTz at)
 {
-	Datum values[1] = {UUIDPGetDatum(run_id)};
+	Datum values[2] = {UUIDPGetDatum(run_id), TimestampTzGetDatum(at)};
 
-	return wf_spi_run(&has_ended, values, NULL, true, 1) > 0;
+	return wf_spi_run(&ended_at, values, NULL, true, 1) > 0;
 }
 
 /* ---- going on: retry_run() and set_step_result() ---- */
@@ -325,13 +325,16 @@ apply_cancel(const WfRequest *request, WfRunInfo *info)
 	return WF_APPLIED_CANCELLED;
 }
 
-WfApplied
-wf_request_apply(const WfRequest *request, WfRunInfo *info)
+static bool
+apply_delete(const WfRequest *request)
 {
-	memset(info, 0, sizeof(*info));
-	info->run_id = request->run_id;
-	info->last_id = request->run_id;
+	return wf_run_ended_at(&request->run_id, request->due_at) &&
+		   wf_run_purge(&request->run_id);
+}
 
+static WfApplied
+apply(const WfRequest *request, WfRunInfo *info)
+{
 	switch (request->kind)
 	{
 		case WF_REQUEST_CANCEL:
@@ -349,8 +352,8 @@ wf_request_apply(const WfRequest *request, WfRunInfo *info)
 			return apply_resume(request) ? WF_APPLIED_RESUMED
 										 : WF_APPLIED_NOTHING;
 		case WF_REQUEST_DELETE:
-			return wf_run_purge(&request->run_id) ? WF_APPLIED_DELETED
-												  : WF_APPLIED_NOTHING;
+			return apply_delete(request) ? WF_APPLIED_DELETED
+										 : WF_APPLIED_NOTHING;
 		default:
 			ereport(WARNING,
 					(errcode(ERRCODE_DATA_CORRUPTED),
@@ -358,4 +361,18 @@ wf_request_apply(const WfRequest *request, WfRunInfo *info)
 							request->request_id)));
 			return WF_APPLIED_NOTHING;
 	}
+}
+
+WfApplied
+wf_request_apply(const WfRequest *request, WfRunInfo *info)
+{
+	WfApplied applied;
+
+	memset(info, 0, sizeof(*info));
+	info->run_id = request->run_id;
+	info->last_id = request->run_id;
+	applied = apply(request, info);
+	if (applied == WF_APPLIED_NOTHING)
+		wf_run_sweep(&request->run_id);
+	return applied;
 }

@@ -118,7 +118,7 @@ request_in_cell(WfEntry *entry, const WfRequest *request)
 			wf_seat_request(entry, WF_REQ_AGAIN);
 			return true;
 		case WF_REQUEST_DELETE:
-			if (!wf_run_has_ended(&request->run_id))
+			if (!wf_run_ended_at(&request->run_id, request->due_at))
 				return false;
 			break;
 		default:
