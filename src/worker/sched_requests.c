@@ -187,13 +187,27 @@ let_go_on(WfEntry *entry)
 
 /* The audit of a run goes with it; this remains. */
 static void
-log_deleted(const WfRequest *request)
+log_deleted(const Effect *effects, int n)
 {
-	ereport(LOG,
-			(errmsg("workflow run %s was deleted by role \"%s\"",
-					DatumGetCString(DirectFunctionCall1(uuid_out,
-														UUIDPGetDatum(&request->run_id))),
-					request->by)));
+	const WfRequest *first = NULL;
+	int ndeleted = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (effects[i].applied != WF_APPLIED_DELETED)
+			continue;
+		if (ndeleted++ == 0)
+			first = effects[i].request;
+	}
+	if (ndeleted > 0)
+		ereport(LOG,
+				(errmsg_plural("%d workflow run was deleted",
+							   "%d workflow runs were deleted",
+							   ndeleted, ndeleted),
+				 errdetail("The first is %s, deleted by role \"%s\".",
+						   DatumGetCString(DirectFunctionCall1(uuid_out,
+															   UUIDPGetDatum(&first->run_id))),
+						   first->by)));
 }
 
 /* After the commit. */
@@ -234,7 +248,6 @@ take_effect(const Effect *effect)
 		case WF_APPLIED_DELETED:
 			if (entry != NULL && entry->place != WF_PLACE_CELL)
 				wf_ready_forget(&wf_sched.ready, entry);
-			log_deleted(effect->request);
 			break;
 	}
 }
@@ -265,6 +278,7 @@ request_batch(int64 *after)
 
 	for (int i = 0; i < neffects; i++)
 		take_effect(&effects[i]);
+	log_deleted(effects, neffects);
 	return n;
 }
 
