@@ -95,8 +95,16 @@ CALL workflow.wait_until_idle();
 SELECT workflow.resume_run(:'step') IS NOT NULL AS known;
 CALL workflow.wait_for_run(:'step');
 
-SELECT workflow.drop_workflow('divide'), workflow.drop_workflow('failing'), workflow.drop_workflow('meddle');
-SELECT workflow.drop_queue('aud');
+-- nor are those who cancel by dropping left out
+SELECT workflow.enqueue_workflow('failing', '{"by": 1}', delay => '1 hour') AS a,
+       workflow.enqueue_workflow('divide', '{"by": 1}', delay => '1 hour', queue => 'aud') AS b \gset
+SELECT workflow.drop_workflow('failing', force => true);
+CALL workflow.wait_until_idle();
+SELECT workflow.drop_queue('aud', force => true);
+CALL workflow.wait_until_idle();
+SELECT action, reason FROM workflow.audit_log WHERE run_id IN (:'a', :'b') ORDER BY run_id;
+
+SELECT workflow.drop_workflow('divide'), workflow.drop_workflow('meddle');
 SELECT count(workflow.revoke_usage(r)) FROM unnest('{regress_aud_alice,regress_aud_bob,regress_aud_boss}'::text[]) r;
 \set VERBOSITY terse
 DROP SCHEMA aud CASCADE;
