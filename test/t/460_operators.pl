@@ -2,8 +2,8 @@
 # for runs that are in memory, in an executor or in the table alone.
 #
 # At the end clients pause, resume, wake, retry and cancel at random while
-# executors and schedulers are ended: every run ends, no step happens twice, and
-# no request is left.
+# executors and schedulers are ended, and the server crashes: every run ends, no
+# step happens twice, and no request is left.
 use strict;
 use warnings;
 
@@ -154,15 +154,21 @@ foreach my $i (1 .. 60)
 {
 	my $call = $calls[ rand(@calls) ];
 	my $part = $call =~ /cancel/ ? 0.02 : 0.3;
-	$node->safe_psql($db,
+	ask($node, $db,
 		"SELECT count(workflow.$call) FROM workflow.runs WHERE workflow = 'many' AND random() < $part");
-	$node->safe_psql('postgres',
+	ask($node, 'postgres',
 		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'workflow executor' AND random() < 0.3")
 	  if rand() < 0.2;
+	if ($i % 25 == 0)
+	{
+		kill_worker($node, 'scheduler', $db);
+		poll_until($node, $db, 'SELECT true');
+	}
 	usleep(rand(50_000));
 }
 $node->append_conf('postgresql.conf', "workflow.test_stop = ''");
 $node->reload;
+ok(poll_until($node, $db, 'SELECT true'), 'the server is there');
 $node->safe_psql($db, q{
 DO $$
 BEGIN
