@@ -234,6 +234,10 @@ CREATE TABLE _workflow.request (
 	requested_at	timestamptz NOT NULL,
 	requested_by	text NOT NULL,
 	reason			text,
+	compensate		boolean,
+	ordinal			integer,
+	body_id			integer,
+	value			jsonb,
 	CONSTRAINT request_pkey PRIMARY KEY (request_id)
 );
 
@@ -441,7 +445,7 @@ COMMENT ON COLUMN _workflow.run.crash_step IS 'ordinal of the step that ran at t
 COMMENT ON COLUMN _workflow.run.crash_id IS 'identity of the last crash charged, so that it is charged once';
 COMMENT ON COLUMN _workflow.run.due_at IS 'when a delayed run starts, or a failed attempt is repeated';
 COMMENT ON COLUMN _workflow.run.deadline_at IS 'when it fails by run_timeout';
-COMMENT ON COLUMN _workflow.run.retried_at IS 'start given by the last retry_run(), from which run_timeout counts; NULL: never retried';
+COMMENT ON COLUMN _workflow.run.retried_at IS 'start given by the last retry_run(), or by fork_run(), from which run_timeout counts; NULL: neither';
 COMMENT ON COLUMN _workflow.run.started_at IS 'when an executor first took it; written when it waits or ends';
 COMMENT ON COLUMN _workflow.run.finished_at IS 'when it ended; NULL: unfinished';
 COMMENT ON COLUMN _workflow.run.failed_step IS 'ordinal of the step at which it failed or was parked; NULL: the body';
@@ -472,7 +476,7 @@ COMMENT ON COLUMN _workflow.run.result IS 'value that the body returned';
 
 COMMENT ON TABLE _workflow.step IS 'recorded calls of bodies: one row each, written with the first outcome';
 COMMENT ON COLUMN _workflow.step.run_id IS 'its run';
-COMMENT ON COLUMN _workflow.step.fingerprint IS 'hash of command and arguments, compared in each replay';
+COMMENT ON COLUMN _workflow.step.fingerprint IS 'hash of command and arguments, compared in each replay; 0: copied by fork_run(), not compared';
 COMMENT ON COLUMN _workflow.step.started_at IS 'when the last attempt began';
 COMMENT ON COLUMN _workflow.step.finished_at IS 'when the last attempt ended';
 COMMENT ON COLUMN _workflow.step.ordinal IS 'position among the calls of the run, from 1';
@@ -498,10 +502,14 @@ COMMENT ON TABLE _workflow.request IS 'what clients ask of runs, until the sched
 COMMENT ON COLUMN _workflow.request.request_id IS 'key, rising';
 COMMENT ON COLUMN _workflow.request.run_id IS 'run that is meant';
 COMMENT ON COLUMN _workflow.request.kind IS 'one letter, see src/core/state.h';
-COMMENT ON COLUMN _workflow.request.due_at IS 'when a retry is to begin; NULL: at once';
+COMMENT ON COLUMN _workflow.request.due_at IS 'when a retry is to begin, NULL: at once; delete: when the run had ended';
 COMMENT ON COLUMN _workflow.request.requested_at IS 'when it was asked for';
 COMMENT ON COLUMN _workflow.request.requested_by IS 'role that asked';
 COMMENT ON COLUMN _workflow.request.reason IS 'reason given';
+COMMENT ON COLUMN _workflow.request.compensate IS 'cancel: whether what the run has done is to be undone; NULL: it is';
+COMMENT ON COLUMN _workflow.request.ordinal IS 'result of a step: of which one';
+COMMENT ON COLUMN _workflow.request.body_id IS 'retry: body version that the run is moved to; NULL: it keeps its own';
+COMMENT ON COLUMN _workflow.request.value IS 'result of a step';
 
 COMMENT ON TABLE _workflow.signal IS 'what was sent to runs: signals, and outcomes of their tasks';
 COMMENT ON COLUMN _workflow.signal.signal_id IS 'key, rising';
@@ -888,22 +896,76 @@ CREATE FUNCTION workflow.find_run(
 COMMENT ON FUNCTION workflow.find_run(text, text, text) IS
 	'the run that was enqueued with this dedup_key by this owner (default: the current user), or NULL';
 
-CREATE FUNCTION workflow.cancel_run(run_id uuid, reason text DEFAULT NULL)
+CREATE FUNCTION workflow.cancel_run(
+	run_id uuid,
+	compensate boolean DEFAULT true,
+	reason text DEFAULT NULL)
 	RETURNS boolean
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_cancel_run';
-COMMENT ON FUNCTION workflow.cancel_run(uuid, text) IS
+COMMENT ON FUNCTION workflow.cancel_run(uuid, boolean, text) IS
 	'cancels a run, a running step at once; false when it has ended already';
 
 CREATE FUNCTION workflow.retry_run(
 	run_id uuid,
 	delay interval DEFAULT NULL,
+	body text DEFAULT NULL,
 	reason text DEFAULT NULL)
 	RETURNS boolean
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_retry_run';
-COMMENT ON FUNCTION workflow.retry_run(uuid, interval, text) IS
-	'lets a failed or parked run go on from the step where it stopped, and one in back-off go on now; false when there is nothing to retry';
+COMMENT ON FUNCTION workflow.retry_run(uuid, interval, text, text) IS
+	'lets a failed or parked run go on from the step where it stopped, with another body where one is given, and one in back-off go on now; false when there is nothing to retry';
+
+CREATE FUNCTION workflow.pause_run(run_id uuid, reason text DEFAULT NULL)
+	RETURNS boolean
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_pause_run';
+COMMENT ON FUNCTION workflow.pause_run(uuid, text) IS
+	'holds a run until resume_run(): a running step is finished first; false when it is paused or has ended already';
+
+CREATE FUNCTION workflow.resume_run(run_id uuid, reason text DEFAULT NULL)
+	RETURNS boolean
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_resume_run';
+COMMENT ON FUNCTION workflow.resume_run(uuid, text) IS
+	'lets a paused run go on where it was; false when it is not paused';
+
+CREATE FUNCTION workflow.wake_run(run_id uuid, reason text DEFAULT NULL)
+	RETURNS boolean
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_wake_run';
+COMMENT ON FUNCTION workflow.wake_run(uuid, text) IS
+	'ends the present sleep or back-off of a run; false when it is in none';
+
+CREATE FUNCTION workflow.set_step_result(
+	run_id uuid,
+	ordinal integer,
+	result jsonb,
+	reason text DEFAULT NULL)
+	RETURNS boolean
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_set_step_result';
+COMMENT ON FUNCTION workflow.set_step_result(uuid, integer, jsonb, text) IS
+	'gives the step at which a run is parked this result, and lets the run go on; false when it is not parked there';
+
+CREATE FUNCTION workflow.fork_run(
+	run_id uuid,
+	from_ordinal integer,
+	input jsonb DEFAULT NULL,
+	reason text DEFAULT NULL)
+	RETURNS uuid
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_fork_run';
+COMMENT ON FUNCTION workflow.fork_run(uuid, integer, jsonb, text) IS
+	'starts a new run with the recorded results of this one below from_ordinal when the transaction commits, and returns its run_id';
+
+CREATE FUNCTION workflow.delete_run(run_id uuid)
+	RETURNS boolean
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_delete_run';
+COMMENT ON FUNCTION workflow.delete_run(uuid) IS
+	'deletes a run that has ended, with all that is kept of it; false when it has not ended';
 
 CREATE FUNCTION workflow.signal_run(
 	run_id uuid,
@@ -922,6 +984,20 @@ CREATE FUNCTION workflow.why(run_id uuid)
 	AS 'MODULE_PATHNAME', 'workflow_why';
 COMMENT ON FUNCTION workflow.why(uuid) IS
 	'says in words what a run is doing or waiting for, or how it ended';
+
+CREATE FUNCTION workflow.timeline(run_id uuid)
+	RETURNS TABLE (at timestamptz, event text, ordinal integer, name text, detail text, took interval)
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE ROWS 20
+	AS 'MODULE_PATHNAME', 'workflow_timeline';
+COMMENT ON FUNCTION workflow.timeline(uuid) IS
+	'the life of a run in order: queued, started, each recorded call, waits, signals, what operators did, its end';
+
+CREATE FUNCTION workflow.describe(run_id uuid)
+	RETURNS text
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_describe';
+COMMENT ON FUNCTION workflow.describe(uuid) IS
+	'the same as text, with what why() says';
 
 CREATE PROCEDURE workflow.wait_for_run(
 	run_id uuid,
@@ -1261,7 +1337,9 @@ SELECT r.run_id,
                       WHEN r.state = 'w' THEN 'waiting'
                       ELSE 'queued' END
        END AS state,
-       CASE WHEN r.finished_at IS NULL THEN coalesce(w.paused_at, q.paused_at) END AS paused_at,
+       CASE WHEN r.finished_at IS NULL
+            THEN coalesce(r.paused_at, w.paused_at, q.paused_at)
+       END AS paused_at,
        CASE WHEN r.state = 'f' AND r.waiting_for = 'x'
                  AND q.on_group_failure = 'block' THEN 'repair'
             WHEN r.finished_at IS NOT NULL OR l.run_id IS NOT NULL THEN NULL
@@ -1275,7 +1353,8 @@ SELECT r.run_id,
                       ELSE 'child'
                  END
             WHEN coalesce(r.due_at, r.run_at) > _workflow.clock() THEN 'start time'
-            WHEN w.paused_at IS NOT NULL OR q.paused_at IS NOT NULL
+            WHEN r.paused_at IS NOT NULL
+                 OR w.paused_at IS NOT NULL OR q.paused_at IS NOT NULL
                  OR c.stopped_at IS NOT NULL
                  OR r.origin <> _workflow.origin()
                  OR c.origin <> _workflow.origin()
@@ -1287,7 +1366,8 @@ SELECT r.run_id,
                      r.state = 'w' OR coalesce(r.waiting_for = 'r', false)
                      OR r.started_at IS NOT NULL
                      OR EXISTS (SELECT FROM _workflow.step s
-                                 WHERE s.run_id = r.run_id),
+                                 WHERE s.run_id = r.run_id
+                                   AND s.started_at >= coalesce(r.retried_at, '-infinity')),
                      q.group_max_active, q.on_group_failure = 'block',
                      q.max_running, q.max_active)
        END AS waiting_for,
@@ -1319,9 +1399,9 @@ SELECT r.run_id,
        r.enqueued_at,
        r.run_at,
        coalesce(r.started_at,
-                (SELECT s.started_at
+                (SELECT min(s.started_at)
                    FROM _workflow.step s
-                  WHERE s.run_id = r.run_id AND s.ordinal = 1),
+                  WHERE s.run_id = r.run_id AND s.started_at >= r.enqueued_at),
                 l.since) AS started_at,
        r.finished_at,
        l.executor_pid
@@ -1340,7 +1420,7 @@ COMMENT ON COLUMN workflow.runs.workflow IS 'name of its workflow';
 COMMENT ON COLUMN workflow.runs.body IS 'function it is replayed with, for its whole life';
 COMMENT ON COLUMN workflow.runs.owner IS 'role that it runs as';
 COMMENT ON COLUMN workflow.runs.state IS 'queued, running, waiting, parked, succeeded, failed or cancelled';
-COMMENT ON COLUMN workflow.runs.paused_at IS 'when its workflow, or else its queue, was paused; NULL: not paused, or ended';
+COMMENT ON COLUMN workflow.runs.paused_at IS 'when it, or else its workflow, or else its queue, was paused; NULL: not paused, or ended';
 COMMENT ON COLUMN workflow.runs.waiting_for IS 'start time, queue limit, group, rate, pause, executor, timer, signal, child, task, retry or repair; NULL when running or ended';
 COMMENT ON COLUMN workflow.runs.due_at IS 'when a delayed run starts, or a failed attempt is repeated';
 COMMENT ON COLUMN workflow.runs.queue IS 'its queue; NULL: it was dropped';
@@ -1453,6 +1533,25 @@ COMMENT ON COLUMN workflow.steps.started_at IS 'when the last attempt began';
 COMMENT ON COLUMN workflow.steps.finished_at IS 'when the last attempt ended';
 COMMENT ON COLUMN workflow.steps.child_run_id IS 'run that the call started';
 COMMENT ON COLUMN workflow.steps.message_id IS 'message of a task';
+
+CREATE VIEW workflow.audit_log WITH (security_barrier) AS
+SELECT a.run_id,
+       a.at,
+       a.action,
+       a.role_name AS role,
+       a.reason,
+       a.detail
+  FROM _workflow.audit a
+  JOIN _workflow.run r ON r.run_id = a.run_id
+ WHERE _workflow.sees(r.owner, r.owner_name);
+
+COMMENT ON VIEW workflow.audit_log IS 'what operators did to these runs';
+COMMENT ON COLUMN workflow.audit_log.run_id IS 'the run';
+COMMENT ON COLUMN workflow.audit_log.at IS 'when it was asked for';
+COMMENT ON COLUMN workflow.audit_log.action IS 'function that was called';
+COMMENT ON COLUMN workflow.audit_log.role IS 'role that called it';
+COMMENT ON COLUMN workflow.audit_log.reason IS 'reason that was given';
+COMMENT ON COLUMN workflow.audit_log.detail IS 'arguments that matter, an object';
 
 CREATE VIEW workflow.signals WITH (security_barrier) AS
 SELECT s.signal_id,

@@ -267,6 +267,21 @@ wf_run_purge(const pg_uuid_t *run_id)
 	delete_runs(&id, 1);
 }
 
+static WfStmt sweep_audit = {
+	"DELETE FROM _workflow.audit a"
+	" WHERE a.run_id = $1"
+	"   AND NOT EXISTS (SELECT FROM _workflow.run r WHERE r.run_id = $1)",
+	1,
+	{UUIDOID}};
+
+void
+wf_run_sweep(const pg_uuid_t *run_id)
+{
+	Datum values[1] = {UUIDPGetDatum(run_id)};
+
+	(void) wf_spi_run(&sweep_audit, values, NULL, false, 0);
+}
+
 /* ---- messages ---- */
 
 /* rows "m" of _workflow.message */

@@ -19,6 +19,12 @@
  */
 extern void wf_run_purge(const pg_uuid_t *run_id);
 
+/*
+ * Deletes what a transaction that was still open has left to a run that was
+ * deleted meanwhile; nothing where the run is there.
+ */
+extern void wf_run_sweep(const pg_uuid_t *run_id);
+
 typedef enum WfKeepKind
 {
 	WF_KEEP_KEYS,	  /* all dedup_keys of messages */

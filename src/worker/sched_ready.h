@@ -26,7 +26,7 @@ typedef enum WfPlace
 	WF_PLACE_READY,	 /* in one of its role's lanes */
 	WF_PLACE_GATE,	 /* due, but its queue has yet to let it in */
 	WF_PLACE_TIMER,	 /* not before due_at */
-	WF_PLACE_PAUSED, /* ready, but its workflow is paused */
+	WF_PLACE_PAUSED, /* ready, but it or its workflow is paused */
 	WF_PLACE_SOLO,	 /* ready, but suspects go one at a time */
 	WF_PLACE_KEPT,	 /* stopped, but keeps its place in queue and group */
 	WF_PLACE_CELL,	 /* in an executor's cell */

@@ -67,6 +67,7 @@ typedef enum WfOutcome
 	WF_OUTCOME_LATER,	/* ready again at due_at */
 	WF_OUTCOME_YIELDED, /* ready again now: asked to, or lock not had */
 	WF_OUTCOME_WAITS,	/* until something comes, or due_at (0: no time) */
+	WF_OUTCOME_PAUSED,	/* its row says so: held until resume_run */
 	WF_OUTCOME_FOREIGN	/* another origin or owner: not ours to run */
 } WfOutcome;
 
