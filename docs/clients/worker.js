@@ -44,7 +44,8 @@ async function handle(message) {
   const keeper = setInterval(() => extend().catch(() => clearInterval(keeper)), 1000 * lease / 3);
   const outcome = await deliver(message).then(
     (result) => ['SELECT workflow.ack($1, $2)', [message.receipt, JSON.stringify(result)]],
-    (error) => ['SELECT workflow.nack($1, $2, final => $3)', [message.receipt, error.message, error instanceof RangeError]]);
+    (error) => ['SELECT workflow.nack($1, $2, final => $3)',
+      [message.receipt, error.message, error instanceof RangeError]]);
   clearInterval(keeper);
   await call(...outcome);
 }
