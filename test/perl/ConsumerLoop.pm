@@ -5,10 +5,11 @@
 # line.  Producers note a token before they send it, after the commit was
 # reported, and when they roll it back.  A consumer notes
 #
-#	got		a receipt it was given, with the times before and after receive()
-#	did		the effect of the work, before it tells anybody
-#	telling	what it is about to say of the message, and in which way
-#	told	that the server confirmed it
+#	got			a receipt it was given, with the times before and after receive()
+#	did			the effect of the work, before it says anything
+#	extended	that the lease was made longer, with the time before extend()
+#	saying		what it is about to say of the message
+#	said		that the server confirmed it
 #
 # with times of the monotonic clock.  From ledgers and tables follows
 #
@@ -26,7 +27,6 @@ use strict;
 use warnings;
 
 use Exporter 'import';
-use List::Util qw(max);
 use POSIX ();
 use Time::HiRes qw(time usleep);
 use PostgreSQL::Test::Utils;
@@ -193,75 +193,90 @@ sub choose_words
 	return ('ack', 'ack(%s)');
 }
 
-sub tell
+sub say_of
 {
 	my ($session, $ledger, $message) = @_;
 	my ($word, $call) = choose_words($message->{mode});
+	my @line = ($message->{id}, $message->{receipt}, $word);
 	my $quoted = sprintf($call, "'$message->{receipt}'");
 
-	note_line($ledger, 'telling', $message->{id}, $word, ledger_now(), $message->{receipt});
-	my $answer = talk($session, "SELECT 'TOLD' FROM workflow.$quoted;");
-	note_line($ledger, 'told', $message->{id}, $word, ledger_now(), $message->{receipt})
-	  if $answer && @$answer;
+	note_line($ledger, 'saying', @line, ledger_now());
+	my $answer = talk($session, "SELECT 'SAID' FROM workflow.$quoted;");
+	note_line($ledger, 'said', @line, ledger_now()) if $answer;
 	return;
 }
 
-# The messages of an answer, each of them noted.
-sub take
+# Receives with what stands before it: the messages, each of them noted.
+sub receive_some
 {
-	my ($ledger, $issued, $answer) = @_;
+	my ($session, $ledger, $many, $before) = @_;
+	my $issued = ledger_now();
+	my $answer = talk($session, qq{$before
+SELECT 'MSG', message_id, receipt, attempt, payload->>'token', payload->>'mode'
+  FROM workflow.receive('work', $many);}) or return;
 	my @messages;
+
 	foreach my $line (grep { /^MSG / } @$answer)
 	{
 		my %message;
-		(undef, @message{qw(id receipt token mode)}) = split / /, $line;
-		note_line($ledger, 'got', $message{id}, $message{receipt}, $issued, ledger_now());
+		(undef, @message{qw(id receipt attempt token mode)}) = split / /, $line;
+		note_line($ledger, 'got', @message{qw(id receipt attempt)}, $issued, ledger_now());
 		push @messages, \%message;
 	}
 	return @messages;
 }
 
-my $receive = q{SELECT 'MSG', message_id, receipt, payload->>'token', payload->>'mode'
-  FROM workflow.receive('work', %d);};
+# Longer than the lease: in time, as it was extended, or too late.
+sub work_long
+{
+	my ($session, $ledger, $message) = @_;
+	if (rand() < 0.5)
+	{
+		my $issued = ledger_now();
+		my $answer = talk($session,
+			"SELECT 'SAID' FROM workflow.extend('$message->{receipt}', '@{[ 2 * $lease ]} s');");
+		note_line($ledger, 'extended', @$message{qw(id receipt)}, $issued) if $answer;
+	}
+	usleep(1_000_000 * $lease + rand(500_000));
+	return;
+}
 
-# Receives, and tells of each message by itself.  Now and then it takes longer
-# than the lease, and says so too late.
+# Receives, and speaks of each message by itself.
 sub consume_apart
 {
 	my ($session, $ledger) = @_;
-	my $issued = ledger_now();
-	my $answer = talk($session, sprintf($receive, 1 + int(rand(4)))) or return;
-	my @messages = take($ledger, $issued, $answer);
-
-	foreach my $message (@messages)
+	foreach my $message (receive_some($session, $ledger, 1 + int(rand(4)), ''))
 	{
-		note_line($ledger, 'did', $message->{id}, $message->{token}, ledger_now());
-		usleep(1_000_000 * $lease + rand(500_000)) if rand() < 0.003;
-		tell($session, $ledger, $message);
+		work_long($session, $ledger, $message) if rand() < 0.006;
+		note_line($ledger, 'did', @$message{qw(id token)});
+		say_of($session, $ledger, $message);
 	}
 	return;
 }
 
-# Receives, works and acknowledges in one transaction, or rolls it back.  The
-# ledger has no lease of it: nothing is anybody's before the commit.
+# Receives, works and acknowledges in one transaction, or rolls it back.  Nothing
+# is anybody's by a lease in it, so it counts as given back from the beginning.
 sub consume_together
 {
 	my ($session, $ledger) = @_;
-	my $answer = talk($session, 'BEGIN;' . sprintf($receive, 1 + int(rand(3)))) or return;
-	my ($undo, @sql) = rand() < 0.3;
-	my @messages;
+	my @messages = receive_some($session, $ledger, 1 + int(rand(3)), 'BEGIN;');
+	my $undo = rand() < 0.3;
+	my (@sql, @lines);
 
-	foreach my $line (grep { /^MSG / } @$answer)
+	foreach my $message (@messages)
 	{
-		my (undef, $id, $receipt, $token, $mode) = split / /, $line;
-		note_line($ledger, 'did', $id, $token, ledger_now());
-		push @sql, "SELECT FROM workflow."
-		  . ($mode eq 'fatal' ? "nack('$receipt', 'as told', final => true);" : "ack('$receipt');");
-		push @messages, [ $id, $mode eq 'fatal' ? 'final' : 'ack', $receipt ];
+		my ($word, $call) =
+		  $message->{mode} eq 'fatal'
+		  ? ('final', "nack('$message->{receipt}', 'as told', final => true)")
+		  : ('ack', "ack('$message->{receipt}')");
+		push @sql, "SELECT FROM workflow.$call;";
+		push @lines, [ @$message{qw(id receipt)}, $word ];
+		note_line($ledger, 'did', @$message{qw(id token)});
+		note_line($ledger, 'saying', @{ $lines[-1] }, ledger_now());
 	}
-	$answer = talk($session, join(' ', @sql, $undo ? 'ROLLBACK;' : 'COMMIT;'));
+	my $answer = talk($session, join(' ', @sql, $undo ? 'ROLLBACK;' : 'COMMIT;'));
 	return unless $answer && !$undo;
-	note_line($ledger, 'told', @$_[ 0, 1 ], ledger_now(), $_->[2]) foreach @messages;
+	note_line($ledger, 'said', @$_, ledger_now()) foreach @lines;
 	return;
 }
 
@@ -425,45 +440,51 @@ sub check_ends
 	return @wrong;
 }
 
-# What was said of each message: receipts in the order in which they were given.
+# What is known of each message: the receipts, and the ends that were confirmed.
 sub histories_of
 {
 	my ($lines) = @_;
-	my %histories;
+	my (%histories, %receipts);
+
 	foreach my $line (@$lines)
 	{
-		my ($kind, $id, @rest) = @$line;
-		my $history = $histories{$id} //= { got => [], telling => {}, told => [] };
-		push @{ $history->{got} }, { receipt => $rest[0], issued => $rest[1], returned => $rest[2] }
-		  if $kind eq 'got';
-		$history->{telling}{ $rest[2] } = $rest[1] if $kind eq 'telling';
-		push @{ $history->{told} }, { word => $rest[0], at => $rest[1] } if $kind eq 'told';
+		my ($kind, $id, $receipt, @rest) = @$line;
+		my $history = $histories{$id} //= { got => [], ends => [] };
+		if ($kind eq 'got')
+		{
+			my %got = (receipt => $receipt);
+			@got{qw(attempt issued returned)} = @rest;
+			$got{held} = $got{issued} + $lease;
+			push @{ $history->{got} }, \%got;
+			$receipts{$receipt} = \%got;
+		}
+		$receipts{$receipt}{held} = $rest[0] + 2 * $lease if $kind eq 'extended';
+		$receipts{$receipt}{saying} = $rest[1] if $kind eq 'saying';
+		push @{ $history->{ends} }, $rest[1]
+		  if $kind eq 'said' && $rest[0] =~ /^(ack|final)$/;
 	}
 	return \%histories;
 }
 
-# The lease of a receipt began after receive() was issued; so until that time plus
-# the lease nobody else may have it, unless its holder wanted to give it back.
+# A lease began after its receive() was issued; so until that time plus the lease
+# nobody else may have the message, unless its holder wanted to give it back.
 sub check_history
 {
 	my ($id, $history) = @_;
-	my @got = sort { $a->{issued} <=> $b->{issued} } @{ $history->{got} };
-	my @ends = grep { $_->{word} eq 'ack' || $_->{word} eq 'final' } @{ $history->{told} };
+	my @got = sort { $a->{attempt} <=> $b->{attempt} || $a->{returned} <=> $b->{returned} }
+	  @{ $history->{got} };
+	my @ends = @{ $history->{ends} };
 	my @wrong;
 
 	push @wrong, "back: message $id was ended " . @ends . ' times' if @ends > 1;
-	foreach my $got (@got)
+	foreach my $i (0 .. $#got)
 	{
+		my ($before, $got) = ($i > 0 ? $got[ $i - 1 ] : undef, $got[$i]);
 		push @wrong, "back: message $id was given out after its end was confirmed"
-		  if @ends && $got->{issued} > $ends[0]{at};
-	}
-	foreach my $i (1 .. $#got)
-	{
-		my $before = $got[ $i - 1 ];
-		my $told = $history->{telling}{ $before->{receipt} };
-		next if $told && $told < $got[$i]{returned};
-		push @wrong, "held: message $id was given out while $before->{receipt} held it"
-		  if $got[$i]{returned} < $before->{issued} + $lease;
+		  if @ends && $got->{issued} > $ends[0];
+		next unless $before && $got->{returned} < $before->{held};
+		next if $before->{saying} && $before->{saying} < $got->{returned};
+		push @wrong, "held: message $id was given out while $before->{receipt} held it";
 	}
 	return @wrong;
 }
