@@ -6,6 +6,7 @@
 # reported, and when they roll it back.  A consumer notes
 #
 #	got			a receipt it was given, with the times before and after receive()
+#	had			the same in a transaction that has not committed
 #	did			the effect of the work, before it says anything
 #	extended	that the lease was made longer, with the time before extend()
 #	saying		what it is about to say of the message
@@ -220,7 +221,8 @@ SELECT 'MSG', message_id, receipt, attempt, payload->>'token', payload->>'mode'
 	{
 		my %message;
 		(undef, @message{qw(id receipt attempt token mode)}) = split / /, $line;
-		note_line($ledger, 'got', @message{qw(id receipt attempt)}, $issued, ledger_now());
+		note_line($ledger, $before ? 'had' : 'got',
+			@message{qw(id receipt attempt)}, $issued, ledger_now());
 		push @messages, \%message;
 	}
 	return @messages;
@@ -254,8 +256,7 @@ sub consume_apart
 	return;
 }
 
-# Receives, works and acknowledges in one transaction, or rolls it back.  Nothing
-# is anybody's by a lease in it, so it counts as given back from the beginning.
+# Receives, works and acknowledges in one transaction, or rolls it back.
 sub consume_together
 {
 	my ($session, $ledger) = @_;
@@ -272,7 +273,6 @@ sub consume_together
 		push @sql, "SELECT FROM workflow.$call;";
 		push @lines, [ @$message{qw(id receipt)}, $word ];
 		note_line($ledger, 'did', @$message{qw(id token)});
-		note_line($ledger, 'saying', @{ $lines[-1] }, ledger_now());
 	}
 	my $answer = talk($session, join(' ', @sql, $undo ? 'ROLLBACK;' : 'COMMIT;'));
 	return unless $answer && !$undo;
@@ -450,11 +450,11 @@ sub histories_of
 	{
 		my ($kind, $id, $receipt, @rest) = @$line;
 		my $history = $histories{$id} //= { got => [], ends => [] };
-		if ($kind eq 'got')
+		if ($kind eq 'got' || $kind eq 'had')
 		{
 			my %got = (receipt => $receipt);
 			@got{qw(attempt issued returned)} = @rest;
-			$got{held} = $got{issued} + $lease;
+			$got{held} = $kind eq 'got' ? $got{issued} + $lease : 0;
 			push @{ $history->{got} }, \%got;
 			$receipts{$receipt} = \%got;
 		}
