@@ -132,9 +132,7 @@ workflow_retry_run(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(false);
 
 	if (delay)
-		due_at = DatumGetTimestampTz(DirectFunctionCall2(
-			timestamptz_pl_interval, TimestampTzGetDatum(wf_clock_now()),
-			IntervalPGetDatum(delay)));
+		due_at = wf_time_after(wf_clock_now(), delay);
 	insert_request(run_id, WF_REQUEST_RETRY, due_at, wf_arg_text(fcinfo, 2));
 	PG_RETURN_BOOL(true);
 }

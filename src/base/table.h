@@ -27,7 +27,7 @@
 #include "storage/itemptr.h"
 #include "utils/rel.h"
 
-#define WF_TABLE_INDEXES 8
+#define WF_TABLE_INDEXES 10
 
 typedef struct WfTableIndex
 {
@@ -69,6 +69,13 @@ extern void wf_table_close(WfOpenTable *open);
 /* Inserts a row, says where; "values" and "nulls" are of all columns. */
 extern ItemPointerData wf_table_insert(WfOpenTable *open, Datum *values,
 									   bool *nulls);
+
+/*
+ * Inserts "n" rows with no more WAL than their pages need, and as one command.
+ * Row i has its columns in values[i * natts], and is put where tids[i] says.
+ */
+extern void wf_table_insert_many(WfOpenTable *open, int n, Datum *values,
+								 bool *nulls, ItemPointerData *tids);
 
 /*
  * The row with this primary key in a new snapshot, or NULL: a copy in "cxt"

@@ -12,6 +12,7 @@
  * sched_dispatch.c		who gets what
  * sched_executors.c	how many executors, and of which roles
  * sched_requests.c		what clients and the clock ask of single runs, control
+ * sched_retention.c	what was kept long enough
  *
  * There is one scheduler in a process, so its state is one variable.
  */
@@ -155,6 +156,17 @@ extern void wf_control_apply(void);
 extern bool wf_workflow_is_paused(int32 workflow_id);
 extern void wf_sched_events(void);
 extern void wf_sched_deadlines(void);
+
+/* ---- sched_retention.c ---- */
+
+/* In the cycle: deletes some of what was kept long enough, when it is time. */
+extern void wf_retention_run(void);
+/* something has ended, or a key was used, that is kept for some time */
+extern void wf_retention_touch(void);
+/* how long things are kept may have changed */
+extern void wf_retention_restart(void);
+
+/* ---- sched_requests.c ---- */
 
 /* Parks many runs at once, in a transaction of its own, and forgets them. */
 extern void wf_sched_park(WfEntry **entries, int n, const char *reason,

@@ -58,6 +58,7 @@ tell_ended(const Ended *ended, int n)
 					   1);
 		ConditionVariableBroadcast(wf_wait_channel(&ended[i].run_id));
 	}
+	wf_retention_touch();
 }
 
 void
@@ -291,6 +292,7 @@ wf_control_apply(void)
 	wf_gates_apply();
 	wf_ready_release(&wf_sched.ready, WF_PLACE_PAUSED);
 	halt_cells();
+	wf_retention_restart();
 }
 
 static void
@@ -356,6 +358,8 @@ wf_sched_events(void)
 		wf_load_add_scan(NULL, NULL);
 	if (events & WF_EVENT_REQUEST)
 		read_requests();
+	if (events & WF_EVENT_KEPT)
+		wf_retention_touch();
 }
 
 /* ---- deadlines ---- */

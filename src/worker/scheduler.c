@@ -290,6 +290,7 @@ cycle(void)
 	wf_gates_open();
 	wf_dispatch();
 	wf_executors_adjust();
+	wf_retention_run();
 
 	publish();
 	answer_idle(asked);

@@ -167,6 +167,7 @@ typedef struct WfSlot
 #define WF_EVENT_CONTROL 0x02 /* stop(), start(), workflow paused.. */
 #define WF_EVENT_RESCAN	 0x04 /* look for unknown runs in the table */
 #define WF_EVENT_EXIT	 0x08 /* extension dropped: look and leave */
+#define WF_EVENT_KEPT	 0x10 /* something is kept for some time only */
 
 /*
  * All changes are made through worker/entries.h, under the lock:
