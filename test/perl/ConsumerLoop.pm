@@ -20,6 +20,8 @@
 #			two acknowledgements of it were confirmed
 #	held	a message was given out while somebody held it by a lease that had not
 #			ended, without having been asked to give it back
+#	stale	something said with a receipt was accepted, after somebody else had been
+#			given the message
 #	nowhere	a message that nobody attempted to send, that was rolled back, or a
 #			second one of one token; an effect of a message nobody knows
 package ConsumerLoop;
@@ -239,7 +241,7 @@ sub work_long
 			"SELECT 'SAID' FROM workflow.extend('$message->{receipt}', '@{[ 2 * $lease ]} s');");
 		note_line($ledger, 'extended', @$message{qw(id receipt)}, $issued) if $answer;
 	}
-	usleep(1_000_000 * $lease + rand(500_000));
+	usleep(1_000_000 * $lease * (1 + rand(0.9)));
 	return;
 }
 
@@ -249,7 +251,7 @@ sub consume_apart
 	my ($session, $ledger) = @_;
 	foreach my $message (receive_some($session, $ledger, 1 + int(rand(4)), ''))
 	{
-		work_long($session, $ledger, $message) if rand() < 0.006;
+		work_long($session, $ledger, $message) if rand() < $traffic{slow};
 		note_line($ledger, 'did', @$message{qw(id token)});
 		say_of($session, $ledger, $message);
 	}
@@ -300,7 +302,8 @@ sub start_consumer
 	return;
 }
 
-# start_traffic(node, db, dir, seed, producers, consumers, pause in us, all by name)
+# start_traffic(node, db, dir, seed, producers, consumers, pause in us, slow, all by
+# name).  Slow is how often work takes longer than the lease.
 sub start_traffic
 {
 	%traffic = @_;
@@ -460,8 +463,9 @@ sub histories_of
 		}
 		$receipts{$receipt}{held} = $rest[0] + 2 * $lease if $kind eq 'extended';
 		$receipts{$receipt}{saying} = $rest[1] if $kind eq 'saying';
-		push @{ $history->{ends} }, $rest[1]
-		  if $kind eq 'said' && $rest[0] =~ /^(ack|final)$/;
+		next unless $kind eq 'said';
+		push @{ $history->{ends} }, $rest[1] if $rest[0] =~ /^(ack|final)$/;
+		$receipts{$receipt}{accepted} = 1;
 	}
 	return \%histories;
 }
@@ -482,7 +486,10 @@ sub check_history
 		my ($before, $got) = ($i > 0 ? $got[ $i - 1 ] : undef, $got[$i]);
 		push @wrong, "back: message $id was given out after its end was confirmed"
 		  if @ends && $got->{issued} > $ends[0];
-		next unless $before && $got->{returned} < $before->{held};
+		next unless $before;
+		push @wrong, "stale: $before->{receipt} was accepted after $got->{receipt} had been given out"
+		  if $before->{accepted} && $before->{saying} && $before->{saying} > $got->{returned};
+		next unless $got->{returned} < $before->{held};
 		next if $before->{saying} && $before->{saying} < $got->{returned};
 		push @wrong, "held: message $id was given out while $before->{receipt} held it";
 	}

@@ -28,7 +28,8 @@ start_traffic(
 	seed => $seed,
 	producers => 3,
 	consumers => 6,
-	pause => 60_000);
+	pause => 60_000,
+	slow => 0.006);
 for ($done = 0; $done < $kills && time() - $begin < 120;)
 {
 	usleep(200_000 + rand(1_500_000));
