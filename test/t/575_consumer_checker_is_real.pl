@@ -26,9 +26,9 @@ sub run_broken
 		dir => PostgreSQL::Test::Utils::tempdir,
 		seed => $seed,
 		producers => 1,
-		consumers => 4,
+		consumers => 6,
 		pause => 50_000,
-		slow => 0.1);
+		slow => 0.2);
 	foreach my $kind (qw(consumer scheduler consumer immediate consumer))
 	{
 		usleep(700_000);
