@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/entropy.h"
+#include "base/stoppoint.h"
 #include "core/state.h"
 #include "store/definition.h"
 #include "store/delivery.h"
@@ -188,6 +189,8 @@ end_lease(WfDelivery *row)
 WfRowResult
 wf_delivery_ack(WfOpenTable *table, WfDelivery *row, bool keep, Datum result)
 {
+	if (WF_BROKEN("lose-ack"))
+		return WF_ROW_DONE;
 	if (!keep)
 		return wf_table_delete(table, &row->tid);
 	end_lease(row);

@@ -12,7 +12,8 @@
  * sched_dispatch.c		who gets what
  * sched_executors.c	how many executors, and of which roles
  * sched_requests.c		what clients and the clock ask of single runs, control
- * sched_messages.c		messages: news of them, leases
+ * sched_messages.c		messages: news of them, and who has them
+ * sched_leases.c		... and when they come back
  * sched_receivers.c		who asks for messages, or waits for some
  * sched_retention.c	what was kept long enough
  *
@@ -129,14 +130,25 @@ extern void wf_messages_init(void);
 /* what was told before we came is in the tables */
 extern void wf_messages_discard_news(void);
 extern void wf_messages_news(void);
-/* leases that are over, and receives that were rolled back */
-extern void wf_messages_expire(void);
 /* a message of which there is no entry, as its row was read */
 extern void wf_messages_learn(const WfRunInfo *info);
 /* one that was just made, or admitted: it is with a receiver, until a time */
 extern void wf_messages_hold(WfEntry *entry, TimestampTz until);
 /* the list of what a receiver holds */
 extern dlist_head *wf_messages_held_by(int receiver);
+
+/* before the gate again, or until a time */
+extern void wf_messages_give_back(WfEntry *entry, TimestampTz due_at);
+/* acknowledged; dead */
+extern void wf_messages_done(WfEntry *entry);
+extern void wf_messages_died(WfEntry *entry);
+/* it was given up and deleted */
+extern void wf_messages_gone(WfEntry *entry);
+
+/* ---- sched_leases.c ---- */
+
+/* leases that are over, and receives that were rolled back */
+extern void wf_messages_expire(void);
 
 /* ---- sched_receivers.c ---- */
 
