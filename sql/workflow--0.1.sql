@@ -240,6 +240,8 @@ CREATE TABLE _workflow.request (
 	value			jsonb,
 	CONSTRAINT request_pkey PRIMARY KEY (request_id)
 );
+-- what is asked of a run that is looked at, or has ended
+CREATE INDEX request_run ON _workflow.request (run_id, request_id);
 
 -- What is for a run: signals of clients, outcomes of tasks.  Written by
 -- whoever has it, taken by the executor in the commit of the waiting call.
