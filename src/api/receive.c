@@ -29,6 +29,7 @@
 #include "base/stoppoint.h"
 #include "core/state.h"
 #include "store/delivery.h"
+#include "store/message_task.h"
 #include "worker/receivers.h"
 
 PG_FUNCTION_INFO_V1(workflow_receive);
@@ -76,6 +77,17 @@ whole(Datum value)
 			   : value;
 }
 
+/* A task's headers also say which attempt this is. */
+static Datum
+headers_of_task(Datum headers, int attempt)
+{
+	char *added = psprintf("{\"attempt\": %d}", attempt);
+
+	return DirectFunctionCall2(
+		jsonb_concat, headers,
+		DirectFunctionCall1(jsonb_in, CStringGetDatum(added)));
+}
+
 static void
 put_row(const Call *call, const WfDelivery *row)
 {
@@ -88,6 +100,8 @@ put_row(const Call *call, const WfDelivery *row)
 	nulls[3] = row->nulls[MSG_headers];
 	if (!nulls[3])
 		values[3] = whole(row->values[MSG_headers]);
+	if (wf_message_is_task(row))
+		values[3] = headers_of_task(values[3], row->attempt);
 	values[4] = row->values[MSG_group_key];
 	nulls[4] = row->nulls[MSG_group_key];
 	values[5] = Int32GetDatum(row->attempt);
