@@ -20,9 +20,12 @@
 #include "store/definition.h"
 #include "store/enqueue.h"
 
-static const WfFunctionUse as_alert = {"alert function", "An alert function",
+static const WfFunctionUse as_alert = {"alert function",
+									   "an alert function",
+									   "An alert function",
 									   "the alert function of a queue",
-									   "alert", "f(alert jsonb) RETURNS void"};
+									   "alert",
+									   "f(alert jsonb) RETURNS void"};
 
 Oid
 wf_alert_resolve(const char *name)
