@@ -968,6 +968,67 @@ CREATE FUNCTION workflow.send_batch(
 COMMENT ON FUNCTION workflow.send_batch(text, jsonb[], jsonb[], text[], text[], text, integer, interval, timestamptz) IS
 	'puts many messages in a queue, and returns a message_id for each payload, in order, NULL where one was skipped';
 
+CREATE FUNCTION workflow.receive(
+	queue text,
+	max_messages integer DEFAULT 1,
+	lease interval DEFAULT NULL)
+	RETURNS TABLE(message_id bigint, receipt text, payload jsonb, headers jsonb,
+		group_key text, attempt integer, enqueued_at timestamptz,
+		lease_until timestamptz)
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE ROWS 10
+	AS 'MODULE_PATHNAME', 'workflow_receive';
+COMMENT ON FUNCTION workflow.receive(text, integer, interval) IS
+	'takes messages out of a queue, each with a receipt that holds it for the time of the lease; no rows when there are none now';
+
+CREATE PROCEDURE workflow.wait_for_messages(
+	queue text,
+	timeout interval DEFAULT '30 s',
+	INOUT ready boolean DEFAULT NULL)
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'workflow_wait_for_messages';
+COMMENT ON PROCEDURE workflow.wait_for_messages(text, interval, boolean) IS
+	'waits until a message of a queue can be received, or until the time is over; NULL waits for ever';
+
+CREATE FUNCTION workflow.ack(receipt text, result jsonb DEFAULT NULL)
+	RETURNS void
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_ack';
+COMMENT ON FUNCTION workflow.ack(text, jsonb) IS
+	'acknowledges a message: it is done; raises WF008 when the receipt does not hold any more';
+
+CREATE FUNCTION workflow.ack_batch(
+	receipts text[],
+	results jsonb[] DEFAULT NULL,
+	skip_stale boolean DEFAULT false)
+	RETURNS integer
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_ack_batch';
+COMMENT ON FUNCTION workflow.ack_batch(text[], jsonb[], boolean) IS
+	'acknowledges many messages, and returns how many; raises WF008 for a receipt that does not hold any more unless those are to be skipped';
+
+CREATE FUNCTION workflow.nack(
+	receipt text,
+	error text DEFAULT NULL,
+	delay interval DEFAULT NULL,
+	final boolean DEFAULT false,
+	counts boolean DEFAULT true,
+	detail text DEFAULT NULL)
+	RETURNS void
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_nack';
+COMMENT ON FUNCTION workflow.nack(text, text, interval, boolean, boolean, text) IS
+	'gives a message back, to be tried again after a delay (default: by the policy), or never where it is final; without counts the attempt is not charged';
+
+CREATE FUNCTION workflow.extend(
+	receipt text,
+	lease interval DEFAULT NULL,
+	progress jsonb DEFAULT NULL)
+	RETURNS timestamptz
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_extend';
+COMMENT ON FUNCTION workflow.extend(text, interval, jsonb) IS
+	'lets a receipt hold for the time of a lease from now on, and returns until when; progress is shown in the view messages';
+
 CREATE FUNCTION workflow.purge_queue(queue text) RETURNS bigint
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_purge_queue';

@@ -280,11 +280,12 @@ wf_slot_copy_row(TupleTableSlot *slot, MemoryContext cxt, Datum *values,
 	return copy;
 }
 
-HeapTuple
-wf_table_fetch(WfOpenTable *open, const Datum *key, int nkeys,
-			   MemoryContext cxt, Datum *values, bool *nulls)
+static HeapTuple
+fetch_by_key(WfOpenTable *open, const Datum *key, int nkeys,
+			 Snapshot new_snapshot, MemoryContext cxt, Datum *values,
+			 bool *nulls)
 {
-	Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	Snapshot snapshot = RegisterSnapshot(new_snapshot);
 	Relation index = index_open(open->table->index_oids[0], AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(open->rel, NULL);
 	IndexScanDesc scan;
@@ -313,41 +314,125 @@ wf_table_fetch(WfOpenTable *open, const Datum *key, int nkeys,
 }
 
 HeapTuple
+wf_table_fetch(WfOpenTable *open, const Datum *key, int nkeys,
+			   MemoryContext cxt, Datum *values, bool *nulls)
+{
+	return fetch_by_key(open, key, nkeys, GetTransactionSnapshot(), cxt,
+						values, nulls);
+}
+
+HeapTuple
+wf_table_fetch_newest(WfOpenTable *open, const Datum *key, int nkeys,
+					  MemoryContext cxt, Datum *values, bool *nulls)
+{
+	return fetch_by_key(open, key, nkeys, GetLatestSnapshot(), cxt, values,
+						nulls);
+}
+
+static HeapTuple
+fetch_at(WfOpenTable *open, ItemPointer tid, Snapshot snapshot,
+		 MemoryContext cxt, Datum *values, bool *nulls)
+{
+	TupleTableSlot *slot = table_slot_create(open->rel, NULL);
+	HeapTuple copy = NULL;
+
+	if (table_tuple_fetch_row_version(open->rel, tid, snapshot, slot))
+		copy = wf_slot_copy_row(slot, cxt, values, nulls);
+	ExecDropSingleTupleTableSlot(slot);
+	return copy;
+}
+
+/* The table may have been cut off, or written anew, since it was there. */
+static bool
+is_within(WfOpenTable *open, ItemPointer tid)
+{
+	return ItemPointerIsValid(tid) && ItemPointerGetBlockNumber(tid) <
+										  RelationGetNumberOfBlocks(open->rel);
+}
+
+HeapTuple
 wf_table_fetch_at(WfOpenTable *open, ItemPointer tid, MemoryContext cxt,
 				  Datum *values, bool *nulls)
 {
 	Snapshot snapshot;
-	TupleTableSlot *slot;
-	HeapTuple copy = NULL;
+	HeapTuple copy;
 
-	/* the table may have been cut off, or written anew, since */
-	if (!ItemPointerIsValid(tid) ||
-		ItemPointerGetBlockNumber(tid) >= RelationGetNumberOfBlocks(open->rel))
+	if (!is_within(open, tid))
 		return NULL;
 	snapshot = RegisterSnapshot(GetTransactionSnapshot());
-	slot = table_slot_create(open->rel, NULL);
-	if (table_tuple_fetch_row_version(open->rel, tid, snapshot, slot))
-		copy = wf_slot_copy_row(slot, cxt, values, nulls);
-	ExecDropSingleTupleTableSlot(slot);
+	copy = fetch_at(open, tid, snapshot, cxt, values, nulls);
 	UnregisterSnapshot(snapshot);
 	return copy;
+}
+
+HeapTuple
+wf_table_fetch_newest_at(WfOpenTable *open, ItemPointer tid, MemoryContext cxt,
+						 Datum *values, bool *nulls)
+{
+	if (!is_within(open, tid))
+		return NULL;
+	return fetch_at(open, tid, SnapshotSelf, cxt, values, nulls);
+}
+
+static WfRowResult
+row_result(TM_Result result)
+{
+	switch (result)
+	{
+		case TM_Ok:
+			return WF_ROW_DONE;
+		case TM_BeingModified:
+		case TM_WouldBlock:
+			return WF_ROW_LOCKED;
+		default:
+			return WF_ROW_CHANGED;
+	}
+}
+
+WfRowResult
+wf_table_replace(WfOpenTable *open, ItemPointer tid, Datum *values,
+				 bool *nulls, bool wait)
+{
+	TupleTableSlot *slot = make_slot(open->rel, values, nulls);
+	Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	TM_Result result;
+	bool feed;
+
+	result = wf_tuple_update(open->rel, tid, slot, GetCurrentCommandId(true),
+							 snapshot, wait, &feed);
+	if (result == TM_Ok)
+	{
+		*tid = slot->tts_tid;
+		if (feed)
+			feed_indexes(open, slot, values, nulls, true);
+	}
+	UnregisterSnapshot(snapshot);
+	ExecDropSingleTupleTableSlot(slot);
+	if (result == TM_Ok)
+		CommandCounterIncrement();
+	return row_result(result);
 }
 
 bool
 wf_table_update(WfOpenTable *open, ItemPointer tid, Datum *values, bool *nulls)
 {
-	TupleTableSlot *slot = make_slot(open->rel, values, nulls);
-	Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
-	bool ok;
-	bool feed;
+	ItemPointerData at = *tid;
 
-	ok = wf_tuple_update(open->rel, tid, slot, GetCurrentCommandId(true),
-						 snapshot, &feed);
-	if (ok && feed)
-		feed_indexes(open, slot, values, nulls, true);
+	return wf_table_replace(open, &at, values, nulls, true) == WF_ROW_DONE;
+}
+
+WfRowResult
+wf_table_delete(WfOpenTable *open, ItemPointer tid)
+{
+	Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	TM_FailureData failure;
+	TM_Result result;
+
+	result =
+		table_tuple_delete(open->rel, tid, GetCurrentCommandId(true), snapshot,
+						   InvalidSnapshot, true, &failure, false);
 	UnregisterSnapshot(snapshot);
-	ExecDropSingleTupleTableSlot(slot);
-	if (ok)
+	if (result == TM_Ok)
 		CommandCounterIncrement();
-	return ok;
+	return row_result(result);
 }

@@ -93,6 +93,17 @@ extern HeapTuple wf_table_fetch_at(WfOpenTable *open, ItemPointer tid,
 								   MemoryContext cxt, Datum *values,
 								   bool *nulls);
 
+/*
+ * The same two, but of what is committed by now, whatever snapshot the
+ * transaction goes by, or was written by ourselves.
+ */
+extern HeapTuple wf_table_fetch_newest(WfOpenTable *open, const Datum *key,
+									   int nkeys, MemoryContext cxt,
+									   Datum *values, bool *nulls);
+extern HeapTuple wf_table_fetch_newest_at(WfOpenTable *open, ItemPointer tid,
+										  MemoryContext cxt, Datum *values,
+										  bool *nulls);
+
 /* The row in "slot", copied as wf_table_fetch() does. */
 extern HeapTuple wf_slot_copy_row(TupleTableSlot *slot, MemoryContext cxt,
 								  Datum *values, bool *nulls);
@@ -103,5 +114,22 @@ extern HeapTuple wf_slot_copy_row(TupleTableSlot *slot, MemoryContext cxt,
  */
 extern bool wf_table_update(WfOpenTable *open, ItemPointer tid, Datum *values,
 							bool *nulls);
+
+typedef enum WfRowResult
+{
+	WF_ROW_DONE,
+	WF_ROW_CHANGED, /* that version is not the newest, or not any more */
+	WF_ROW_LOCKED	/* somebody is about to change it, and we do not wait */
+} WfRowResult;
+
+/*
+ * The same, and *tid is where the new version is.  Without "wait" a row that
+ * is locked is left alone.
+ */
+extern WfRowResult wf_table_replace(WfOpenTable *open, ItemPointer tid,
+									Datum *values, bool *nulls, bool wait);
+
+/* Deletes the version at *tid, having waited for who has it locked. */
+extern WfRowResult wf_table_delete(WfOpenTable *open, ItemPointer tid);
 
 #endif /* WF_BASE_TABLE_H */

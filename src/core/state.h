@@ -77,6 +77,7 @@
 #define WF_REASON_REPLAY	 "nondeterministic"
 #define WF_REASON_BODY		 "body"	 /* body missing, changed or not allowed */
 #define WF_REASON_OWNER		 "owner" /* role missing or without a right */
+#define WF_REASON_EXPIRED	 "expired" /* message: outcome is not known */
 #define WF_REASON_TERMINATED "terminated" /* its executor kept being ended */
 
 /* _workflow.signal.kind */

@@ -53,8 +53,9 @@ extern bool wf_run_last_id(pg_uuid_t *out);
 /* ---- schedule.c: runs in no cell ---- */
 
 /*
- * A walk over unfinished runs in id order, in chunks, so that no snapshot is
- * held for long: fill in `after` and `upto`, call until it is done.
+ * A walk over unfinished runs, and messages (store/work.h), in id order, in
+ * chunks, so that no snapshot is held for long: fill in `after` and `upto`,
+ * call until it is done.
  */
 typedef enum WfScanKind
 {

@@ -44,6 +44,11 @@ typedef struct WfRunInfo
 #define WF_ASSIGN_RATED	 0x04 /* tell the scheduler when it begins */
 #define WF_ASSIGN_REREAD 0x10 /* the rest is not known: read the row */
 #define WF_ASSIGN_BLOCKS 0x08 /* a failure keeps its group closed */
+/* messages, which are never assigned */
+#define WF_ASSIGN_BEGUN	 0x0100 /* was received before: keeps its place */
+#define WF_ASSIGN_LEASED 0x0200 /* somebody has it, until due_at */
+#define WF_ASSIGN_LOCKED 0x0400 /* a transaction still open has its row */
+#define WF_ASSIGN_DEAD	 0x0800
 #define WF_ASSIGN_WAKE \
 	0x20 /* it is there already, and what it waits for may have come */
 

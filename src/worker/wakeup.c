@@ -121,18 +121,6 @@ wf_note_recheck(const WfRunInfo *run)
 		notes.events |= WF_EVENT_RESCAN;
 }
 
-void
-wf_note_message(int64 message_id)
-{
-	wf_note_events(WF_EVENT_RESCAN);
-}
-
-void
-wf_note_queue_purged(int32 queue_id)
-{
-	wf_note_events(WF_EVENT_RESCAN);
-}
-
 /* ---- pushing ---- */
 
 /* ring_lock held */
