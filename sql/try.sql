@@ -82,6 +82,29 @@ SELECT workflow.alter_workflow('gives_up', on_failure => 'park');
 SELECT * FROM workflow.try_workflow('gives_up');
 TRUNCATE ledger;
 
+-- tasks: answered each time, or in order, also with errors
+CREATE FUNCTION asks_others(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+	done jsonb := '[]';
+BEGIN
+	FOR i IN 1..2 LOOP
+		done := done || workflow.task('make', 'no queue', to_jsonb(i));
+	END LOOP;
+	BEGIN
+		PERFORM workflow.task('send', 'no queue');
+		PERFORM workflow.task('send', 'no queue');
+	EXCEPTION WHEN SQLSTATE 'WF004' THEN
+		done := done || to_jsonb(SQLERRM);
+	END;
+	PERFORM workflow.task('send', 'no queue');
+	RETURN done;
+END $$;
+SELECT workflow.create_workflow('asks_others');
+SELECT * FROM workflow.try_workflow('asks_others', answers => '{"make": {"n": 1},
+	"send": [true, {"$error": {"message": "no stamps", "detail": "sold out"}}, {"$error": {"code": "P0001"}}]}');
+SELECT * FROM workflow.try_workflow('asks_others', answers => '{"make": [1]}');
+SELECT * FROM workflow.try_workflow('asks_others', answers => '{"make": {"$error": {"code": "what"}}}');
+
 -- the rules of a body hold
 CREATE FUNCTION rules(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN

@@ -64,45 +64,6 @@ typedef enum Argument
 
 /* ---- arguments ---- */
 
-/* Sets run_at and delayed from delay and run_at, of which one may be given. */
-static void
-read_start(FunctionCallInfo fcinfo, WfNewRun *run)
-{
-	run->run_at = run->enqueued_at;
-	run->delayed = false;
-	if (PG_ARGISNULL(ARG_DELAY) && PG_ARGISNULL(ARG_RUN_AT))
-		return;
-
-	if (!PG_ARGISNULL(ARG_DELAY) && !PG_ARGISNULL(ARG_RUN_AT))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("delay and run_at exclude each other"),
-				 errdetail("Both say when the run may start at the earliest."),
-				 errhint("Leave out one of the two.")));
-	if (!PG_ARGISNULL(ARG_DELAY))
-	{
-		Interval *delay = wf_arg_interval(fcinfo, ARG_DELAY, "delay", false);
-
-		run->run_at = DatumGetTimestampTz(DirectFunctionCall2(
-			timestamptz_pl_interval, TimestampTzGetDatum(run->enqueued_at),
-			IntervalPGetDatum(delay)));
-	}
-	else
-	{
-		TimestampTz run_at = PG_GETARG_TIMESTAMPTZ(ARG_RUN_AT);
-
-		if (TIMESTAMP_NOT_FINITE(run_at))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("run_at must be finite"),
-					 errdetail("The value is \"%s\".",
-							   timestamptz_to_str(run_at)),
-					 errhint("Leave it out to start at once.")));
-		run->run_at = Max(run_at, run->enqueued_at);
-	}
-	run->delayed = run->run_at > run->enqueued_at;
-}
-
 /* The time by which the run must have ended, counted from its start time. */
 static void
 read_deadline(FunctionCallInfo fcinfo, const WfWorkflow *def, WfNewRun *run)
@@ -117,9 +78,7 @@ read_deadline(FunctionCallInfo fcinfo, const WfWorkflow *def, WfNewRun *run)
 
 	run->deadline_at = DT_NOEND;
 	if (timeout)
-		run->deadline_at = DatumGetTimestampTz(DirectFunctionCall2(
-			timestamptz_pl_interval, TimestampTzGetDatum(run->run_at),
-			IntervalPGetDatum(timeout)));
+		run->deadline_at = wf_time_after(run->run_at, timeout);
 }
 
 /* The empty object, made once per process. */
@@ -150,12 +109,7 @@ read_values(FunctionCallInfo fcinfo, WfNewRun *run)
 	{
 		Jsonb *attributes = PG_GETARG_JSONB_P(ARG_ATTRIBUTES);
 
-		if (!JB_ROOT_IS_OBJECT(attributes))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("attributes must be a JSON object"),
-					 errdetail("It is something else, such as an array or a string."),
-					 errhint("Pass names and values: '{\"region\": \"north\"}'.")));
+		wf_check_object(attributes, "attributes", "{\"region\": \"north\"}");
 		run->attributes = JsonbPGetDatum(attributes);
 		wf_check_payload(run->attributes, "attributes");
 	}
@@ -255,7 +209,9 @@ workflow_enqueue_workflow(PG_FUNCTION_ARGS)
 	on_duplicate = wf_arg_on_duplicate(fcinfo, ARG_ON_DUPLICATE);
 	on_busy = wf_arg_on_busy(fcinfo, ARG_ON_BUSY, ARG_GROUP_KEY);
 	run.enqueued_at = wf_clock_now();
-	read_start(fcinfo, &run);
+	run.run_at =
+		wf_arg_start(fcinfo, ARG_DELAY, ARG_RUN_AT, "run", run.enqueued_at);
+	run.delayed = run.run_at > run.enqueued_at;
 	read_values(fcinfo, &run);
 	read_signal(fcinfo, &signal);
 

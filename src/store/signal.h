@@ -36,6 +36,22 @@ extern bool wf_signal_take(const pg_uuid_t *run_id, int32 ordinal,
 						   const char *names, TimestampTz now,
 						   MemoryContext cxt, Jsonb **value);
 
+/*
+ * The outcome of the task that this call waits for: its result, NULL for SQL
+ * NULL, or an error.  Nothing is written where the run has ended.
+ */
+extern void wf_signal_insert_task(const pg_uuid_t *run_id, int32 ordinal,
+								  Datum result, const char *by,
+								  const WfError *error, TimestampTz now);
+
+/*
+ * Takes it; false when it has not come.  *result and *error (code empty: none)
+ * are allocated in "cxt".
+ */
+extern bool wf_signal_take_task(const pg_uuid_t *run_id, int32 ordinal,
+								MemoryContext cxt, Jsonb **result,
+								WfError *error);
+
 /* The unfinished runs for which something has come and not been taken; count. */
 extern int wf_signal_receivers(MemoryContext cxt, pg_uuid_t **out);
 

@@ -114,6 +114,7 @@ typedef struct WfExec
 	bool blocked;		 /* ... because a call it needs waits: */
 	int blocked_on;		 /* its ordinal */
 	int asked;			 /* recorded calls taken so far */
+	TimestampTz now;	 /* what now() says */
 	uint32 derived;		 /* now/random/uuid since the last call */
 	int swallowed;		 /* times the body caught our unwinding */
 	sigjmp_buf *way_out; /* past a body that does so for ever */

@@ -385,6 +385,7 @@ begin_replay(WfExec *exec)
 	exec->blocked = false;
 	exec->timed_out = false;
 	exec->asked = 0;
+	exec->now = Max(exec->run.enqueued_at, exec->run.run_at);
 	exec->derived = 0;
 	exec->swallowed = 0;
 	exec->raised_step = 0;

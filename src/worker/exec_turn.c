@@ -44,10 +44,11 @@ wf_turn_end_run(WfExec *exec, WfTurn *turn, char state, const char *reason)
 	end->started_at = exec->run.started_at;
 	if (end->started_at == 0)
 		end->started_at = exec->taken_at;
-	if (exec->nsteps > 0)
-		end->started_at = Min(end->started_at, exec->steps[0].started_at);
 	for (int i = 0; i < exec->nsteps; i++)
 	{
+		/* the first steps of a fork are of another run */
+		if (exec->steps[i].started_at >= exec->run.enqueued_at)
+			end->started_at = Min(end->started_at, exec->steps[i].started_at);
 		end->attempts += exec->steps[i].attempt;
 		if (exec->steps[i].match.state == WF_STEP_DONE)
 			end->steps_done++;
@@ -314,7 +315,9 @@ load_run(WfExec *exec, WfTurn *turn)
 	wf_mark_set(&exec->cell->run_id, 0, 0);
 	found = wf_run_load(&exec->cell->run_id, &exec->cell->tid, exec->run_cxt,
 						&exec->run);
-	load_steps(exec, found && !(exec->cell->flags & WF_ASSIGN_FRESH));
+	/* a fork that came in a range is taken for fresh */
+	load_steps(exec, found && (!(exec->cell->flags & WF_ASSIGN_FRESH) ||
+							   exec->run.retried));
 	wf_mark_clear();
 
 	if (!found || wf_run_is_final(exec->run.state))
@@ -324,6 +327,8 @@ load_run(WfExec *exec, WfTurn *turn)
 		wf_turn_leave(turn, WF_OUTCOME_PARKED);
 	else if (exec->run.origin != wf_origin())
 		wf_turn_leave(turn, WF_OUTCOME_FOREIGN);
+	else if (exec->run.paused)
+		wf_turn_leave(turn, WF_OUTCOME_PAUSED);
 	else if (exec->run.state == WF_RUN_QUEUED &&
 			 Max(exec->run.due_at, exec->run.run_at) > wf_clock_now())
 	{
@@ -418,6 +423,23 @@ commit_start(WfExec *exec, const WfPolicy *policy)
 	MemoryContextSwitchTo(exec->turn_cxt);
 }
 
+/* A call whose outcome comes from elsewhere, once it is started. */
+static void
+start_turn(WfExec *exec, WfTurn *turn, const WfPolicy *policy)
+{
+	WfStep step;
+
+	exec->where = WF_IN_STEP;
+	exec->permanent = false;
+	wf_turn_fill_step(exec, policy, &step);
+	step.max_attempts = 0;
+	step.started_at = wf_clock_now();
+	wf_wait_start(exec, &step);
+	WF_STOP("exec-after-start");
+	wf_record_write(exec, &step);
+	(void) take_replay(exec, turn, replay(exec, true));
+}
+
 static void
 step_turn(WfExec *exec, WfTurn *turn)
 {
@@ -426,6 +448,11 @@ step_turn(WfExec *exec, WfTurn *turn)
 	TimestampTz started_at;
 
 	wf_turn_policy(exec, &policy);
+	if (wf_wait_is_started(exec->wanted.kind))
+	{
+		start_turn(exec, turn, &policy);
+		return;
+	}
 	if (policy.at_most_once)
 		commit_start(exec, &policy);
 

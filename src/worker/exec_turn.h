@@ -78,6 +78,15 @@ extern bool wf_wait_is_plain(char kind);
  */
 extern bool wf_wait_begin(WfExec *exec);
 
+/* Is this call one that waits, but is started by engine code? */
+extern bool wf_wait_is_started(char kind);
+
+/*
+ * Starts the call in exec->wanted, of which "step" is the record: waiting, and
+ * of what.
+ */
+extern void wf_wait_start(WfExec *exec, WfStep *step);
+
 /*
  * Looks for what has come for calls that wait, and records it; true when
  * something had.  Writes what it takes, so no user code may run any more

@@ -318,6 +318,9 @@ wf_word_call(const WfCall *call)
 	exec->asked = ordinal;
 	exec->derived = 0;
 	step = &exec->steps[ordinal - 1];
+	/* a call that was only started may or may not have ended by now */
+	exec->now =
+		Max(exec->now, call->starts ? step->started_at : step->finished_at);
 	if (step->match.state == WF_STEP_FAILED && !call->starts)
 		raise_recorded(exec, step);
 	return step;
@@ -334,6 +337,7 @@ wf_word_await(int ordinal)
 		unwind(exec);
 	if (step->match.state == WF_STEP_WAITING)
 		block(exec, ordinal);
+	exec->now = Max(exec->now, step->finished_at);
 	if (step->match.state == WF_STEP_FAILED)
 		raise_recorded(exec, step);
 	return step;
@@ -378,11 +382,7 @@ wf_word_attempt(void)
 TimestampTz
 wf_word_now(void)
 {
-	WfExec *exec = wf_exec;
-
-	if (exec->asked == 0)
-		return Max(exec->run.enqueued_at, exec->run.run_at);
-	return exec->steps[exec->asked - 1].finished_at;
+	return wf_exec->now;
 }
 
 uint32

@@ -63,6 +63,7 @@ wf_flow_ended(const WfEntry *entry)
 	WfFlow *flow = flow_of(entry);
 
 	flow->ended[part_of(flow)]++;
+	wf_retention_touch();
 }
 
 static void

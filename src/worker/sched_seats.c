@@ -386,6 +386,10 @@ reap_done(WfSeat *seat, WfEntry *entry)
 			else
 				wf_seat_sleeps(entry, due_at);
 			break;
+		case WF_OUTCOME_PAUSED:
+			entry->flags |= WF_ASSIGN_PAUSED;
+			put_back(entry, wf_sched.now);
+			break;
 		case WF_OUTCOME_YIELDED:
 			if ((request & WF_REQ_YIELD) || recheck)
 				put_back(entry, wf_sched.now);

@@ -67,6 +67,7 @@ typedef enum WfOutcome
 	WF_OUTCOME_LATER,	/* ready again at due_at */
 	WF_OUTCOME_YIELDED, /* ready again now: asked to, or lock not had */
 	WF_OUTCOME_WAITS,	/* until something comes, or due_at (0: no time) */
+	WF_OUTCOME_PAUSED,	/* its row says so: held until resume_run */
 	WF_OUTCOME_FOREIGN	/* another origin or owner: not ours to run */
 } WfOutcome;
 
@@ -169,6 +170,7 @@ typedef struct WfSlot
 #define WF_EVENT_RESCAN	 0x04 /* look for unknown runs in the table */
 #define WF_EVENT_EXIT	 0x08 /* extension dropped: look and leave */
 #define WF_EVENT_SIGNALS 0x10 /* look for what was sent to runs */
+#define WF_EVENT_KEPT	 0x20 /* something is kept for some time only */
 
 /*
  * All changes are made through worker/entries.h, under the lock:

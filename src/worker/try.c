@@ -180,6 +180,25 @@ play_signal(Trial *trial, WfStep *step)
 		pass_time(trial, asked->due_at);
 }
 
+/* What is done by others: each call gets what they are said to answer. */
+static void
+play_answered(Trial *trial, WfStep *step, const char *code)
+{
+	const WfWanted *asked = &trial->exec.asked_for;
+	WfAnswer answer;
+
+	begin_record(trial, step);
+	if (!wf_answers_take(trial->answers, asked->name, false, code, &answer))
+	{
+		stop_without_answer(trial, asked);
+		return;
+	}
+	step->result = answer.failed ? NULL : answer.value;
+	step->error = answer.error;
+	if (answer.failed)
+		step->match.state = WF_STEP_FAILED;
+}
+
 /* One attempt, in a subtransaction; false when it failed. */
 static bool
 attempt_step(Trial *trial, WfStep *step)
@@ -273,6 +292,9 @@ play_call(Trial *trial, WfStep *step)
 		case WF_STEP_KIND_SIGNAL:
 			play_signal(trial, step);
 			break;
+		case WF_STEP_KIND_TASK:
+			play_answered(trial, step, "WF004");
+			break;
 		default:
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -340,7 +362,7 @@ play_on(Trial *trial, WfTryNote note, void *arg, WfTryEnd *end)
 	{
 		case WF_REPLAY_WANTS:
 			play_call(trial, &step);
-			if (trial->stopped && step.match.state != WF_STEP_FAILED)
+			if (trial->stopped && step.error.code[0] == '\0')
 				break;
 			wf_record_step(exec, &step);
 			note(arg, &step);
