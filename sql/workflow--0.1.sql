@@ -888,11 +888,13 @@ CREATE FUNCTION workflow.enqueue_workflow(
 	delay interval DEFAULT NULL,
 	run_at timestamptz DEFAULT NULL,
 	run_timeout interval DEFAULT NULL,
-	attributes jsonb DEFAULT NULL)
+	attributes jsonb DEFAULT NULL,
+	signal text DEFAULT NULL,
+	signal_payload jsonb DEFAULT NULL)
 	RETURNS uuid
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_enqueue_workflow';
-COMMENT ON FUNCTION workflow.enqueue_workflow(text, jsonb, text, text, text, text, text, integer, interval, timestamptz, interval, jsonb) IS
+COMMENT ON FUNCTION workflow.enqueue_workflow(text, jsonb, text, text, text, text, text, integer, interval, timestamptz, interval, jsonb, text, jsonb) IS
 	'starts a run of a workflow when the transaction commits, and returns its run_id';
 
 CREATE FUNCTION workflow.find_run(
@@ -986,6 +988,16 @@ CREATE FUNCTION workflow.signal_run(
 	AS 'MODULE_PATHNAME', 'workflow_signal_run';
 COMMENT ON FUNCTION workflow.signal_run(uuid, text, jsonb, text) IS
 	'sends data to a run, which takes it with wait_for_signal(); false when it has had one with this dedup_key';
+
+CREATE FUNCTION workflow.try_workflow(
+	workflow text,
+	input jsonb DEFAULT '{}',
+	answers jsonb DEFAULT '{}')
+	RETURNS TABLE (ordinal integer, kind text, name text, result jsonb, error text)
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_try_workflow';
+COMMENT ON FUNCTION workflow.try_workflow(text, jsonb, jsonb) IS
+	'runs a workflow in the present transaction, for tests: sleeps at once, signals from answers; a row for each call, and one for the end';
 
 CREATE FUNCTION workflow.why(run_id uuid)
 	RETURNS text

@@ -58,6 +58,13 @@ workflow_run_alert(PG_FUNCTION_ARGS)
 	Oid type = JSONBOID;
 	Datum value;
 	bool null = false;
+	WfCall call = {.kind = WF_STEP_KIND_STEP,
+				   .name = "alert",
+				   .nargs = 1,
+				   .types = &type,
+				   .values = &value,
+				   .nulls = &null,
+				   .due_at = DT_NOEND};
 	const WfStep *step;
 
 	wf_word_check("run_alert", WF_WORD_IN_BODY);
@@ -66,10 +73,9 @@ workflow_run_alert(PG_FUNCTION_ARGS)
 	input = PG_GETARG_JSONB_P(0);
 	function = member(input, "function");
 	value = JsonbPGetDatum(JsonbValueToJsonb(member(input, "alert")));
-	step = wf_word_call(WF_STEP_KIND_STEP, "alert",
-						command_for(pnstrdup(function->val.string.val,
-											 function->val.string.len)),
-						1, &type, &value, &null, NULL);
+	call.command = command_for(
+		pnstrdup(function->val.string.val, function->val.string.len));
+	step = wf_word_call(&call);
 	if (step->result == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_JSONB_P(step->result);

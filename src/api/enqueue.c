@@ -32,6 +32,8 @@
 #include "api/definition_cache.h"
 #include "api/place.h"
 #include "api/queue_cache.h"
+#include "api/runs.h"
+#include "api/signal.h"
 #include "base/clock.h"
 #include "base/compat.h"
 #include "base/spi.h"
@@ -55,7 +57,9 @@ typedef enum Argument
 	ARG_DELAY,
 	ARG_RUN_AT,
 	ARG_RUN_TIMEOUT,
-	ARG_ATTRIBUTES
+	ARG_ATTRIBUTES,
+	ARG_SIGNAL,
+	ARG_SIGNAL_PAYLOAD
 } Argument;
 
 /* ---- arguments ---- */
@@ -128,6 +132,48 @@ read_values(FunctionCallInfo fcinfo, WfNewRun *run)
 		PG_ARGISNULL(ARG_PRIORITY) ? 0 : PG_GETARG_INT32(ARG_PRIORITY);
 }
 
+/* ---- a signal that comes with the run ---- */
+
+typedef struct FirstSignal
+{
+	char *name; /* NULL: none */
+	Jsonb *payload;
+} FirstSignal;
+
+static void
+read_signal(FunctionCallInfo fcinfo, FirstSignal *signal)
+{
+	signal->name = NULL;
+	if (!PG_ARGISNULL(ARG_SIGNAL))
+	{
+		signal->name = wf_arg_name(fcinfo, ARG_SIGNAL, "signal");
+		signal->payload = wf_arg_signal_payload(fcinfo, ARG_SIGNAL_PAYLOAD);
+	}
+	else if (!PG_ARGISNULL(ARG_SIGNAL_PAYLOAD))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("signal_payload needs a signal"),
+				 errdetail("It says what a signal carries, and there is none."),
+				 errhint("Pass signal, or leave signal_payload out.")));
+}
+
+/* To the new run, or to the one that is kept under the dedup_key. */
+static void
+send_signal(const FirstSignal *signal, WfPlaced placed, const WfNewRun *run,
+			const WfKeptRun *kept)
+{
+	WfRunView view;
+
+	if (placed == WF_PLACED)
+	{
+		wf_signal_put(&run->run_id, signal->name, signal->payload);
+		return;
+	}
+	wf_run_look(&kept->run_id, &view);
+	wf_signal_require_unfinished(&view);
+	(void) wf_signal_send(&kept->run_id, signal->name, signal->payload, NULL);
+}
+
 /* ---- the functions ---- */
 
 /* The queue that is given or the workflow's, open to the current user. */
@@ -155,6 +201,7 @@ workflow_enqueue_workflow(PG_FUNCTION_ARGS)
 	text *name;
 	pg_uuid_t *result;
 	WfPlaced placed;
+	FirstSignal signal;
 
 	wf_require_preloaded();
 	wf_require_writable("enqueue_workflow");
@@ -166,6 +213,7 @@ workflow_enqueue_workflow(PG_FUNCTION_ARGS)
 		wf_arg_start(fcinfo, ARG_DELAY, ARG_RUN_AT, "run", run.enqueued_at);
 	run.delayed = run.run_at > run.enqueued_at;
 	read_values(fcinfo, &run);
+	read_signal(fcinfo, &signal);
 
 	name = PG_GETARG_TEXT_PP(ARG_WORKFLOW);
 	known = wf_workflow_allowed(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
@@ -196,6 +244,8 @@ workflow_enqueue_workflow(PG_FUNCTION_ARGS)
 			wf_note_events(WF_EVENT_CONTROL);
 		wf_count_enqueued(run.workflow_id, run.queue_id);
 	}
+	if (signal.name != NULL)
+		send_signal(&signal, placed, &run, &kept);
 	PG_RETURN_UUID_P(result);
 }
 

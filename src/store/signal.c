@@ -35,6 +35,19 @@ wf_signal_insert(const pg_uuid_t *run_id, const char *name,
 	return wf_spi_run(&insert_signal, values, nulls, false, 0) == 1;
 }
 
+static WfStmt move_signals = {
+	"UPDATE _workflow.signal SET run_id = $2 WHERE run_id = $1",
+	2,
+	{UUIDOID, UUIDOID}};
+
+void
+wf_signal_move(const pg_uuid_t *from, const pg_uuid_t *to)
+{
+	Datum values[2] = {UUIDPGetDatum(from), UUIDPGetDatum(to)};
+
+	(void) wf_spi_run(&move_signals, values, NULL, false, 0);
+}
+
 static WfStmt take_signal = {
 	"UPDATE _workflow.signal"
 	"   SET taken_at = $4, ordinal = $2"

@@ -23,6 +23,9 @@ extern bool wf_signal_insert(const pg_uuid_t *run_id, const char *name,
 							 const Jsonb *payload, const char *dedup_key,
 							 const char *by, TimestampTz now);
 
+/* Another run takes the place of this one, and gets what was sent to it. */
+extern void wf_signal_move(const pg_uuid_t *from, const pg_uuid_t *to);
+
 /*
  * Takes the first signal of the run with one of these names, an array in text
  * form, for the call with this ordinal; false when there is none.  *value, in

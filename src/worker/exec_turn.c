@@ -15,6 +15,7 @@
 #include "base/spi.h"
 #include "base/stoppoint.h"
 #include "core/derive.h"
+#include "core/machine.h"
 #include "core/state.h"
 #include "worker/exec_turn.h"
 #include "worker/marks.h"
@@ -27,6 +28,7 @@ wf_turn_end_run(WfExec *exec, WfTurn *turn, char state, const char *reason)
 {
 	WfRunEnd *end = &turn->end;
 
+	Assert(wf_run_may(exec->run.state, state));
 	memset(end, 0, sizeof(*end));
 	turn->has_end = true;
 	turn->next = WF_NEXT_NONE;

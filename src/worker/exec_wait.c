@@ -27,6 +27,7 @@
 
 #include "base/clock.h"
 #include "base/spi.h"
+#include "core/machine.h"
 #include "core/state.h"
 #include "store/signal.h"
 #include "worker/exec_turn.h"
@@ -69,12 +70,6 @@ wf_wait_start(WfExec *exec, WfStep *step)
 	step->message_id = started.message_id;
 }
 
-static bool
-is_over(const WfStep *step, TimestampTz now)
-{
-	return step->due_at != 0 && step->due_at <= now;
-}
-
 static void
 set_done(WfStep *step, Jsonb *result, TimestampTz now)
 {
@@ -113,7 +108,7 @@ settle(WfExec *exec, WfStep *step, TimestampTz now)
 			return false;
 	}
 	/* at the end of its time the body gets NULL */
-	if (!is_over(step, now))
+	if (!wf_wait_is_over(step->due_at, now))
 		return false;
 	set_done(step, NULL, now);
 	return true;

@@ -34,13 +34,14 @@
 bool
 wf_executor_has_run(void)
 {
-	return wf_exec != NULL && wf_exec->cell != NULL;
+	return wf_exec != NULL &&
+		   (wf_exec->cell != NULL || wf_exec_is_trial(wf_exec));
 }
 
 bool
 wf_executor_runs(const pg_uuid_t *run_id)
 {
-	return wf_executor_has_run() &&
+	return wf_exec != NULL && wf_exec->cell != NULL &&
 		   memcmp(&wf_exec->cell->run_id, run_id, UUID_LEN) == 0;
 }
 
@@ -55,7 +56,7 @@ wf_word_check(const char *word, WfWordPlace place)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("workflow.%s() can only be called while a workflow runs",
 						word),
-				 errhint("Call it in the body of a workflow and start that with workflow.enqueue_workflow().")));
+				 errhint("Call it in the body of a workflow. Start that with workflow.enqueue_workflow(), or try it here with workflow.try_workflow().")));
 	if (wf_exec->in_step && place == WF_WORD_IN_RUN)
 		return;
 

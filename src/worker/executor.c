@@ -206,6 +206,8 @@ tell_begun(WfExec *exec)
 void
 wf_user_code_begin(WfExec *exec, int ordinal, int attempt)
 {
+	if (wf_exec_is_trial(exec))
+		return;
 	wf_mark_set(&exec->run.run_id, ordinal, attempt);
 	exec->slot->in_user_code = true;
 	if (exec->cell->begun_at == 0)
@@ -226,6 +228,8 @@ wf_user_code_begin(WfExec *exec, int ordinal, int attempt)
 void
 wf_user_code_end(WfExec *exec)
 {
+	if (wf_exec_is_trial(exec))
+		return;
 	QueryCancelHoldoffCount = 1;
 	QueryCancelPending = false;
 	exec->slot->in_user_code = false;
