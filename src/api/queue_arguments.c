@@ -33,8 +33,19 @@ static const char *const argument_names[] = {"name",
 											 "group_rate_limit",
 											 "policy",
 											 "closed",
+											 "lease",
+											 "dedup_window",
+											 "keep_acked",
+											 "keep_dead",
+											 "notify_channel",
+											 "alert",
+											 "alert_depth",
+											 "alert_age",
+											 "alert_dead_letters",
 											 "owner",
 											 "description"};
+
+StaticAssertDecl(lengthof(argument_names) == ARG_RESET, "one for each");
 
 static const WfResettable resettable = {
 	"alter_queue", lengthof(argument_names), argument_names};

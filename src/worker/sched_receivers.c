@@ -283,6 +283,26 @@ wake_waiting(void)
 	}
 }
 
+static bool
+is_in(dlist_head *list, int32 queue_id)
+{
+	dlist_iter iter;
+
+	dlist_foreach (iter, list)
+	{
+		if (dlist_container(Ask, node, iter.cur)->queue_id == queue_id)
+			return true;
+	}
+	return false;
+}
+
+bool
+wf_receivers_attend(int32 queue_id)
+{
+	return is_in(&waiting, queue_id) || is_in(&woken, queue_id) ||
+		   is_in(&asking, queue_id);
+}
+
 void
 wf_receivers_answer(void)
 {
