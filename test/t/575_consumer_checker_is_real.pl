@@ -57,7 +57,7 @@ is(run_load('sound'), '', 'a sound build passes');
 
 my %defects = (
 	'lose-ack' => [ qr/^back: /m, 'an acknowledgement that is not written' ],
-	'any-receipt' => [ qr/^stale: /m, 'a stale receipt that is accepted' ],
+	'stale-receipts' => [ qr/^stale: /m, 'a stale receipt that is accepted' ],
 	'short-lease' => [ qr/^held: /m, 'a lease that ends too early' ]);
 foreach my $defect (sort keys %defects)
 {
