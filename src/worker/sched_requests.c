@@ -41,6 +41,8 @@ tell_ended(const Ended *ended, int n)
 	{
 		WfEntry *entry = wf_ready_find(&wf_sched.ready, &ended[i].run_id);
 
+		if (entry != NULL && ended[i].counter == WF_COUNT_FAILED)
+			wf_alerts_died(entry);
 		if (entry != NULL && entry->place != WF_PLACE_CELL &&
 			ended[i].of.workflow_id != 0 &&
 			ended[i].counter != WF_COUNT_CANCELLED)
@@ -194,6 +196,8 @@ request_batch(int64 *after)
 
 	for (int i = 0; i < nqueued; i++)
 		queue_again(&queued[i]);
+	if (nqueued > 0)
+		wf_alerts_recount();
 	tell_ended(ended, nended);
 	return n;
 }
@@ -258,6 +262,7 @@ wf_control_refresh(void)
 	wf_sched.npaused = wf_workflow_paused(&wf_sched.paused, wf_sched.life_cxt);
 	qsort(wf_sched.paused, wf_sched.npaused, sizeof(int32), compare_ids);
 	wf_gates_read();
+	wf_alerts_read();
 }
 
 /* Runs in cells that should not go on: back, or to stop after their step. */
@@ -358,6 +363,8 @@ wf_sched_events(void)
 		wf_load_add_scan(NULL, NULL);
 	if (events & WF_EVENT_REQUEST)
 		read_requests();
+	if (events & WF_EVENT_DEAD)
+		wf_alerts_recount();
 	if (events & WF_EVENT_KEPT)
 		wf_retention_touch();
 }
