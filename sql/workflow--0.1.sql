@@ -358,7 +358,7 @@ COMMENT ON COLUMN _workflow.workflow.run_as_name IS 'name of that role; oid and 
 COMMENT ON COLUMN _workflow.workflow.policy IS 'policy of steps that have none of their own';
 COMMENT ON COLUMN _workflow.workflow.run_timeout IS 'longest time of a run, from its start time on; NULL: without limit';
 COMMENT ON COLUMN _workflow.workflow.on_failure IS 'fail, or park: stop at a step that gave up, until retry_run()';
-COMMENT ON COLUMN _workflow.workflow.keep_succeeded IS 'how long succeeded runs are kept; NULL: for ever';
+COMMENT ON COLUMN _workflow.workflow.keep_succeeded IS 'how long succeeded and cancelled runs are kept; NULL: for ever';
 COMMENT ON COLUMN _workflow.workflow.keep_failed IS 'how long failed runs are kept; NULL: for ever';
 COMMENT ON COLUMN _workflow.workflow.description IS 'what the workflow is for';
 COMMENT ON COLUMN _workflow.workflow.paused_at IS 'when pause_workflow() was called; NULL: not paused';
@@ -1182,7 +1182,7 @@ COMMENT ON COLUMN workflow.workflows.run_as IS 'role that runs belong to; NULL: 
 COMMENT ON COLUMN workflow.workflows.policy IS 'policy of steps that have none of their own';
 COMMENT ON COLUMN workflow.workflows.run_timeout IS 'longest time of a run, from its start time on';
 COMMENT ON COLUMN workflow.workflows.on_failure IS 'fail, or park: stop at a step that gave up, until retry_run()';
-COMMENT ON COLUMN workflow.workflows.keep_succeeded IS 'how long succeeded runs are kept; NULL: for ever';
+COMMENT ON COLUMN workflow.workflows.keep_succeeded IS 'how long succeeded and cancelled runs are kept; NULL: for ever';
 COMMENT ON COLUMN workflow.workflows.keep_failed IS 'how long failed runs are kept; NULL: for ever';
 COMMENT ON COLUMN workflow.workflows.description IS 'what the workflow is for';
 COMMENT ON COLUMN workflow.workflows.paused_at IS 'when it was paused; NULL: not paused';

@@ -158,6 +158,8 @@ extern void wf_receivers_came(int receiver);
 extern void wf_receivers_serve(void);
 /* answers those that were served, or cannot be; wakes who waits */
 extern void wf_receivers_answer(void);
+/* does anybody ask or wait for messages of the queue? */
+extern bool wf_receivers_attend(int32 queue_id);
 
 /* ---- sched_seats.c ---- */
 
@@ -219,11 +221,6 @@ extern void wf_alerts_died(const WfEntry *entry);
 extern void wf_alerts_recount(void);
 /* how full the queue is now */
 extern void wf_alerts_gauges(int32 queue_id, const WfQueueGauges *g);
-/*
- * Messages of the queue can be received now, and nobody waits for them; or
- * that is over.
- */
-extern void wf_alerts_unattended(int32 queue_id, bool unattended);
 /* In the cycle: tells what there is to tell. */
 extern void wf_alerts_run(void);
 

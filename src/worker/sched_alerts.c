@@ -36,6 +36,7 @@
 #include "core/runid.h"
 #include "store/alert.h"
 #include "worker/sched.h"
+#include "worker/sched_gates.h"
 #include "worker/wakeup.h"
 
 /* ids that are told of those that died */
@@ -43,6 +44,12 @@
 
 /* after a transaction that failed */
 #define RETRY_USEC (10 * USECS_PER_SEC)
+
+/*
+ * Where messages come one by one, each may begin an episode of ALERT_READY; so
+ * much lies between two at least, and the second is told late.
+ */
+#define READY_PAUSE_USEC USECS_PER_SEC
 
 typedef enum What
 {
@@ -65,6 +72,7 @@ typedef struct Watch
 
 	uint32 ready; /* as of the last look */
 	TimestampTz oldest_ready;
+	TimestampTz ready_told_at;
 	bool recount; /* dead letters may be more, or fewer, than before */
 	uint32 ndied; /* not told yet */
 	pg_uuid_t died[MAX_DEAD_IDS]; /* the newest of them, [n % MAX_DEAD_IDS] */
@@ -176,16 +184,29 @@ wf_alerts_gauges(int32 queue_id, const WfQueueGauges *g)
 	watch->oldest_ready = g->oldest_ready;
 }
 
-void
-wf_alerts_unattended(int32 queue_id, bool unattended)
-{
-	Watch *watch = find_watch(queue_id);
+/* ---- what there is to tell ---- */
 
-	if (watch != NULL && watch->rule.channel != NULL)
-		set_episode(watch, ALERT_READY, unattended);
+/* Is it to be told now? */
+static bool
+is_due(const Watch *watch, What what)
+{
+	TimestampTz at = watch->ready_told_at + READY_PAUSE_USEC;
+
+	if (!watch->untold[what] || what != ALERT_READY || at <= wf_sched.now)
+		return watch->untold[what];
+	wf_sched_wake_at(at);
+	return false;
 }
 
-/* ---- what there is to tell ---- */
+/* Can messages be received that nobody is waiting for? */
+static bool
+is_unattended(int32 queue_id)
+{
+	WfQueue *queue = wf_gate_queue(queue_id, false);
+
+	return queue != NULL && wf_gate_receivable(queue) > 0 &&
+		   !wf_receivers_attend(queue_id);
+}
 
 /* What can be said without a query; true when anything is left to be done. */
 static bool
@@ -202,6 +223,8 @@ look(Watch *watch)
 	if (old_at > wf_sched.now && old_at != DT_NOEND)
 		wf_sched_wake_at(old_at);
 
+	set_episode(watch, ALERT_READY,
+				rule->channel != NULL && is_unattended(rule->queue_id));
 	if (rule->dead_letters == 0)
 	{
 		watch->recount = false;
@@ -212,7 +235,7 @@ look(Watch *watch)
 		return true;
 	for (int i = 0; i < ALERT_N; i++)
 	{
-		if (watch->untold[i])
+		if (is_due(watch, i))
 			return true;
 	}
 	return false;
@@ -297,9 +320,25 @@ tell(const Watch *watch, What what)
 	wf_note_run(&info);
 }
 
+/* After the commit of what was due at "now". */
+static void
+forget_told(Watch *watch, TimestampTz now)
+{
+	bool ready = watch->untold[ALERT_READY];
+	bool told = watch->ready_told_at + READY_PAUSE_USEC <= now;
+
+	watch->ndied = 0;
+	memset(watch->untold, false, sizeof(watch->untold));
+	if (ready && told)
+		watch->ready_told_at = now;
+	else
+		watch->untold[ALERT_READY] = ready;
+}
+
 static void
 tell_all(void)
 {
+	TimestampTz now;
 	WfWindow w;
 
 	wf_sched_begin(&w, "telling of queues");
@@ -314,18 +353,16 @@ tell_all(void)
 		watch->recount = false;
 		for (int j = 0; j < ALERT_N; j++)
 		{
-			if (watch->untold[j])
+			if (is_due(watch, j))
 				tell(watch, j);
 		}
 	}
+	now = wf_sched.now;
 	WF_STOP("sched-alert-commit");
 	wf_sched_commit(&w);
 
 	for (int i = 0; i < nwatches; i++)
-	{
-		watches[i].ndied = 0;
-		memset(watches[i].untold, false, sizeof(watches[i].untold));
-	}
+		forget_told(&watches[i], now);
 }
 
 /* What could not be told stays untold. */

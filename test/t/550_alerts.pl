@@ -101,6 +101,52 @@ like($heard, qr/notification "Work" with payload "\{"queue": "work", "event": "d
 	'a NOTIFY tells it, too');
 $listener->quit;
 
+# ---- messages ----
+
+# What the listener hears within some seconds that looks like this.
+sub heard
+{
+	my ($session, $regex) = @_;
+	my $out = '';
+	for (1 .. 100)
+	{
+		$out .= $session->query('SELECT 1');
+		last if $out =~ $regex;
+		$node->safe_psql($db, 'SELECT pg_sleep(0.05)');
+	}
+	return $out;
+}
+
+alice(q{SELECT workflow.create_queue('post', notify_channel => 'Post', alert => 'mine.tell')});
+my $ready = qr/payload "\{"queue": "post", "event": "ready"/;
+$listener = $node->background_psql($db);
+$listener->query_safe('LISTEN "Post"');
+alice(q{SELECT count(workflow.send('post', '1')) FROM generate_series(1, 3)});
+like(heard($listener, $ready), $ready, 'messages that nobody waits for are told');
+$node->safe_psql($db, q{SELECT workflow.send('post', '2'); SELECT pg_sleep(1.2)});
+unlike($listener->query('SELECT 1'), $ready, '... once');
+alice(q{SELECT count(workflow.ack(receipt)) FROM workflow.receive('post', 100)});
+$node->safe_psql($db, q{SELECT workflow.send('post', '3')});
+like(heard($listener, $ready), $ready, '... and again when all had been received');
+alice(q{SELECT count(workflow.ack(receipt)) FROM workflow.receive('post', 100)});
+
+my $waiter = $node->background_psql($db);
+$waiter->query_until(qr/waits/, "\\echo waits\nCALL workflow.wait_for_messages('post', '60 s');\n");
+ok( poll_until($node, $db, q{SELECT count(*) FROM pg_stat_activity
+	WHERE query LIKE 'CALL workflow.wait_for%' AND wait_event IS NOT NULL}, '1'), 'somebody waits');
+$node->safe_psql($db, q{SELECT pg_sleep(1.1); SELECT workflow.send('post', '4')});
+$waiter->query_safe(q{SELECT count(workflow.ack(receipt)) FROM workflow.receive('post', 100)});
+unlike($listener->query('SELECT 1'), $ready, 'messages that somebody waits for are not told');
+$waiter->quit;
+
+alice(q{SELECT workflow.send('post', '5')});
+my $message = alice(q{SELECT message_id FROM workflow.messages WHERE queue = 'post'});
+alice(q{SELECT workflow.nack(receipt, 'no good', final => true) FROM workflow.receive('post')});
+ok( poll_until($node, $db, q{SELECT alert->'message_ids' FROM mine.told WHERE alert->>'queue' = 'post'},
+		"[$message]", 30), 'a message that died is told');
+$listener->quit;
+$node->safe_psql($db, q{DELETE FROM mine.told WHERE alert->>'queue' = 'post'});
+
 # ---- functions that cannot be called ----
 
 is( $node->safe_psql($db, q{SELECT count(*) FROM workflow.runs WHERE workflow = 'alert' AND state <> 'succeeded'}),
