@@ -35,6 +35,12 @@ PG_FUNCTION_INFO_V1(workflow_wait_for_messages);
 
 #define MOST_MESSAGES 10000
 
+/* a wait that is shorter is told when the scheduler has found nothing */
+#define SHORT_USEC (100 * 1000)
+
+/* ... and takes that long at most when there is none */
+#define MAX_LOOK_USEC (2 * USECS_PER_SEC)
+
 /* rounds in which all that was handed out turned out to be gone */
 #define MAX_VAIN_ROUNDS 10
 
@@ -174,18 +180,25 @@ workflow_receive(PG_FUNCTION_ARGS)
 /* ---- wait_for_messages ---- */
 
 /*
- * Sleeps until woken or until the time is over, holding no snapshot.  The
+ * Sleeps until woken or until the time is over, holding no snapshot.  However
+ * short that is, what is there is found.  The
  * scheduler that comes after one that ended finds us in shared memory.
  */
 static void
 sleep_until(TimestampTz end)
 {
+	TimestampTz looked = wf_clock_system() + MAX_LOOK_USEC;
+
 	while (!wf_receive_is_woken())
 	{
 		long ms = end == DT_NOEND ? -1 : wf_clock_ms_until(end);
 
 		if (ms == 0)
-			break;
+		{
+			ms = (looked - wf_clock_system()) / 1000;
+			if (wf_receive_has_looked() || ms <= 0)
+				break;
+		}
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH |
 							 (ms < 0 ? 0 : WL_TIMEOUT),
@@ -220,7 +233,7 @@ workflow_wait_for_messages(PG_FUNCTION_ARGS)
 	(void) wf_database_get(MyDatabaseId);
 
 	wf_wait_drop_snapshot(me);
-	wf_receive_wait_begin(queue_id);
+	wf_receive_wait_begin(queue_id, end <= wf_clock_now() + SHORT_USEC);
 	sleep_until(end);
 	value = BoolGetDatum(wf_receive_wait_end());
 	EnsurePortalSnapshotExists();
