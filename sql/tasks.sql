@@ -26,7 +26,7 @@ BEGIN
 				WHEN 'fail' THEN
 					PERFORM workflow.nack(m.receipt, 'no line');
 				ELSE
-					PERFORM workflow.ack(m.receipt, jsonb_build_object('paid', m.payload->'amount', 'attempt', m.attempt));
+					PERFORM workflow.ack(m.receipt, jsonb_build_object('paid', m.payload->'amount', 'attempt', m.headers->'attempt'));
 			END CASE;
 			done := done + 1;
 		END IF;

@@ -240,6 +240,8 @@ CREATE TABLE _workflow.request (
 	value			jsonb,
 	CONSTRAINT request_pkey PRIMARY KEY (request_id)
 );
+-- what is asked of a run that is looked at, or has ended
+CREATE INDEX request_run ON _workflow.request (run_id, request_id);
 
 -- What is for a run: signals of clients, outcomes of tasks.  Written by
 -- whoever has it, taken by the executor in the commit of the waiting call.
@@ -364,7 +366,7 @@ COMMENT ON COLUMN _workflow.workflow.run_as_name IS 'name of that role; oid and 
 COMMENT ON COLUMN _workflow.workflow.policy IS 'policy of steps that have none of their own';
 COMMENT ON COLUMN _workflow.workflow.run_timeout IS 'longest time of a run, from its start time on; NULL: without limit';
 COMMENT ON COLUMN _workflow.workflow.on_failure IS 'fail, or park: stop at a step that gave up, until retry_run()';
-COMMENT ON COLUMN _workflow.workflow.keep_succeeded IS 'how long succeeded runs are kept; NULL: for ever';
+COMMENT ON COLUMN _workflow.workflow.keep_succeeded IS 'how long succeeded and cancelled runs are kept; NULL: for ever';
 COMMENT ON COLUMN _workflow.workflow.keep_failed IS 'how long failed runs are kept; NULL: for ever';
 COMMENT ON COLUMN _workflow.workflow.description IS 'what the workflow is for';
 COMMENT ON COLUMN _workflow.workflow.paused_at IS 'when pause_workflow() was called; NULL: not paused';
@@ -676,6 +678,13 @@ CREATE FUNCTION _workflow.message_waits_for(
 	AS 'MODULE_PATHNAME', 'workflow_message_waits_for';
 COMMENT ON FUNCTION _workflow.message_waits_for(bigint, integer, text, boolean, integer, boolean, integer, integer) IS
 	'what holds a message that is due and not paused: group, queue limit, rate or receiver';
+
+-- Executors call it, as the role that set the alert, which has no rights here.
+CREATE FUNCTION _workflow.run_alert(input jsonb) RETURNS jsonb
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_run_alert';
+COMMENT ON FUNCTION _workflow.run_alert(jsonb) IS
+	'body of the runs that call the alert functions of queues';
 
 /* ---- definitions ---- */
 
@@ -1326,7 +1335,7 @@ COMMENT ON COLUMN workflow.workflows.run_as IS 'role that runs belong to; NULL: 
 COMMENT ON COLUMN workflow.workflows.policy IS 'policy of steps that have none of their own';
 COMMENT ON COLUMN workflow.workflows.run_timeout IS 'longest time of a run, from its start time on';
 COMMENT ON COLUMN workflow.workflows.on_failure IS 'fail, or park: stop at a step that gave up, until retry_run()';
-COMMENT ON COLUMN workflow.workflows.keep_succeeded IS 'how long succeeded runs are kept; NULL: for ever';
+COMMENT ON COLUMN workflow.workflows.keep_succeeded IS 'how long succeeded and cancelled runs are kept; NULL: for ever';
 COMMENT ON COLUMN workflow.workflows.keep_failed IS 'how long failed runs are kept; NULL: for ever';
 COMMENT ON COLUMN workflow.workflows.description IS 'what the workflow is for';
 COMMENT ON COLUMN workflow.workflows.paused_at IS 'when it was paused; NULL: not paused';
@@ -1979,6 +1988,17 @@ COMMENT ON COLUMN workflow.stat_executors.steps IS 'steps that it recorded so fa
 COMMENT ON COLUMN workflow.stat_executors.started_at IS 'when the process started';
 COMMENT ON COLUMN workflow.stat_executors.active_at IS 'when it last ended a run';
 
+/* ---- the workflow whose runs are alerts: made here, not dumped, and no
+   user's, hence out of the way of their names ---- */
+
+INSERT INTO _workflow.workflow (workflow_id, name, body_id, queue_id, owner,
+       owner_name, on_failure, keep_succeeded, created_at, altered_at, dropped_at)
+SELECT -1, 'alert', -1, 0, a.oid, a.rolname, 'fail', '1 day', now(), now(), now()
+  FROM pg_roles a
+ WHERE a.rolname = current_user;
+INSERT INTO _workflow.body (body_id, workflow_id, function, search_path, created_at)
+VALUES (-1, -1, '_workflow.run_alert(jsonb)', '"$user", public', now());
+
 /* ---- grants: nothing to PUBLIC, see workflow.grant_usage() ---- */
 
 REVOKE ALL ON ALL ROUTINES IN SCHEMA workflow FROM PUBLIC;
@@ -1987,9 +2007,9 @@ REVOKE ALL ON TYPE workflow.policy FROM PUBLIC;
 
 /* ---- what pg_dump takes along ---- */
 
-SELECT pg_extension_config_dump('_workflow.workflow', '');
+SELECT pg_extension_config_dump('_workflow.workflow', 'WHERE workflow_id > 0');
 SELECT pg_extension_config_dump('_workflow.workflow_workflow_id_seq', '');
-SELECT pg_extension_config_dump('_workflow.body', '');
+SELECT pg_extension_config_dump('_workflow.body', 'WHERE body_id > 0');
 SELECT pg_extension_config_dump('_workflow.body_body_id_seq', '');
 SELECT pg_extension_config_dump('_workflow.run', '');
 SELECT pg_extension_config_dump('_workflow.step', '');

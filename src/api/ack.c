@@ -61,7 +61,7 @@ find_held(WfOpenTable *table, const WfReceipt *receipt, WfDelivery *row)
 	return wf_delivery_read(table, receipt->message_id, known ? &tid : NULL,
 							CurrentMemoryContext, row) &&
 		   row->state == WF_MESSAGE_LEASED &&
-		   (row->token == receipt->token || WF_BROKEN("any-receipt"));
+		   (row->token == receipt->token || WF_BROKEN("stale-receipts"));
 }
 
 /* "row" as find_held() has left it */

@@ -74,7 +74,10 @@ workflow_retry_message(PG_FUNCTION_ARGS)
 	retried = wf_message_retry(message_id, due_at, now);
 	wf_window_close(&window);
 	if (retried)
+	{
 		wf_note_message(message_id);
+		wf_note_events(WF_EVENT_DEAD);
+	}
 	PG_RETURN_BOOL(retried);
 }
 
@@ -93,7 +96,10 @@ workflow_delete_message(PG_FUNCTION_ARGS)
 	deleted = wf_message_delete(message_id);
 	wf_window_close(&window);
 	if (deleted)
+	{
 		wf_note_message(message_id);
+		wf_note_events(WF_EVENT_DEAD);
+	}
 	PG_RETURN_BOOL(deleted);
 }
 

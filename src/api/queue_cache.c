@@ -149,7 +149,7 @@ wf_queue_allowed(const char *name, int length)
 					(errcode(ERRCODE_UNDEFINED_OBJECT),
 					 errmsg("queue \"%s\" does not exist", copy),
 					 errdetail("No queue of this name was created in this database, or it was dropped."),
-					 errhint("Create it with workflow.create_queue(), or leave the argument \"queue\" out.")));
+					 errhint("Create it with workflow.create_queue(), or pass the name of another.")));
 	}
 	return check_send(entry);
 }

@@ -29,12 +29,19 @@
 #include "base/stoppoint.h"
 #include "core/state.h"
 #include "store/delivery.h"
+#include "store/message_task.h"
 #include "worker/receivers.h"
 
 PG_FUNCTION_INFO_V1(workflow_receive);
 PG_FUNCTION_INFO_V1(workflow_wait_for_messages);
 
 #define MOST_MESSAGES 10000
+
+/* a wait that is shorter is told when the scheduler has found nothing */
+#define SHORT_USEC (100 * 1000)
+
+/* ... and takes that long at most when there is none */
+#define MAX_LOOK_USEC (2 * USECS_PER_SEC)
 
 /* rounds in which all that was handed out turned out to be gone */
 #define MAX_VAIN_ROUNDS 10
@@ -76,6 +83,17 @@ whole(Datum value)
 			   : value;
 }
 
+/* A task's headers also say which attempt this is. */
+static Datum
+headers_of_task(Datum headers, int attempt)
+{
+	char *added = psprintf("{\"attempt\": %d}", attempt);
+
+	return DirectFunctionCall2(
+		jsonb_concat, headers,
+		DirectFunctionCall1(jsonb_in, CStringGetDatum(added)));
+}
+
 static void
 put_row(const Call *call, const WfDelivery *row)
 {
@@ -88,6 +106,8 @@ put_row(const Call *call, const WfDelivery *row)
 	nulls[3] = row->nulls[MSG_headers];
 	if (!nulls[3])
 		values[3] = whole(row->values[MSG_headers]);
+	if (wf_message_is_task(row))
+		values[3] = headers_of_task(values[3], row->attempt);
 	values[4] = row->values[MSG_group_key];
 	nulls[4] = row->nulls[MSG_group_key];
 	values[5] = Int32GetDatum(row->attempt);
@@ -177,18 +197,25 @@ workflow_receive(PG_FUNCTION_ARGS)
 /* ---- wait_for_messages ---- */
 
 /*
- * Sleeps until woken or until the time is over, holding no snapshot.  The
+ * Sleeps until woken or until the time is over, holding no snapshot.  However
+ * short that is, what is there is found.  The
  * scheduler that comes after one that ended finds us in shared memory.
  */
 static void
 sleep_until(TimestampTz end)
 {
+	TimestampTz looked = wf_clock_system() + MAX_LOOK_USEC;
+
 	while (!wf_receive_is_woken())
 	{
 		long ms = end == DT_NOEND ? -1 : wf_clock_ms_until(end);
 
 		if (ms == 0)
-			break;
+		{
+			ms = (looked - wf_clock_system()) / 1000;
+			if (wf_receive_has_looked() || ms <= 0)
+				break;
+		}
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH |
 							 (ms < 0 ? 0 : WL_TIMEOUT),
@@ -223,7 +250,7 @@ workflow_wait_for_messages(PG_FUNCTION_ARGS)
 	(void) wf_database_get(MyDatabaseId);
 
 	wf_wait_drop_snapshot(me);
-	wf_receive_wait_begin(queue_id);
+	wf_receive_wait_begin(queue_id, end <= wf_clock_now() + SHORT_USEC);
 	sleep_until(end);
 	value = BoolGetDatum(wf_receive_wait_end());
 	EnsurePortalSnapshotExists();

@@ -111,7 +111,7 @@ raise_duplicate(const Sending *s, const WfNewMessage *message, int64 kept)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_UNIQUE_VIOLATION),
-			 errmsg("queue \"%s\" already has had a message with this dedup_key",
+			 errmsg("queue \"%s\" already had a message with this dedup_key",
 					s->queue->name),
 			 errdetail("Key \"%s\" belongs to message " INT64_FORMAT ".",
 					   TextDatumGetCString(message->dedup_key), kept),
@@ -338,7 +338,8 @@ read_messages(FunctionCallInfo fcinfo, const Sending *s, int *n)
 
 /*
  * Claims the keys of those that have one, and sets the ids to be returned, 0
- * for NULL.  Those to be sent are moved to the front; their number.
+ * for NULL.  Those to be sent are moved to the front; their number.  With
+ * "replace" they have been inserted.
  */
 static int
 claim_keys(const Sending *s, WfNewMessage *messages, int n, int64 *ids)
@@ -361,6 +362,9 @@ claim_keys(const Sending *s, WfNewMessage *messages, int n, int64 *ids)
 			claimed = claim_key(s, message, &kept);
 		}
 		ids[i] = message->message_id;
+		/* the next one may replace it, which needs its row */
+		if (claimed && s->on_duplicate == WF_DUPLICATE_REPLACE)
+			wf_message_insert(message);
 		if (claimed)
 			messages[nsent++] = *message;
 		else if (s->on_duplicate == WF_DUPLICATE_REJECT)
@@ -392,7 +396,8 @@ workflow_send_batch(PG_FUNCTION_ARGS)
 	nsent = claim_keys(&s, messages, n, ids);
 	if (nsent > 0)
 	{
-		wf_message_insert_many(messages, nsent);
+		if (s.on_duplicate != WF_DUPLICATE_REPLACE)
+			wf_message_insert_many(messages, nsent);
 		for (int i = 0; i < nsent; i++)
 			note_sent(&messages[i]);
 		wf_queue_count_enqueued(s.common.queue_id, nsent);

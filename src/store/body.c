@@ -29,9 +29,10 @@
 
 #define MAX_LINT_HITS 12
 
-static const WfFunctionUse as_body = {"body", "A body",
-									  "the body of a workflow", "body",
-									  "f(input jsonb) RETURNS jsonb"};
+static const WfFunctionUse as_body = {
+	"body",	  "a body",
+	"A body", "the body of a workflow",
+	"body",	  "f(input jsonb) RETURNS jsonb"};
 
 /* ---- finding ---- */
 
@@ -186,11 +187,11 @@ check_kind(char kind, const char *name, const WfFunctionUse *use)
 	ereport(ERROR,
 			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 			 errmsg("\"%s\" cannot be %s", name, use->role),
-			 errdetail("It is %s, a %s is a plain function.",
+			 errdetail("It is %s, %s is a plain function.",
 					   kind == PROKIND_PROCEDURE ? "a procedure" :
 					   kind == PROKIND_AGGREGATE ? "an aggregate" :
 					   "a window function",
-					   use->noun),
+					   use->one),
 			 errhint("Declare it as %s.", use->form)));
 }
 

@@ -17,6 +17,7 @@
 typedef struct WfFunctionUse
 {
 	const char *noun;	  /* "body" */
+	const char *one;	  /* "a body" */
 	const char *article;  /* "A body" */
 	const char *role;	  /* "the body of a workflow" */
 	const char *argument; /* that names it */

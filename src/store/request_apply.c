@@ -137,13 +137,10 @@ static WfStmt hasten_step = {
 	1,
 	{UUIDOID}};
 
-/* the body version that the request moves a run "r" to, or its own */
-#define BODY_OF_REQUEST(request_id)        \
-	"coalesce((SELECT q.body_id"           \
-	"            FROM _workflow.request q" \
-	"           WHERE q.request_id = " request_id "), r.body_id)"
-
-/* $2 when to start, $3 when it was put off by the request, $4 origin */
+/*
+ * $2 when to start, $3 when it was put off by the request, $4 origin, $5 the
+ * request, which may move the run to another body version
+ */
 static WfStmt retry_stopped = {
 	"UPDATE _workflow.run r"
 	"   SET state = 'q'::\"char\", waiting_for = NULL, due_at = $3,"
@@ -159,21 +156,25 @@ static WfStmt retry_stopped = {
 	"       error_detail = NULL, error_hint = NULL, error_context = NULL,"
 	"       owner = coalesce((SELECT a.oid FROM pg_catalog.pg_roles a"
 	"                          WHERE a.rolname = r.owner_name), r.owner),"
-	"       body_id = " BODY_OF_REQUEST(
-		"$5") " WHERE r.run_id = $1 AND r.origin = $4"
-			  "   AND r.state = ANY (ARRAY['f', 'p']::\"char\"[])"
-			  " RETURNING " WF_INFO_COLUMNS,
+	"       body_id = coalesce((SELECT q.body_id"
+	"                             FROM _workflow.request q"
+	"                            WHERE q.request_id = $5), r.body_id)"
+	" WHERE r.run_id = $1 AND r.origin = $4"
+	"   AND r.state = ANY (ARRAY['f', 'p']::\"char\"[])"
+	" RETURNING " WF_INFO_COLUMNS,
 	5,
 	{UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID}};
 
 static WfStmt retry_waiting = {
 	"UPDATE _workflow.run r"
 	"   SET waiting_for = NULL, due_at = $2,"
-	"       body_id = " BODY_OF_REQUEST(
-		"$4") " WHERE r.run_id = $1 AND r.origin = $3"
-			  "   AND r.waiting_for = 'r'::\"char\""
-			  "   AND r.state = ANY (ARRAY['q', 'w']::\"char\"[])"
-			  " RETURNING " WF_INFO_COLUMNS,
+	"       body_id = coalesce((SELECT q.body_id"
+	"                             FROM _workflow.request q"
+	"                            WHERE q.request_id = $4), r.body_id)"
+	" WHERE r.run_id = $1 AND r.origin = $3"
+	"   AND r.waiting_for = 'r'::\"char\""
+	"   AND r.state = ANY (ARRAY['q', 'w']::\"char\"[])"
+	" RETURNING " WF_INFO_COLUMNS,
 	4,
 	{UUIDOID, TIMESTAMPTZOID, INT8OID, INT8OID}};
 
@@ -233,7 +234,10 @@ apply_result(const WfRequest *request, WfRunInfo *info)
 
 /* ---- waking ---- */
 
-/* a run that sleeps or is in back-off; one that has yet to start is neither */
+/*
+ * A run that sleeps or is in back-off; one that has yet to start is neither.
+ * $2 is now, $3 the origin.  The step that waits is told before the run is.
+ */
 #define IS_ASLEEP                                      \
 	"r.run_id = $1 AND r.origin = $3"                  \
 	" AND r.state = ANY (ARRAY['q', 'w']::\"char\"[])" \

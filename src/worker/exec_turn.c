@@ -37,7 +37,9 @@ wf_turn_end_run(WfExec *exec, WfTurn *turn, char state, const char *reason)
 	if (state == WF_RUN_PARKED)
 		turn->outcome = WF_OUTCOME_PARKED;
 	else
-		turn->outcome = end->blocks ? WF_OUTCOME_BLOCKS : WF_OUTCOME_ENDED;
+		turn->outcome = end->blocks				 ? WF_OUTCOME_BLOCKS
+						: state == WF_RUN_FAILED ? WF_OUTCOME_FAILED
+												 : WF_OUTCOME_ENDED;
 	end->state = state;
 	end->reason = reason;
 	end->finished_at = wf_clock_now();

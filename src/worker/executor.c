@@ -313,8 +313,9 @@ run_cell(WfExec *exec, WfCell *cell)
 	exec->cell = cell;
 	outcome = wf_exec_run(exec, &due_at);
 	exec->cell = NULL;
-	show_idle(exec,
-			  outcome == WF_OUTCOME_ENDED || outcome == WF_OUTCOME_BLOCKS);
+	show_idle(exec, outcome == WF_OUTCOME_ENDED ||
+						outcome == WF_OUTCOME_FAILED ||
+						outcome == WF_OUTCOME_BLOCKS);
 	give_back(exec, cell, outcome, due_at);
 	MemoryContextReset(exec->run_cxt);
 }

@@ -288,9 +288,15 @@ wf_receive_ask(int32 queue_id, int max, int64 lease, WfHanded *out)
 /* ---- waiting ---- */
 
 void
-wf_receive_wait_begin(int32 queue_id)
+wf_receive_wait_begin(int32 queue_id, bool hurry)
 {
-	send_asked(begin(queue_id, 0, WF_RECEIVER_WAITING));
+	send_asked(begin(queue_id, hurry ? 1 : 0, WF_RECEIVER_WAITING));
+}
+
+bool
+wf_receive_has_looked(void)
+{
+	return pg_atomic_read_u32(&me()->seen) == me()->ask;
 }
 
 bool

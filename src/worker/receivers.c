@@ -54,7 +54,10 @@ wf_receivers_startup(bool found)
 	for (int i = 0; i < wf_max_databases; i++)
 		SpinLockInit(&rings[i].lock);
 	for (int i = 0; i < wf_backend_slots(); i++)
+	{
 		pg_atomic_init_u32(&receivers[i].state, WF_RECEIVER_IDLE);
+		pg_atomic_init_u32(&receivers[i].seen, 0);
+	}
 }
 
 /* ---- receivers ---- */

@@ -65,8 +65,11 @@ typedef struct WfReceiver
 	PGPROC *proc;
 	Oid database;
 	int32 queue_id;
-	int32 max;
+	int32 max;	/* waiting: 1 when in a hurry, else 0 */
 	uint32 ask; /* number of this ask or wait; rises */
+
+	/* scheduler: number of the last wait for which there was nothing yet */
+	pg_atomic_uint32 seen;
 
 	/* scheduler, while ASKED */
 	int32 n;
@@ -138,11 +141,14 @@ extern void wf_receive_note(WfNewsKind kind, int64 value);
 
 /*
  * Registers as one that waits for messages of a queue, and unregisters.  In
- * between sleep on the latch until _is_woken().  _end returns whether there
- * was something; the abort of the transaction unregisters as well.
+ * between sleep on the latch until _is_woken(), or until the time is over and
+ * the scheduler _has_looked(), which it tells by the latch where somebody is
+ * in a "hurry".  _end returns whether there was something; the abort of the
+ * transaction unregisters as well.
  */
-extern void wf_receive_wait_begin(int32 queue_id);
+extern void wf_receive_wait_begin(int32 queue_id, bool hurry);
 extern bool wf_receive_is_woken(void);
+extern bool wf_receive_has_looked(void);
 extern bool wf_receive_wait_end(void);
 
 #endif /* WF_WORKER_RECEIVERS_H */

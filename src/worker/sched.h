@@ -16,6 +16,7 @@
  * sched_leases.c		... and when they come back
  * sched_receivers.c		who asks for messages, or waits for some
  * sched_retention.c	what was kept long enough
+ * sched_alerts.c		who is told of what happens in a queue
  *
  * There is one scheduler in a process, so its state is one variable.
  */
@@ -159,6 +160,8 @@ extern void wf_receivers_came(int receiver);
 extern void wf_receivers_serve(void);
 /* answers those that were served, or cannot be; wakes who waits */
 extern void wf_receivers_answer(void);
+/* does anybody ask or wait for messages of the queue? */
+extern bool wf_receivers_attend(int32 queue_id);
 
 /* ---- sched_seats.c ---- */
 
@@ -218,6 +221,19 @@ extern void wf_retention_run(void);
 extern void wf_retention_touch(void);
 /* how long things are kept may have changed */
 extern void wf_retention_restart(void);
+
+/* ---- sched_alerts.c ---- */
+
+/* in an open window: who wants to be told of what */
+extern void wf_alerts_read(void);
+/* this run or message became a dead letter; before it is forgotten */
+extern void wf_alerts_died(const WfEntry *entry);
+/* dead letters may have become fewer */
+extern void wf_alerts_recount(void);
+/* how full the queue is now */
+extern void wf_alerts_gauges(int32 queue_id, const WfQueueGauges *g);
+/* In the cycle: tells what there is to tell. */
+extern void wf_alerts_run(void);
 
 /* ---- sched_requests.c ---- */
 

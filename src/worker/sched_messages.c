@@ -106,6 +106,7 @@ wf_messages_died(WfEntry *entry)
 	if (entry->blocking)
 		return; /* known already */
 	count_end(entry, WF_QCOUNT_FAILED);
+	wf_alerts_died(entry);
 	wf_ready_take(&wf_sched.ready, entry);
 	wf_seat_stopped(entry, true);
 }

@@ -495,7 +495,7 @@ wf_ready_due(WfReady *ready, bool deadlines)
 
 	if (!pairingheap_is_empty(&ready->timers))
 		due = first_timer(ready)->due_at;
-	if (!pairingheap_is_empty(&ready->leases))
+	if (deadlines && !pairingheap_is_empty(&ready->leases))
 		due = Min(due, pairingheap_container(WfEntry, link.heap,
 											 pairingheap_first(&ready->leases))
 						   ->due_at);

@@ -215,7 +215,10 @@ extern void wf_ready_fire_timers(WfReady *ready, TimestampTz now);
 /* A deadline that is over, out of the heap; NULL when there is none. */
 extern WfDeadline *wf_ready_next_deadline(WfReady *ready, TimestampTz now);
 
-/* When the next timer, lease or deadline is due; DT_NOEND when none. */
+/*
+ * When the next timer (or, with "deadlines", lease or deadline) is due;
+ * DT_NOEND when none.
+ */
 extern TimestampTz wf_ready_due(WfReady *ready, bool deadlines);
 
 /* Since when this entry has been due. */

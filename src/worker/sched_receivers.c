@@ -40,6 +40,7 @@ typedef struct Ask
 	int32 queue_id;
 	int32 max;
 	TimestampTz since;
+	bool seen; /* ASK_WAITS: was told that there is nothing yet */
 	int n;
 	WfEntry *entries[WF_HANDED_MAX]; /* admitted, in no place */
 } Ask;
@@ -100,6 +101,7 @@ wf_receivers_came(int index)
 	ask->max = Min(receiver->max, WF_HANDED_MAX);
 	ask->since = wf_sched.now;
 	ask->n = 0;
+	ask->seen = false;
 	if (pg_atomic_read_u32(&receiver->state) == WF_RECEIVER_WAITING)
 	{
 		ask->state = ASK_WAITS;
@@ -199,7 +201,7 @@ answer(Ask *ask)
 
 /* May a scan that is under way find something for it? */
 static bool
-is_kept(const Ask *ask)
+may_find(const Ask *ask)
 {
 	return ask->n == 0 && !wf_sched.halted &&
 		   (wf_sched.loading || wf_load_is_reading()) &&
@@ -245,6 +247,18 @@ wake(Ask *ask, WfQueue *queue)
 	wf_sched_wake_at(wf_sched.now + PASS_ON_USEC);
 }
 
+/* It waits, and may give up when it wants to. */
+static void
+tell_seen(Ask *ask)
+{
+	WfReceiver *receiver = wf_receiver(ask->receiver);
+
+	ask->seen = true;
+	pg_atomic_write_u32(&receiver->seen, ask->ask);
+	if (ask->max > 0)
+		wf_receiver_wake(receiver);
+}
+
 static void
 wake_waiting(void)
 {
@@ -257,16 +271,36 @@ wake_waiting(void)
 		Ask *ask = dlist_container(Ask, node, iter.cur);
 		WfQueue *queue = wf_gate_queue(ask->queue_id, false);
 
-		if (queue == NULL)
-			continue;
-		if (queue->wake_look != look)
+		if (queue != NULL && queue->wake_look != look)
 		{
 			queue->wake_look = look;
 			queue->receivable = wf_gate_receivable(queue);
 		}
-		if (queue->receivable > queue->nwoken)
+		if (queue != NULL && queue->receivable > queue->nwoken)
 			wake(ask, queue);
+		else if (!ask->seen && !may_find(ask))
+			tell_seen(ask);
 	}
+}
+
+static bool
+is_in(dlist_head *list, int32 queue_id)
+{
+	dlist_iter iter;
+
+	dlist_foreach (iter, list)
+	{
+		if (dlist_container(Ask, node, iter.cur)->queue_id == queue_id)
+			return true;
+	}
+	return false;
+}
+
+bool
+wf_receivers_attend(int32 queue_id)
+{
+	return is_in(&waiting, queue_id) || is_in(&woken, queue_id) ||
+		   is_in(&asking, queue_id);
 }
 
 void
@@ -278,7 +312,7 @@ wf_receivers_answer(void)
 	{
 		Ask *ask = dlist_container(Ask, node, iter.cur);
 
-		if (!is_kept(ask))
+		if (!may_find(ask))
 			answer(ask);
 	}
 	pass_on();

@@ -45,6 +45,8 @@ tell_ended(const Ended *ended, int n)
 	{
 		WfEntry *entry = wf_ready_find(&wf_sched.ready, &ended[i].run_id);
 
+		if (entry != NULL && ended[i].counter == WF_COUNT_FAILED)
+			wf_alerts_died(entry);
 		if (entry != NULL && entry->place != WF_PLACE_CELL &&
 			ended[i].of.workflow_id != 0 &&
 			ended[i].counter != WF_COUNT_CANCELLED)
@@ -297,6 +299,8 @@ request_batch(int64 *after)
 	for (int i = 0; i < neffects; i++)
 		take_effect(&effects[i]);
 	log_deleted(effects, neffects);
+	if (neffects > 0)
+		wf_alerts_recount(); /* a dead letter may be one no more */
 	return n;
 }
 
@@ -377,6 +381,7 @@ wf_control_refresh(void)
 	wf_sched.npaused = wf_workflow_paused(&wf_sched.paused, wf_sched.life_cxt);
 	qsort(wf_sched.paused, wf_sched.npaused, sizeof(int32), compare_ids);
 	wf_gates_read();
+	wf_alerts_read();
 }
 
 /* Runs in cells that should not go on: back, or to stop after their step. */
@@ -479,6 +484,8 @@ wf_sched_events(void)
 		read_requests();
 	if (events & WF_EVENT_SIGNALS)
 		read_signals();
+	if (events & WF_EVENT_DEAD)
+		wf_alerts_recount();
 	if (events & WF_EVENT_KEPT)
 		wf_retention_touch();
 }

@@ -34,6 +34,9 @@
 #define MIN_PASS_USEC (100 * 1000)
 #define MAX_PASS_USEC USECS_PER_MINUTE
 
+/* after a change of definitions, which seldom come alone */
+#define RESTART_USEC USECS_PER_SEC
+
 static MemoryContext keeps_cxt = NULL; /* of this pass */
 static WfKeep *keeps = NULL;		   /* NULL: no pass is under way */
 static int nkeeps;
@@ -55,7 +58,7 @@ void
 wf_retention_restart(void)
 {
 	if (keeps == NULL)
-		due = wf_sched.now;
+		due = Min(due, wf_sched.now + RESTART_USEC);
 	else
 		at = -1;
 }

@@ -366,12 +366,17 @@ reap_done(WfSeat *seat, WfEntry *entry)
 	switch (outcome)
 	{
 		case WF_OUTCOME_ENDED:
+		case WF_OUTCOME_FAILED:
 		case WF_OUTCOME_FOREIGN:
+			if (outcome == WF_OUTCOME_FAILED)
+				wf_alerts_died(entry);
 			wf_flow_ended(entry);
 			wf_ready_forget(&wf_sched.ready, entry);
 			break;
 		case WF_OUTCOME_PARKED:
 		case WF_OUTCOME_BLOCKS:
+			if (outcome == WF_OUTCOME_BLOCKS)
+				wf_alerts_died(entry);
 			wf_flow_ended(entry);
 			wf_seat_stopped(entry, outcome == WF_OUTCOME_BLOCKS);
 			break;

@@ -188,6 +188,7 @@ start_up(void)
 
 	lock_extension();
 	wf_sched.now = wf_clock_now();
+	wf_queue_unpublish(MyDatabaseId);
 
 	wf_sched_begin(&w, "starting");
 	raise_run_ids();
@@ -201,7 +202,6 @@ start_up(void)
 	if (struck)
 		wf_marks_settle(MyDatabaseId);
 
-	wf_queue_unpublish(MyDatabaseId);
 	wf_load_cells();
 	wf_control_apply();
 	wf_load_discard_ring();
@@ -296,6 +296,7 @@ cycle(void)
 	wf_retention_run();
 
 	publish();
+	wf_alerts_run();
 	answer_idle(asked);
 	if (loading && !wf_sched.loading)
 		wf_scheduler_ready();

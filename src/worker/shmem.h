@@ -63,6 +63,7 @@ typedef enum WfOutcome
 {
 	WF_OUTCOME_ENDED,	/* final, or no longer there: forget it */
 	WF_OUTCOME_PARKED,	/* needs repair: forget it until retry_run */
+	WF_OUTCOME_FAILED,	/* final, and a dead letter: forget it */
 	WF_OUTCOME_BLOCKS,	/* failed, and keeps its group closed till then */
 	WF_OUTCOME_LATER,	/* ready again at due_at */
 	WF_OUTCOME_YIELDED, /* ready again now: asked to, or lock not had */
@@ -171,6 +172,7 @@ typedef struct WfSlot
 #define WF_EVENT_EXIT	 0x08 /* extension dropped: look and leave */
 #define WF_EVENT_SIGNALS 0x10 /* look for what was sent to runs */
 #define WF_EVENT_KEPT	 0x20 /* something is kept for some time only */
+#define WF_EVENT_DEAD	 0x40 /* dead letters were retried or deleted */
 
 /*
  * All changes are made through worker/entries.h, under the lock:

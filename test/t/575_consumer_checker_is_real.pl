@@ -48,7 +48,7 @@ is(run_broken('sound'), '', 'a sound build passes');
 
 like(run_broken('lose_ack', "workflow.test_break = 'lose-ack'"),
 	qr/^back: /m, 'an acknowledgement that is not written is found');
-like(run_broken('any_receipt', "workflow.test_break = 'any-receipt'"),
+like(run_broken('any_receipt', "workflow.test_break = 'stale-receipts'"),
 	qr/^stale: /m, 'a stale receipt that is accepted is found');
 like(run_broken('short_lease', "workflow.test_break = 'short-lease'"),
 	qr/^held: /m, 'a lease that ends too early is found');
