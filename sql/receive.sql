@@ -66,6 +66,14 @@ CALL workflow.wait_for_messages('twice', '100 ms');
 SELECT payload, state, attempt, reason, error_code, error_message FROM workflow.messages WHERE queue = 'twice' ORDER BY message_id;
 SELECT started, succeeded, failed FROM workflow.stat_queues WHERE queue = 'twice';
 
+-- delivered at most once: nobody knows what became of it
+SELECT workflow.create_queue('once', policy => workflow.policy(at_most_once => true));
+SELECT count(workflow.send('once', to_jsonb(i))) FROM generate_series(1, 2) i;
+SELECT payload FROM workflow.receive('once', lease => '1 ms');
+BEGIN; SELECT payload FROM workflow.receive('once'); ROLLBACK;
+CALL workflow.wait_for_messages('once', '100 ms');
+SELECT payload, state, attempt, reason, error_code, error_message FROM workflow.messages WHERE queue = 'once' ORDER BY message_id;
+
 -- a paused queue gives nothing, nor does a stopped database
 SELECT FROM workflow.send('recv', '"held"');
 SELECT workflow.pause_queue('recv');
@@ -116,6 +124,6 @@ SELECT * FROM workflow.receive('recv');
 CALL workflow.wait_for_messages('recv');
 RESET ROLE;
 
-SELECT workflow.drop_queue(q, force => true) FROM unnest('{recv,twice}'::text[]) q;
+SELECT workflow.drop_queue(q, force => true) FROM unnest('{recv,twice,once}'::text[]) q;
 SELECT workflow.revoke_usage('regress_receive');
 DROP ROLE regress_receive;

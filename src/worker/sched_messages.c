@@ -194,7 +194,7 @@ apply_look(const pg_uuid_t *id, WfRunInfo *info)
 	}
 	else if (entry->place == WF_PLACE_KEPT)
 		revive(entry, info);
-	else if (entry->admitted || info->due_at != entry->due_at)
+	else if (entry->place != WF_PLACE_GATE || info->due_at > wf_sched.now)
 	{
 		if (info->flags & WF_ASSIGN_BEGUN)
 			entry->begun = true;
