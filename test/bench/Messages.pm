@@ -38,8 +38,6 @@ sub prepare
 {
 	admin(
 		q{SELECT workflow.create_queue('m', owner => 'bench')},
-		q{CREATE TABLE bench.raw_message (LIKE _workflow.message)},
-		q{ALTER TABLE bench.raw_message ADD PRIMARY KEY (message_id)},
 		q{CREATE SEQUENCE bench.raw_id CACHE 100},
 		q{GRANT ALL ON bench.raw_message, bench.raw_id TO bench});
 	my $id = user(q{SELECT workflow.send('m', '{"order": 42, "sku": "A1"}')});
