@@ -118,6 +118,16 @@ extern void wf_request_delete(int64 request_id);
 /* every request for a run: called with the write that ends it */
 extern void wf_request_delete_for(const pg_uuid_t *run_id);
 
+/* whose a run was that has been ended or parked here */
+typedef struct WfEndedOf
+{
+	int32 workflow_id; /* 0: the run had moved on, nothing was done */
+	int32 queue_id;
+	bool has_parent; /* and the run has ended: */
+	pg_uuid_t parent_id; /* ... which may wait for that */
+	bool asks;			 /* children are asked to cancel: read requests */
+} WfEndedOf;
+
 /*
  * Applies a request to a run that is in no cell.  Cancel: any unfinished run
  * ends as cancelled.  Retry: a failed or parked run, or one in back-off, is
@@ -130,18 +140,12 @@ extern void wf_request_delete_for(const pg_uuid_t *run_id);
 typedef enum WfApplied
 {
 	WF_APPLIED_NOTHING,	  /* the run has moved on, or is not there */
-	WF_APPLIED_CANCELLED, /* info->run_id, workflow_id, queue_id are set */
+	WF_APPLIED_CANCELLED, /* *of is set */
 	WF_APPLIED_QUEUED	  /* all of *info is set */
 } WfApplied;
 
-extern WfApplied wf_request_apply(const WfRequest *request, WfRunInfo *info);
-
-/* whose a run was that has been ended or parked here */
-typedef struct WfEndedOf
-{
-	int32 workflow_id; /* 0: the run had moved on, nothing was done */
-	int32 queue_id;
-} WfEndedOf;
+extern WfApplied wf_request_apply(const WfRequest *request, WfRunInfo *info,
+								  WfEndedOf *of);
 
 /*
  * A strike: the run took the server down at this step.  Tells whose it was

@@ -173,10 +173,9 @@ apply_retry(const WfRequest *request, WfRunInfo *info)
 }
 
 WfApplied
-wf_request_apply(const WfRequest *request, WfRunInfo *info)
+wf_request_apply(const WfRequest *request, WfRunInfo *info, WfEndedOf *of)
 {
 	WfGiveUp cancel = {.state = WF_RUN_CANCELLED, .parked_too = true};
-	WfEndedOf of;
 
 	memset(info, 0, sizeof(*info));
 	info->run_id = request->run_id;
@@ -185,11 +184,9 @@ wf_request_apply(const WfRequest *request, WfRunInfo *info)
 	switch (request->kind)
 	{
 		case WF_REQUEST_CANCEL:
-			of = wf_run_give_up(&request->run_id, &cancel);
-			if (of.workflow_id == 0)
+			*of = wf_run_give_up(&request->run_id, &cancel);
+			if (of->workflow_id == 0)
 				return WF_APPLIED_NOTHING;
-			info->workflow_id = of.workflow_id;
-			info->queue_id = of.queue_id;
 			wf_request_delete_for(&request->run_id);
 			return WF_APPLIED_CANCELLED;
 		case WF_REQUEST_RETRY:

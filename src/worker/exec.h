@@ -36,6 +36,9 @@
 #include "worker/shmem.h"
 #include "worker/words.h"
 
+/* how long the replay after a step may hold up that step's commit */
+#define WF_BOUNDED_REPLAY_USEC 5000
+
 /* where an ERROR came from */
 typedef enum WfWhere
 {
@@ -70,6 +73,8 @@ typedef struct WfWanted
 	bool has_policy;
 	WfPolicy policy;	/* of the call */
 	TimestampTz due_at; /* a call that waits: until when; DT_NOEND for ever */
+	bool starts;		/* the body goes on when it is recorded */
+	WfStarter start;	/* NULL: the command is run */
 } WfWanted;
 
 /* a record of this turn, written by its commit; and what it replaces */
@@ -110,7 +115,10 @@ typedef struct WfExec
 	bool different;		 /* ... because it differs from the record */
 	bool blocked;		 /* ... because a call it needs waits: */
 	int blocked_on;		 /* its ordinal */
+	int max_parallel;	 /* ... where it is a map of children: see WfCall */
+	bool collects;
 	int asked;			 /* recorded calls taken so far */
+	TimestampTz seen_at; /* time of the newest outcome the body knows of */
 	uint32 derived;		 /* now/random/uuid since the last call */
 	int swallowed;		 /* times the body caught our unwinding */
 	sigjmp_buf *way_out; /* past a body that does so for ever */
@@ -131,6 +139,8 @@ typedef struct WfExec
 	WfWrite *writes; /* records that are not committed yet; in run_cxt */
 	int nwrites;
 	int writes_allocated;
+	bool has_child;		/* the step that ran has started one run: */
+	pg_uuid_t child_run_id;
 	int free_retries;	/* of the wanted step, not recorded yet */
 	WfError step_error; /* of the attempt that failed */
 	TimestampTz step_started_at;
@@ -177,6 +187,23 @@ extern bool wf_exec_interrupted(WfExec *exec);
 
 /* "step", "sleep", ...: what a call of this kind is called in messages */
 extern const char *wf_call_word(char kind);
+
+/*
+ * A value as text that means the same in every session; NULL where the bytes
+ * of the value itself do, unless "always".
+ */
+extern char *wf_value_text(Oid type, Datum value, bool always);
+
+/* ---- exec_items.c ---- */
+
+/* The queue whose policy holds for the run's steps. */
+extern int32 wf_items_queue(const WfRun *run);
+
+/* Of a chunk: number in the map of the item of this step, or 0 if no map. */
+extern int32 wf_items_number(const WfRun *run, int ordinal);
+
+/* The body of a chunk, called as bodies are. */
+extern Jsonb *wf_items_body(WfExec *exec);
 
 /* ---- exec_step.c ---- */
 

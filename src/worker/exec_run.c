@@ -128,6 +128,8 @@ write_and_commit(WfExec *exec, WfTurn *turn)
 	exec->writing = true;
 	if (!WF_BROKEN("lose-checkpoint"))
 		write_steps(exec);
+	if (turn->has_end)
+		wf_child_before_end(exec, turn);
 	if (turn->has_end && !wf_run_end(&exec->run, &turn->end))
 	{
 		exec->gone = true;
@@ -148,6 +150,8 @@ write_and_commit(WfExec *exec, WfTurn *turn)
 static void
 count_end(WfExec *exec, WfCounter counter, WfQueueCounter of_queue)
 {
+	if (wf_run_is_chunk(&exec->run))
+		return;
 	count(exec, counter, 1);
 	wf_queue_count(MyDatabaseId, exec->run.queue_id, of_queue, 1);
 }
@@ -174,7 +178,10 @@ announce(WfExec *exec, const WfTurn *turn)
 			count_end(exec, WF_COUNT_PARKED, WF_QCOUNT_PARKED);
 			break;
 	}
-	if (turn->end.state == WF_RUN_FAILED || turn->end.state == WF_RUN_PARKED)
+	/* whose part a chunk is will say what became of it */
+	if ((turn->end.state == WF_RUN_FAILED ||
+		 turn->end.state == WF_RUN_PARKED) &&
+		!wf_run_is_chunk(&exec->run))
 		ereport(LOG,
 				(errcode(MAKE_SQLSTATE(exec->error.code[0],
 									   exec->error.code[1],
@@ -188,6 +195,8 @@ announce(WfExec *exec, const WfTurn *turn)
 						"was parked",
 						exec->error.code)));
 	ConditionVariableBroadcast(wf_wait_channel(&exec->run.run_id));
+	if (wf_run_is_final(turn->end.state) && exec->run.has_parent)
+		wf_child_after_end(exec, turn->end.state);
 }
 
 /* ---- errors ---- */
@@ -377,6 +386,7 @@ wf_exec_run(WfExec *exec, TimestampTz *due_at)
 	exec->writes = NULL;
 	exec->nwrites = exec->writes_allocated = 0;
 	exec->aborted = false;
+	exec->blocked = false;
 	exec->reloads = 0;
 	exec->wanted.ordinal = 0;
 	memset(&exec->run, 0, sizeof(exec->run));

@@ -415,19 +415,50 @@ check_value(const Jsonb *value)
 	}
 }
 
-Jsonb *
-wf_step_run(WfExec *exec, const WfPolicy *policy, MemoryContext cxt)
+/* The value of the command, in the turn's context. */
+static Jsonb *
+run_command(WfExec *exec)
 {
 	FirstRow row = {{first_row_receive, first_row_startup, first_row_nothing,
 					 first_row_nothing, DestNone},
 					exec->turn_cxt,
 					NULL,
 					NULL};
+	uint64 processed;
+	int kind;
+
+	SPI_connect();
+	kind = execute(exec, &row);
+	processed = SPI_processed;
+	SPI_finish();
+
+	MemoryContextSwitchTo(exec->turn_cxt);
+	return row_to_value(&row, kind, processed);
+}
+
+/* A call that starts another run, whose id is the value. */
+static Jsonb *
+run_starter(WfExec *exec)
+{
+	const WfWanted *wanted = &exec->wanted;
+	WfStarting starting = {.run_id = exec->run.run_id,
+						   .ordinal = wanted->ordinal,
+						   .values = wanted->values,
+						   .nulls = wanted->nulls};
+
+	MemoryContextSwitchTo(exec->turn_cxt);
+	wanted->start(&starting);
+	exec->has_child = starting.has_child;
+	exec->child_run_id = starting.child_run_id;
+	return NULL;
+}
+
+Jsonb *
+wf_step_run(WfExec *exec, const WfPolicy *policy, MemoryContext cxt)
+{
 	MemoryContext old = CurrentMemoryContext;
 	int64 timeout = policy->timeout;
 	int nest = NewGUCNestLevel();
-	uint64 processed;
-	int kind;
 	Jsonb *value;
 
 	if (timeout == 0 && StatementTimeout > 0)
@@ -440,13 +471,8 @@ wf_step_run(WfExec *exec, const WfPolicy *policy, MemoryContext cxt)
 
 	/* for parsing; the statement takes a newer one of its own */
 	PushActiveSnapshot(GetTransactionSnapshot());
-	SPI_connect();
-	kind = execute(exec, &row);
-	processed = SPI_processed;
-	SPI_finish();
-
-	MemoryContextSwitchTo(exec->turn_cxt);
-	value = row_to_value(&row, kind, processed);
+	value =
+		exec->wanted.start != NULL ? run_starter(exec) : run_command(exec);
 	check_value(value);
 	if (value != NULL)
 	{

@@ -20,7 +20,17 @@
 #include "worker/marks.h"
 #include "worker/stats.h"
 
+/* records of one turn after which it commits before it goes on */
+#define WF_MAX_TURN_WRITES 1000
+
 /* ---- ends ---- */
+
+/* A chunk is nothing that anybody could repair: it fails, and its parent parks. */
+static bool
+parks(WfExec *exec)
+{
+	return !wf_run_is_chunk(&exec->run) && wf_body_parks(exec->body);
+}
 
 void
 wf_turn_end_run(WfExec *exec, WfTurn *turn, char state, const char *reason)
@@ -28,6 +38,8 @@ wf_turn_end_run(WfExec *exec, WfTurn *turn, char state, const char *reason)
 	WfRunEnd *end = &turn->end;
 
 	memset(end, 0, sizeof(*end));
+	if (state == WF_RUN_PARKED && exec->cell->queue_id == WF_QUEUE_ITEMS)
+		state = WF_RUN_FAILED;
 	turn->has_end = true;
 	turn->next = WF_NEXT_NONE;
 	end->blocks =
@@ -170,11 +182,14 @@ wf_turn_adopt(WfExec *exec)
 
 /*
  * Replays, and again as long as a call that waits finds what it waits for at
- * once.  WANTS then means a step.
+ * once, or only starts something.  WANTS then means a step.  A body that starts
+ * very much does not keep the commit waiting.
  */
 static WfReplayEnd
 replay(WfExec *exec, bool bounded)
 {
+	TimestampTz begun = wf_clock_system();
+
 	for (;;)
 	{
 		WfReplayEnd end = wf_body_replay(exec, bounded);
@@ -190,6 +205,10 @@ replay(WfExec *exec, bool bounded)
 		}
 		if (!again)
 			return end;
+		if (exec->nwrites >= WF_MAX_TURN_WRITES ||
+			(bounded &&
+			 wf_clock_system() - begun > WF_BOUNDED_REPLAY_USEC))
+			return WF_REPLAY_LATER;
 	}
 }
 
@@ -316,7 +335,12 @@ load_run(WfExec *exec, WfTurn *turn)
 	wf_mark_clear();
 
 	if (!found || wf_run_is_final(exec->run.state))
+	{
+		/* whoever ended it may not have come to tell its parent */
 		wf_turn_leave(turn, WF_OUTCOME_ENDED);
+		exec->cell->tells_parent = found && exec->run.has_parent;
+		exec->cell->parent_id = exec->run.parent_run_id;
+	}
 	else if (exec->run.state != WF_RUN_QUEUED &&
 			 exec->run.state != WF_RUN_WAITING)
 		wf_turn_leave(turn, WF_OUTCOME_PARKED);
@@ -367,7 +391,7 @@ load_turn(WfExec *exec, WfTurn *turn)
 		exec->records[exec->nsteps - 1].state == WF_STEP_STARTED)
 	{
 		settle_unknown_outcome(exec);
-		if (wf_body_parks(exec->body))
+		if (parks(exec))
 		{
 			park_at_step(exec, turn, &exec->steps[exec->nsteps - 1]);
 			return false;
@@ -442,6 +466,8 @@ step_turn(WfExec *exec, WfTurn *turn)
 	step.match.state = WF_STEP_DONE;
 	step.started_at = started_at;
 	step.finished_at = wf_clock_now();
+	if (exec->wanted.start != NULL)
+		wf_child_started(exec, &step);
 	wf_record_write(exec, &step);
 	(void) take_replay(exec, turn, replay(exec, true));
 }
@@ -481,7 +507,7 @@ failure_turn(WfExec *exec, WfTurn *turn)
 
 	step.match.state = WF_STEP_FAILED;
 	wf_record_write(exec, &step);
-	if (wf_body_parks(exec->body))
+	if (parks(exec))
 	{
 		park_at_step(exec, turn, &step);
 		return;

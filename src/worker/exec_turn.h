@@ -74,7 +74,8 @@ extern bool wf_wait_is_plain(char kind);
 
 /*
  * Records the call in exec->asked_for, which is plain: as waiting, or as done
- * where what it waits for is there already; true in that case.
+ * where what it waits for is there already.  True when the body can go on: in
+ * that case, or when it only starts something.
  */
 extern bool wf_wait_begin(WfExec *exec);
 
@@ -87,6 +88,48 @@ extern bool wf_wait_settle(WfExec *exec);
 
 /* The run leaves the executor until something comes for one of its calls. */
 extern void wf_wait_leave(WfExec *exec, WfTurn *turn);
+
+/* ---- exec_child.c ---- */
+
+/* A step that started runs has run: its record, to be written, waits for them. */
+extern void wf_child_started(WfExec *exec, WfStep *step);
+
+/*
+ * In a window: looks for ends of single children, and records them; true when
+ * there were any.
+ */
+extern bool wf_child_settle(WfExec *exec);
+
+/*
+ * In a window: has a map an outcome?  Fills it in.  Lets held children start
+ * where others have ended.
+ */
+extern bool wf_map_settle(WfExec *exec, WfStep *step);
+
+/*
+ * Before the commit of a turn that ends the run: its children are cancelled,
+ * and the next of its parent's map may start.
+ */
+extern void wf_child_before_end(WfExec *exec, const WfTurn *turn);
+
+/* After it: shall the scheduler wake the parent? */
+extern void wf_child_after_end(WfExec *exec, char state);
+
+/*
+ * What became of one item where errors are collected, and where not, is pushed
+ * onto the array of a map's result.  "error" NULL: it is "value".
+ */
+extern void wf_collect_push(JsonbParseState **state, const Jsonb *value,
+							const WfError *error);
+extern void wf_collect_push_value(JsonbParseState **state, const Jsonb *value);
+
+/* ---- exec_items.c ---- */
+
+/*
+ * Begins exec->asked_for, a map or a step beside the body: writes its chunks,
+ * or those that have to be done again.  Outside of windows.
+ */
+extern void wf_items_begin(WfExec *exec, WfStep *step);
 
 /* ---- all of a turn ---- */
 

@@ -83,38 +83,42 @@ wf_word_check(const char *word, WfWordPlace place)
  * restore: the datum itself for built-in base types, else its text, as enums,
  * arrays and composites have oids inside.
  */
+char *
+wf_value_text(Oid type, Datum value, bool always)
+{
+	int nest;
+	Oid output;
+	bool varlena;
+	char *text;
+
+	if (type == UNKNOWNOID)
+		return DatumGetCString(value);
+	if (!always && type < FirstGenbkiObjectId &&
+		get_typtype(type) == TYPTYPE_BASE &&
+		!OidIsValid(get_element_type(type)))
+		return NULL;
+
+	nest = NewGUCNestLevel();
+	(void) set_config_option("datestyle", "ISO, YMD", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("extra_float_digits", "1", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	getTypeOutputInfo(type, &output, &varlena);
+	text = OidOutputFunctionCall(output, value);
+	AtEOXact_GUC(true, nest);
+	return text;
+}
+
 static uint64
 fold_value(uint64 print, Oid type, Datum value)
 {
 	int16 len;
 	bool byval;
+	const char *text = wf_value_text(type, value, false);
 
+	if (text != NULL)
+		return wf_fingerprint_bytes(print, 't', text, strlen(text));
 	get_typlenbyval(type, &len, &byval);
-	if (type == UNKNOWNOID)
-	{
-		const char *text = DatumGetCString(value);
-
-		return wf_fingerprint_bytes(print, 't', text, strlen(text));
-	}
-	if (type >= FirstGenbkiObjectId || get_typtype(type) != TYPTYPE_BASE ||
-		OidIsValid(get_element_type(type)))
-	{
-		int nest = NewGUCNestLevel();
-		Oid output;
-		bool varlena;
-		char *text;
-
-		(void) set_config_option("datestyle", "ISO, YMD", PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-								 false);
-		(void) set_config_option("extra_float_digits", "1", PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-								 false);
-		getTypeOutputInfo(type, &output, &varlena);
-		text = OidOutputFunctionCall(output, value);
-		AtEOXact_GUC(true, nest);
-		return wf_fingerprint_bytes(print, 't', text, strlen(text));
-	}
 	if (byval)
 		return wf_fingerprint_bytes(print, 'd', &value, sizeof(Datum));
 	if (len == -1)
@@ -179,6 +183,7 @@ wf_call_word(char kind)
 		case WF_STEP_KIND_TASK:
 			return "task";
 		case WF_STEP_KIND_MAP:
+		case WF_STEP_KIND_MAP_CHILD:
 			return "map";
 		case WF_STEP_KIND_ANY:
 			return "await_any";
@@ -233,6 +238,8 @@ note_wanted(WfExec *exec, int ordinal, uint64 print, const WfCall *call)
 	wanted->name = pstrdup(call->name);
 	wanted->command = pstrdup(call->command);
 	wanted->due_at = call->due_at;
+	wanted->starts = call->starts;
+	wanted->start = call->start;
 	wanted->nargs = nargs;
 	wanted->types = palloc(sizeof(Oid) * Max(nargs, 1));
 	wanted->values = palloc0(sizeof(Datum) * Max(nargs, 1));
@@ -308,7 +315,11 @@ wf_word_call(const WfCall *call)
 			unwind(exec);
 		case WF_MATCH_WAITING:
 			if (!call->starts)
+			{
+				exec->max_parallel = call->max_parallel;
+				exec->collects = call->collects;
 				block(exec, ordinal);
+			}
 			break;
 		case WF_MATCH_RECORDED:
 			break;
@@ -317,6 +328,9 @@ wf_word_call(const WfCall *call)
 	exec->asked = ordinal;
 	exec->derived = 0;
 	step = &exec->steps[ordinal - 1];
+	/* when a call that was only started ends is known to who awaits it */
+	exec->seen_at = Max(exec->seen_at,
+						call->starts ? step->started_at : step->finished_at);
 	if (step->match.state == WF_STEP_FAILED && !call->starts)
 		raise_recorded(exec, step);
 	return step;
@@ -333,6 +347,7 @@ wf_word_await(int ordinal)
 		unwind(exec);
 	if (step->match.state == WF_STEP_WAITING)
 		block(exec, ordinal);
+	exec->seen_at = Max(exec->seen_at, step->finished_at);
 	if (step->match.state == WF_STEP_FAILED)
 		raise_recorded(exec, step);
 	return step;
@@ -351,7 +366,31 @@ wf_word_recorded(int ordinal)
 const pg_uuid_t *
 wf_word_run_id(void)
 {
+	return wf_run_is_chunk(&wf_exec->run) ? &wf_exec->run.parent_run_id
+										  : &wf_exec->run.run_id;
+}
+
+const pg_uuid_t *
+wf_word_seed(void)
+{
 	return &wf_exec->run.run_id;
+}
+
+/* In a chunk the parent's ordinal counts, and the number of the item. */
+char *
+wf_word_key(void)
+{
+	const WfRun *run = &wf_exec->run;
+	char *id = DatumGetCString(
+		DirectFunctionCall1(uuid_out, UUIDPGetDatum(wf_word_run_id())));
+	int32 number;
+
+	if (!wf_run_is_chunk(run))
+		return psprintf("%s/%d", id, wf_word_ordinal());
+	number = wf_items_number(run, wf_word_ordinal());
+	if (number == 0)
+		return psprintf("%s/%d", id, run->parent_ordinal);
+	return psprintf("%s/%d/%d", id, run->parent_ordinal, number);
 }
 
 int
@@ -377,11 +416,7 @@ wf_word_attempt(void)
 TimestampTz
 wf_word_now(void)
 {
-	WfExec *exec = wf_exec;
-
-	if (exec->asked == 0)
-		return Max(exec->run.enqueued_at, exec->run.run_at);
-	return exec->steps[exec->asked - 1].finished_at;
+	return wf_exec->seen_at;
 }
 
 uint32

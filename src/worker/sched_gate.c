@@ -62,8 +62,10 @@ give_start_back(WfEntry *entry)
 void
 wf_gate_attach(WfEntry *entry)
 {
-	WfQueue *queue =
-		wf_gate_queue(entry->queue_id, entry->queue_id != WF_DEFAULT_QUEUE);
+	WfQueue *queue = entry->queue_id == WF_QUEUE_ITEMS
+						 ? NULL
+						 : wf_gate_queue(entry->queue_id,
+										 entry->queue_id != WF_DEFAULT_QUEUE);
 
 	/* one that was known from a cell is complete only now */
 	if (entry->queue != NULL || queue == NULL)

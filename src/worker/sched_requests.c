@@ -34,6 +34,18 @@ typedef struct Ended
 	WfQueueCounter of_queue;
 } Ended;
 
+/* The parent of a run that has ended is told, its children are asked to end. */
+static void
+tell_relatives(const WfEndedOf *of, const WfEndedOf *before)
+{
+	if (of->has_parent &&
+		(before == NULL || !before->has_parent ||
+		 memcmp(&before->parent_id, &of->parent_id, UUID_LEN) != 0))
+		wf_sched_wake(&of->parent_id);
+	if (of->asks)
+		wf_sched.events |= WF_EVENT_REQUEST;
+}
+
 /* After the commit: counters, whoever waits for the runs, our memory. */
 static void
 tell_ended(const Ended *ended, int n)
@@ -52,6 +64,9 @@ tell_ended(const Ended *ended, int n)
 		else if (entry != NULL && entry->place != WF_PLACE_CELL)
 			wf_ready_forget(&wf_sched.ready, entry);
 		if (ended[i].of.workflow_id == 0)
+			continue;
+		tell_relatives(&ended[i].of, i > 0 ? &ended[i - 1].of : NULL);
+		if (ended[i].of.queue_id == WF_QUEUE_ITEMS)
 			continue;
 		wf_stats_add(MyDatabaseId, ended[i].of.workflow_id, ended[i].counter,
 					 1);
@@ -124,14 +139,12 @@ apply_request(const WfRequest *request, Ended *ended, int *nended,
 	/* a run that is in a cell needs no retry: it is on its way */
 	if (entry == NULL || entry->place != WF_PLACE_CELL)
 	{
-		switch (wf_request_apply(request, &info))
+		switch (wf_request_apply(request, &info, &ended[*nended].of))
 		{
 			case WF_APPLIED_NOTHING:
 				break;
 			case WF_APPLIED_CANCELLED:
 				ended[*nended].run_id = info.run_id;
-				ended[*nended].of.workflow_id = info.workflow_id;
-				ended[*nended].of.queue_id = info.queue_id;
 				ended[*nended].counter = WF_COUNT_CANCELLED;
 				ended[(*nended)++].of_queue = WF_QCOUNT_CANCELLED;
 				break;

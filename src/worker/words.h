@@ -23,6 +23,22 @@ typedef enum WfWordPlace
  */
 extern void wf_word_check(const char *word, WfWordPlace place);
 
+/*
+ * What begins a call that no SQL command begins: is called as a step would be
+ * run, at top level, read-write, as the run's owner.
+ */
+typedef struct WfStarting
+{
+	pg_uuid_t run_id; /* of the run that asks */
+	int ordinal;
+	const Datum *values; /* of the call's arguments */
+	const char *nulls;	 /* 'n' or ' ' */
+	bool has_child;		 /* to be set, with what was started */
+	pg_uuid_t child_run_id;
+} WfStarting;
+
+typedef void (*WfStarter)(WfStarting *starting);
+
 /* A call of the body that is recorded. */
 typedef struct WfCall
 {
@@ -36,8 +52,11 @@ typedef struct WfCall
 	const WfPolicy *policy; /* NULL: none of its own */
 	TimestampTz due_at; /* waits at most until then; DT_NOEND for ever, or for
 						 * what does not wait */
-	bool
-		starts; /* returns as soon as it is recorded, with or without outcome */
+	bool starts;	 /* returns as soon as it is recorded, with or without
+					  * outcome */
+	WfStarter start; /* a child, or several: runs instead of the command */
+	int max_parallel; /* map: how many of its children at a time; 0: all */
+	bool collects;	  /* map: errors of children are part of its result */
 } WfCall;
 
 /*
@@ -57,7 +76,14 @@ extern const WfStep *wf_word_await(int ordinal);
 /* The record of a call that this replay has made, whatever its state, or NULL. */
 extern const WfStep *wf_word_recorded(int ordinal);
 
+/* the run that the user knows of: a chunk's parent */
 extern const pg_uuid_t *wf_word_run_id(void);
+
+/* what random values are derived from: differs between chunks */
+extern const pg_uuid_t *wf_word_seed(void);
+
+/* "<run id>/<ordinal>", the same in each attempt; palloc'd */
+extern char *wf_word_key(void);
 
 /* the step that runs, or the one the body would ask for next */
 extern int wf_word_ordinal(void);
