@@ -226,8 +226,7 @@ note_chunk(const WfNewRun *chunk, bool fresh)
 static int
 max_parallel_of(const WfWanted *asked)
 {
-	if (asked->kind != WF_STEP_KIND_MAP ||
-		asked->nulls[MAP_MAX_PARALLEL] == 'n')
+	if (asked->nulls[MAP_MAX_PARALLEL] == 'n')
 		return PG_INT32_MAX;
 	return DatumGetInt32(asked->values[MAP_MAX_PARALLEL]);
 }
@@ -242,7 +241,8 @@ chunk_size(int nitems, int max_parallel)
 	return size;
 }
 
-static void
+/* How many chunks it has. */
+static int
 write_map(WfExec *exec)
 {
 	const WfWanted *asked = &exec->asked_for;
@@ -273,6 +273,7 @@ write_map(WfExec *exec)
 		CHECK_FOR_INTERRUPTS();
 	}
 	MemoryContextDelete(scratch);
+	return number;
 }
 
 /* ---- once more ---- */
@@ -282,11 +283,11 @@ write_map(WfExec *exec)
  * Each that did not succeed is replaced by another one, with another id, as an
  * executor may just be leaving it.
  */
-static void
+static int
 write_again(WfExec *exec)
 {
 	const WfWanted *asked = &exec->asked_for;
-	bool collects = asked->kind == WF_STEP_KIND_MAP && map_collects(asked);
+	bool collects = map_collects(asked);
 	int max_parallel = max_parallel_of(asked);
 	WfNewRun chunk;
 	WfMapRedo *redo;
@@ -308,19 +309,17 @@ write_again(WfExec *exec)
 		note_chunk(&chunk, false);
 	}
 	wf_window_close(&window);
+	return n;
 }
 
-void
+bool
 wf_items_begin(WfExec *exec, WfStep *step)
 {
 	const WfWanted *asked = &exec->asked_for;
 	MemoryContext old = MemoryContextSwitchTo(exec->turn_cxt);
 	WfNewRun chunk;
+	int n = 1;
 
-	if (asked->ordinal <= exec->nsteps)
-		write_again(exec);
-	else if (asked->kind == WF_STEP_KIND_MAP)
-		write_map(exec);
 	if (asked->kind == WF_STEP_KIND_ITEM)
 	{
 		init_chunk(exec, &chunk);
@@ -329,7 +328,12 @@ wf_items_begin(WfExec *exec, WfStep *step)
 		step->has_child = true;
 		step->child_run_id = chunk.run_id;
 	}
+	else if (asked->ordinal <= exec->nsteps)
+		n = write_again(exec);
+	else
+		n = write_map(exec);
 	MemoryContextSwitchTo(old);
+	return n > 0;
 }
 
 /* ---- the body of a chunk ---- */

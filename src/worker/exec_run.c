@@ -102,7 +102,10 @@ count_steps(WfExec *exec)
 	{
 		const WfStep *step = &exec->steps[exec->writes[i].ordinal - 1];
 
-		if (step->match.state == WF_STEP_DONE)
+		/* what chunks did is counted with them */
+		if (step->match.state == WF_STEP_DONE &&
+			step->match.kind != WF_STEP_KIND_ITEM &&
+			step->match.kind != WF_STEP_KIND_MAP)
 		{
 			count(exec, WF_COUNT_STEPS, 1);
 			exec->slot->steps++;

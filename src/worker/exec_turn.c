@@ -97,14 +97,6 @@ step_to_blame(WfExec *exec)
 	return step;
 }
 
-static void
-end_with_error(WfExec *exec, WfTurn *turn, const WfStep *blamed)
-{
-	wf_turn_end_run(exec, turn, WF_RUN_FAILED,
-					blamed ? reason_of_step(blamed) : WF_REASON_ERROR);
-	turn->end.failed_step = blamed ? blamed->ordinal : 0;
-}
-
 /* on_failure => 'park': the body does not hear of the step's failure. */
 static void
 park_at_step(WfExec *exec, WfTurn *turn, const WfStep *step)
@@ -112,6 +104,25 @@ park_at_step(WfExec *exec, WfTurn *turn, const WfStep *step)
 	exec->error = step->error;
 	wf_turn_end_run(exec, turn, WF_RUN_PARKED, reason_of_step(step));
 	turn->end.failed_step = step->ordinal;
+}
+
+/*
+ * Of what other runs did the body hears first, as it may deal with it; a step's
+ * failure has parked the run before, where workflows park.
+ */
+static void
+end_with_error(WfExec *exec, WfTurn *turn, const WfStep *blamed)
+{
+	if (blamed != NULL && blamed->match.kind != WF_STEP_KIND_STEP &&
+		parks(exec))
+	{
+		park_at_step(exec, turn, blamed);
+		return;
+	}
+
+	wf_turn_end_run(exec, turn, WF_RUN_FAILED,
+					blamed ? reason_of_step(blamed) : WF_REASON_ERROR);
+	turn->end.failed_step = blamed ? blamed->ordinal : 0;
 }
 
 /* cancel_run() or run_timeout, whichever the scheduler asked for */

@@ -127,9 +127,10 @@ extern void wf_collect_push_value(JsonbParseState **state, const Jsonb *value);
 
 /*
  * Begins exec->asked_for, a map or a step beside the body: writes its chunks,
- * or those that have to be done again.  Outside of windows.
+ * or those that have to be done again; false when there are none, so that its
+ * outcome is there already.  Outside of windows.
  */
-extern void wf_items_begin(WfExec *exec, WfStep *step);
+extern bool wf_items_begin(WfExec *exec, WfStep *step);
 
 /* ---- all of a turn ---- */
 

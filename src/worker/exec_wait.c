@@ -143,6 +143,7 @@ wf_wait_begin(WfExec *exec)
 	TimestampTz now = wf_clock_now();
 	WfStep step = {0};
 	WfWindow window;
+	bool again = asked->starts;
 
 	step.ordinal = asked->ordinal;
 	step.match.kind = asked->kind;
@@ -158,13 +159,12 @@ wf_wait_begin(WfExec *exec)
 	MemoryContextSwitchTo(old);
 
 	if (asked->kind == WF_STEP_KIND_ITEM || asked->kind == WF_STEP_KIND_MAP)
-		wf_items_begin(exec, &step);
+		again |= !wf_items_begin(exec, &step);
 	wf_window_open(&window);
-	if (step.match.state == WF_STEP_WAITING)
-		(void) settle(exec, &step, now);
+	again |= settle(exec, &step, now);
 	wf_window_close(&window);
 	wf_record_write(exec, &step);
-	return step.match.state != WF_STEP_WAITING || asked->starts;
+	return again;
 }
 
 bool
