@@ -86,13 +86,13 @@ BEGIN
 	END IF;
 	RETURN work(item);
 END $$;
-CREATE FUNCTION t_retries(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+CREATE FUNCTION t_map_retries(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
 	RETURN workflow.map('flaky', 'SELECT flaky($1::int)', '[1, 2, 3]', max_parallel => 1,
 		policy => workflow.policy(initial_delay => '1 ms', max_attempts => 2));
 END $$;
-SELECT workflow.create_workflow('t_retries');
-SELECT workflow.enqueue_workflow('t_retries') AS run \gset
+SELECT workflow.create_workflow('t_map_retries');
+SELECT workflow.enqueue_workflow('t_map_retries') AS run \gset
 CALL workflow.wait_for_run(:'run');
 
 -- children

@@ -460,6 +460,8 @@ void
 wf_child_after_end(WfExec *exec, char state)
 {
 	WF_STOP("exec-before-tell");
+	if (WF_BROKEN("tell-no-parent"))
+		return;
 	exec->cell->parent_id = exec->run.parent_run_id;
 	exec->cell->tells_parent = !wf_run_is_chunk(&exec->run) ||
 							   state != WF_RUN_SUCCEEDED || is_last(exec);
