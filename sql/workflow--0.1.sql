@@ -1178,7 +1178,7 @@ SELECT r.run_id,
             WHEN 'c' THEN 'cancelled'
             WHEN 'p' THEN 'parked'
             ELSE CASE WHEN l.run_id IS NOT NULL THEN 'running'
-                      WHEN r.state = 'w' THEN 'waiting'
+                      WHEN r.state = 'w' AND r.waiting_for <> 'h' THEN 'waiting'
                       ELSE 'queued' END
        END AS state,
        CASE WHEN r.finished_at IS NULL THEN coalesce(w.paused_at, q.paused_at) END AS paused_at,
@@ -1192,6 +1192,7 @@ SELECT r.run_id,
                       WHEN 't' THEN 'timer'
                       WHEN 'g' THEN 'signal'
                       WHEN 'm' THEN 'task'
+                      WHEN 'h' THEN 'queue limit'
                       ELSE 'child'
                  END
             WHEN coalesce(r.due_at, r.run_at) > _workflow.clock() THEN 'start time'

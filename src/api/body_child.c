@@ -46,8 +46,9 @@ enum
 	CHILD_NARGS
 };
 
-static const Oid child_types[CHILD_NARGS] = {
-	TEXTOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, INTERVALOID, TEXTOID};
+static const Oid child_types[CHILD_NARGS] = {TEXTOID,	  JSONBOID, TEXTOID,
+											 TEXTOID,	  TEXTOID,	INT4OID,
+											 INTERVALOID, TEXTOID};
 
 static char
 on_close_of(const char *word)
@@ -127,9 +128,9 @@ start_one(WfStarting *s)
 	set_argument(call, WF_ENQUEUE_PRIORITY, s, CHILD_PRIORITY);
 	set_argument(call, WF_ENQUEUE_DELAY, s, CHILD_DELAY);
 
-	init_child(&run, s,
-			   on_close_of(
-				   TextDatumGetCString(s->values[CHILD_ON_PARENT_CLOSE])));
+	init_child(
+		&run, s,
+		on_close_of(TextDatumGetCString(s->values[CHILD_ON_PARENT_CLOSE])));
 	placed = wf_enqueue(call, &run, &kept);
 	if (placed == WF_KEPT)
 		check_kept(&kept, s, s->values[CHILD_WORKFLOW]);

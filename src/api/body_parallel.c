@@ -23,6 +23,7 @@
 
 #include "api/arguments.h"
 #include "api/body_parallel.h"
+#include "base/json.h"
 #include "core/state.h"
 #include "store/definition.h"
 #include "worker/words.h"
@@ -101,9 +102,8 @@ start_step(FunctionCallInfo fcinfo, bool variadic)
 	Oid *types = NULL;
 	bool *nulls = NULL;
 	int nargs = 0;
-	WfCall call = {.kind = WF_STEP_KIND_ITEM,
-				   .due_at = DT_NOEND,
-				   .starts = true};
+	WfCall call = {
+		.kind = WF_STEP_KIND_ITEM, .due_at = DT_NOEND, .starts = true};
 
 	wf_word_check("start_step", WF_WORD_IN_BODY);
 	call.name = wf_arg_name(fcinfo, 0, "step");
@@ -216,22 +216,6 @@ workflow_await(PG_FUNCTION_ARGS)
 	PG_RETURN_JSONB_P(step->result);
 }
 
-static void
-push_element(JsonbParseState **state, Jsonb *value)
-{
-	JsonbValue v = {.type = jbvNull};
-
-	if (value != NULL && JB_ROOT_IS_SCALAR(value))
-		(void) JsonbExtractScalar(&value->root, &v);
-	else if (value != NULL)
-	{
-		v.type = jbvBinary;
-		v.val.binary.data = &value->root;
-		v.val.binary.len = VARSIZE(value) - VARHDRSZ;
-	}
-	(void) pushJsonbValue(state, WJB_ELEM, &v);
-}
-
 /*
  * In the order of the array, not of the ends: which one failed first is not
  * recorded, so a replay could meet another error first.
@@ -247,7 +231,7 @@ workflow_await_all(PG_FUNCTION_ARGS)
 	n = read_handles(fcinfo, 0, &handles);
 	(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
 	for (int i = 0; i < n; i++)
-		push_element(&state,
+		wf_json_push(&state, WJB_ELEM,
 					 wf_word_await(DatumGetInt32(handles[i]))->result);
 	PG_RETURN_JSONB_P(
 		JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL)));
@@ -287,6 +271,6 @@ workflow_await_any(PG_FUNCTION_ARGS)
 	if (step->result == NULL)
 		PG_RETURN_NULL();
 	(void) JsonbExtractScalar(&step->result->root, &handle);
-	PG_RETURN_DATUM(DirectFunctionCall1(
-		numeric_int4, NumericGetDatum(handle.val.numeric)));
+	PG_RETURN_DATUM(DirectFunctionCall1(numeric_int4,
+										NumericGetDatum(handle.val.numeric)));
 }

@@ -62,7 +62,8 @@ read_start(FunctionCallInfo fcinfo, WfNewRun *run)
 				 errhint("Leave out one of the two.")));
 	if (!PG_ARGISNULL(WF_ENQUEUE_DELAY))
 	{
-		Interval *delay = wf_arg_interval(fcinfo, WF_ENQUEUE_DELAY, "delay", false);
+		Interval *delay =
+			wf_arg_interval(fcinfo, WF_ENQUEUE_DELAY, "delay", false);
 
 		run->run_at = DatumGetTimestampTz(DirectFunctionCall2(
 			timestamptz_pl_interval, TimestampTzGetDatum(run->enqueued_at),
@@ -91,8 +92,8 @@ read_deadline(FunctionCallInfo fcinfo, const WfWorkflow *def, WfNewRun *run)
 	const Interval *timeout = NULL;
 
 	if (!PG_ARGISNULL(WF_ENQUEUE_RUN_TIMEOUT))
-		timeout =
-			wf_arg_interval(fcinfo, WF_ENQUEUE_RUN_TIMEOUT, "run_timeout", true);
+		timeout = wf_arg_interval(fcinfo, WF_ENQUEUE_RUN_TIMEOUT,
+								  "run_timeout", true);
 	else if (def->has_run_timeout)
 		timeout = &def->run_timeout;
 
@@ -122,8 +123,9 @@ empty_input(void)
 static void
 read_values(FunctionCallInfo fcinfo, WfNewRun *run)
 {
-	run->input =
-		PG_ARGISNULL(WF_ENQUEUE_INPUT) ? empty_input() : PG_GETARG_DATUM(WF_ENQUEUE_INPUT);
+	run->input = PG_ARGISNULL(WF_ENQUEUE_INPUT)
+					 ? empty_input()
+					 : PG_GETARG_DATUM(WF_ENQUEUE_INPUT);
 	wf_check_payload(run->input, "input");
 
 	run->attributes = (Datum) 0;
@@ -153,10 +155,12 @@ read_values(FunctionCallInfo fcinfo, WfNewRun *run)
 	{
 		(void) wf_arg_limited_text(fcinfo, WF_ENQUEUE_GROUP_KEY, "group_key",
 								   WF_MAX_GROUP);
-		run->group_key = PointerGetDatum(PG_GETARG_TEXT_PP(WF_ENQUEUE_GROUP_KEY));
+		run->group_key =
+			PointerGetDatum(PG_GETARG_TEXT_PP(WF_ENQUEUE_GROUP_KEY));
 	}
-	run->priority =
-		PG_ARGISNULL(WF_ENQUEUE_PRIORITY) ? 0 : PG_GETARG_INT32(WF_ENQUEUE_PRIORITY);
+	run->priority = PG_ARGISNULL(WF_ENQUEUE_PRIORITY)
+						? 0
+						: PG_GETARG_INT32(WF_ENQUEUE_PRIORITY);
 }
 
 /* ---- the functions ---- */
@@ -203,7 +207,8 @@ wf_enqueue(FunctionCallInfo fcinfo, WfNewRun *run, WfKeptRun *kept)
 	wf_runid_draw(&run->run_id);
 	ItemPointerSetInvalid(&run->tid);
 
-	placed = wf_run_place(&known->def, queue, run, on_duplicate, on_busy, kept);
+	placed =
+		wf_run_place(&known->def, queue, run, on_duplicate, on_busy, kept);
 	if (placed != WF_PLACED)
 		return placed;
 	wf_count_enqueued(run->workflow_id, run->queue_id);

@@ -19,10 +19,10 @@
 
 /* ---- ends ---- */
 
-#define END_COLUMNS                                                       \
-	"r.state, r.finished_at, r.item, r.result, r.error_code,"             \
-	" r.error_message, r.error_detail, r.error_hint,"                     \
-	" CASE WHEN r.queue_id = -1 AND r.failed_step > 0"                    \
+#define END_COLUMNS                                                         \
+	"r.state, r.finished_at, r.item, r.result, r.error_code,"               \
+	" r.error_message, r.error_detail, r.error_hint,"                       \
+	" CASE WHEN r.queue_id = -1 AND r.failed_step > 0"                      \
 	"      THEN (r.input ->> 'first')::pg_catalog.int4 + r.failed_step - 1" \
 	" END"
 
@@ -83,8 +83,8 @@ wf_child_ends(const pg_uuid_t *ids, int n, MemoryContext cxt, WfChildEnd **out)
 
 	for (int i = 0; i < n; i++)
 		elements[i] = UUIDPGetDatum(&ids[i]);
-	values[0] = PointerGetDatum(construct_array(elements, n, UUIDOID, UUID_LEN,
-												false, TYPALIGN_CHAR));
+	values[0] = PointerGetDatum(
+		construct_array(elements, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
 	/* not read-only: one of them may be of this very transaction */
 	return read_ends(wf_spi_run(&find_ends, values, NULL, false, 0), cxt, out);
 }
@@ -110,7 +110,8 @@ static WfStmt look_at_map = {
 	"                              IS DISTINCT FROM 'h'::\"char\")"
 	"                      ::pg_catalog.int4,"
 	"       min(r.item) FILTER (WHERE r.state"
-	"                                 = ANY (ARRAY['f', 'c']::\"char\"[]))"
+	"                                 = ANY (ARRAY['f', 'c']::\"char\"[])),"
+	"       count(*)::pg_catalog.int4"
 	"  FROM _workflow.run r"
 	" WHERE r.parent_run_id = $1 AND r.parent_ordinal = $2"
 	"   AND r.item IS NOT NULL",
@@ -126,6 +127,7 @@ wf_map_look(const pg_uuid_t *parent, int32 ordinal, WfMapState *out)
 	out->unfinished = wf_spi_get_int32(0, 1, 0);
 	out->started = wf_spi_get_int32(0, 2, 0);
 	out->failed = wf_spi_get_int32(0, 3, 0);
+	out->total = wf_spi_get_int32(0, 4, 0);
 }
 
 /* from the end, as they are started from the beginning */
@@ -228,14 +230,13 @@ wf_chunk_replace(const pg_uuid_t *from, const pg_uuid_t *to, bool failed_too)
 	wf_run_delete(from);
 }
 
-static WfStmt detach = {
-	"UPDATE _workflow.run r"
-	"   SET item = NULL, parent_ordinal = NULL"
-	" WHERE r.parent_run_id = $1 AND r.parent_ordinal = $2"
-	"   AND r.item IS NOT NULL"
-	"   AND r.state = ANY (ARRAY['f', 'c']::\"char\"[])",
-	2,
-	{UUIDOID, INT4OID}};
+static WfStmt detach = {"UPDATE _workflow.run r"
+						"   SET item = NULL, parent_ordinal = NULL"
+						" WHERE r.parent_run_id = $1 AND r.parent_ordinal = $2"
+						"   AND r.item IS NOT NULL"
+						"   AND r.state = ANY (ARRAY['f', 'c']::\"char\"[])",
+						2,
+						{UUIDOID, INT4OID}};
 
 static WfStmt find_items = {
 	"SELECT r.item"

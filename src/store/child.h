@@ -43,6 +43,7 @@ typedef struct WfMapState
 	int32 unfinished;
 	int32 started; /* of these: not held */
 	int32 failed;  /* lowest number of one that failed or was cancelled; 0 */
+	int32 total;
 } WfMapState;
 
 extern void wf_map_look(const pg_uuid_t *parent, int32 ordinal,

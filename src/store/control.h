@@ -123,7 +123,7 @@ typedef struct WfEndedOf
 {
 	int32 workflow_id; /* 0: the run had moved on, nothing was done */
 	int32 queue_id;
-	bool has_parent; /* and the run has ended: */
+	bool has_parent;	 /* and the run has ended: */
 	pg_uuid_t parent_id; /* ... which may wait for that */
 	bool asks;			 /* children are asked to cancel: read requests */
 } WfEndedOf;

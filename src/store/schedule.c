@@ -188,6 +188,7 @@ static WfStmt scan_started = {
 	"SELECT " WF_INFO_COLUMNS ", r.origin, r.state"
 	"  FROM _workflow.run r"
 	" WHERE r.finished_at IS NULL AND r.queue_id = ANY ($1)"
+	"   AND r.waiting_for IS DISTINCT FROM 'h'::\"char\""
 	"   AND (r.state <> 'q'::\"char\" OR r.started_at IS NOT NULL"
 	"        OR r.waiting_for IS NOT NULL OR r.body_attempts IS NOT NULL"
 	"        OR EXISTS (SELECT FROM _workflow.step s"

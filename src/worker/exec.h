@@ -111,11 +111,11 @@ typedef struct WfExec
 	/* the replay under way */
 	bool in_body;
 	bool in_step;
-	bool unwinding;		 /* the body has to end */
-	bool different;		 /* ... because it differs from the record */
-	bool blocked;		 /* ... because a call it needs waits: */
-	int blocked_on;		 /* its ordinal */
-	int max_parallel;	 /* ... where it is a map of children: see WfCall */
+	bool unwinding;	  /* the body has to end */
+	bool different;	  /* ... because it differs from the record */
+	bool blocked;	  /* ... because a call it needs waits: */
+	int blocked_on;	  /* its ordinal */
+	int max_parallel; /* ... where it is a map of children: see WfCall */
 	bool collects;
 	int asked;			 /* recorded calls taken so far */
 	TimestampTz seen_at; /* time of the newest outcome the body knows of */
@@ -139,7 +139,7 @@ typedef struct WfExec
 	WfWrite *writes; /* records that are not committed yet; in run_cxt */
 	int nwrites;
 	int writes_allocated;
-	bool has_child;		/* the step that ran has started one run: */
+	bool has_child; /* the step that ran has started one run: */
 	pg_uuid_t child_run_id;
 	int free_retries;	/* of the wanted step, not recorded yet */
 	WfError step_error; /* of the attempt that failed */

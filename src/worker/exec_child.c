@@ -35,6 +35,7 @@
 #include "base/clock.h"
 #include "base/errors.h"
 #include "base/guc.h"
+#include "base/json.h"
 #include "base/spi.h"
 #include "base/stoppoint.h"
 #include "core/state.h"
@@ -98,10 +99,9 @@ failure_of(const WfChildEnd *end, char kind, const char *name, WfError *out)
 	{
 		*out = *error;
 		if (kind == WF_STEP_KIND_MAP && end->failed_item > 0)
-			out->detail =
-				psprintf("It was item %d of map \"%s\".%s%s", end->failed_item,
-						 name, error->detail ? " " : "",
-						 error->detail ? error->detail : "");
+			out->detail = psprintf(
+				"It was item %d of map \"%s\".%s%s", end->failed_item, name,
+				error->detail ? " " : "", error->detail ? error->detail : "");
 	}
 	else
 	{
@@ -173,73 +173,33 @@ wf_child_settle(WfExec *exec)
 
 /* ---- maps ---- */
 
-static void
-push_key(JsonbParseState **state, const char *key)
-{
-	JsonbValue v = {.type = jbvString,
-					.val.string.val = unconstify(char *, key),
-					.val.string.len = strlen(key)};
-
-	(void) pushJsonbValue(state, WJB_KEY, &v);
-}
-
-static void
-push_text(JsonbParseState **state, const char *key, const char *text)
-{
-	JsonbValue v = {.type = jbvString,
-					.val.string.val = unconstify(char *, text),
-					.val.string.len = strlen(text)};
-
-	push_key(state, key);
-	(void) pushJsonbValue(state, WJB_VALUE, &v);
-}
-
-/* NULL: a JSON null */
-static void
-push_jsonb(JsonbParseState **state, JsonbIteratorToken as, const Jsonb *value)
-{
-	JsonbValue v = {.type = jbvNull};
-
-	if (value != NULL && JB_ROOT_IS_SCALAR(value))
-		(void) JsonbExtractScalar(&unconstify(Jsonb *, value)->root, &v);
-	else if (value != NULL)
-	{
-		v.type = jbvBinary;
-		v.val.binary.data = &unconstify(Jsonb *, value)->root;
-		v.val.binary.len = VARSIZE(value) - VARHDRSZ;
-	}
-	(void) pushJsonbValue(state, as, &v);
-}
-
 /* {"ok": true, "value": ...} or {"ok": false, "code": ..., "message": ...} */
 void
 wf_collect_push(JsonbParseState **state, const Jsonb *value,
 				const WfError *error)
 {
-	JsonbValue ok = {.type = jbvBool, .val.boolean = error == NULL};
-
 	(void) pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
-	push_key(state, "ok");
-	(void) pushJsonbValue(state, WJB_VALUE, &ok);
+	wf_json_push_key(state, "ok");
+	wf_json_push_bool(state, WJB_VALUE, error == NULL);
 	if (error == NULL)
 	{
-		push_key(state, "value");
-		push_jsonb(state, WJB_VALUE, value);
+		wf_json_push_key(state, "value");
+		wf_json_push(state, WJB_VALUE, value);
 	}
 	else
 	{
-		push_text(state, "code", error->code);
-		push_text(state, "message", error->message ? error->message : "");
+		wf_json_push_key(state, "code");
+		wf_json_push_text(state, WJB_VALUE, error->code);
+		wf_json_push_key(state, "message");
+		wf_json_push_text(state, WJB_VALUE,
+						  error->message ? error->message : "");
 		if (error->detail != NULL)
-			push_text(state, "detail", error->detail);
+		{
+			wf_json_push_key(state, "detail");
+			wf_json_push_text(state, WJB_VALUE, error->detail);
+		}
 	}
 	(void) pushJsonbValue(state, WJB_END_OBJECT, NULL);
-}
-
-void
-wf_collect_push_value(JsonbParseState **state, const Jsonb *value)
-{
-	push_jsonb(state, WJB_ELEM, value);
 }
 
 /* A chunk's result is an array of what its items came to. */
@@ -277,7 +237,7 @@ gather(WfExec *exec, const WfStep *step)
 		if (step->match.kind == WF_STEP_KIND_MAP)
 			push_elements(&state, end->result);
 		else if (!exec->collects)
-			push_jsonb(&state, WJB_ELEM, end->result);
+			wf_json_push(&state, WJB_ELEM, end->result);
 		else
 		{
 			if (failed)
@@ -304,16 +264,16 @@ set_gathered(WfExec *exec, WfStep *step)
 		set_error(
 			&step->error, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
 			"result of the map is too large",
-			psprintf(
-				"It has %zu bytes, workflow.max_payload allows %d kB.",
-				(size_t) VARSIZE(result), wf_max_payload));
+			psprintf("It has %zu bytes, workflow.max_payload allows %d kB.",
+					 (size_t) VARSIZE(result), wf_max_payload));
 		step->error.hint = pstrdup(
 			"Let the items keep what they find in a table, and return keys.");
 	}
 	else
 	{
 		step->match.state = WF_STEP_DONE;
-		step->result = memcpy(palloc(VARSIZE(result)), result, VARSIZE(result));
+		step->result =
+			memcpy(palloc(VARSIZE(result)), result, VARSIZE(result));
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(scratch);

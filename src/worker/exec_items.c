@@ -35,6 +35,7 @@
 
 #include "base/clock.h"
 #include "base/errors.h"
+#include "base/json.h"
 #include "base/spi.h"
 #include "core/state.h"
 #include "store/child.h"
@@ -56,59 +57,25 @@ enum
 
 /* ---- writing a chunk's input ---- */
 
-static void
-push_key(JsonbParseState **state, const char *key)
-{
-	JsonbValue v = {.type = jbvString,
-					.val.string.val = unconstify(char *, key),
-					.val.string.len = strlen(key)};
-
-	(void) pushJsonbValue(state, WJB_KEY, &v);
-}
-
-/* NULL: a JSON null */
-static void
-push_text(JsonbParseState **state, JsonbIteratorToken as, const char *text)
-{
-	JsonbValue v = {.type = jbvNull};
-
-	if (text != NULL)
-	{
-		v.type = jbvString;
-		v.val.string.val = unconstify(char *, text);
-		v.val.string.len = strlen(text);
-	}
-	(void) pushJsonbValue(state, as, &v);
-}
-
-static void
-push_int(JsonbParseState **state, const char *key, int32 value)
-{
-	JsonbValue v = {.type = jbvNumeric,
-					.val.numeric = int64_to_numeric(value)};
-
-	push_key(state, key);
-	(void) pushJsonbValue(state, WJB_VALUE, &v);
-}
-
 /* Types and values of these arguments, each as the text that names it. */
 static void
 push_arguments(JsonbParseState **state, const WfWanted *asked, int from,
 			   int upto)
 {
-	push_key(state, "types");
+	wf_json_push_key(state, "types");
 	(void) pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
 	for (int i = from; i < upto; i++)
-		push_text(state, WJB_ELEM, format_type_be_qualified(asked->types[i]));
+		wf_json_push_text(state, WJB_ELEM,
+						  format_type_be_qualified(asked->types[i]));
 	(void) pushJsonbValue(state, WJB_END_ARRAY, NULL);
-	push_key(state, "values");
+	wf_json_push_key(state, "values");
 	(void) pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
 	for (int i = from; i < upto; i++)
-		push_text(state, WJB_ELEM,
-				  asked->nulls[i] == 'n'
-					  ? NULL
-					  : wf_value_text(asked->types[i], asked->values[i],
-									  true));
+		wf_json_push_text(
+			state, WJB_ELEM,
+			asked->nulls[i] == 'n'
+				? NULL
+				: wf_value_text(asked->types[i], asked->values[i], true));
 	(void) pushJsonbValue(state, WJB_END_ARRAY, NULL);
 }
 
@@ -118,11 +85,12 @@ begin_input(JsonbParseState **state, WfExec *exec)
 	const WfWanted *asked = &exec->asked_for;
 
 	(void) pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
-	push_key(state, "name");
-	push_text(state, WJB_VALUE, asked->name);
-	push_key(state, "command");
-	push_text(state, WJB_VALUE, asked->command);
-	push_int(state, "queue", exec->run.queue_id);
+	wf_json_push_key(state, "name");
+	wf_json_push_text(state, WJB_VALUE, asked->name);
+	wf_json_push_key(state, "command");
+	wf_json_push_text(state, WJB_VALUE, asked->command);
+	wf_json_push_key(state, "queue");
+	wf_json_push_int(state, WJB_VALUE, exec->run.queue_id);
 }
 
 static Jsonb *
@@ -155,17 +123,16 @@ map_input(WfExec *exec, JsonbIterator **it, int first, int n)
 {
 	const WfWanted *asked = &exec->asked_for;
 	JsonbParseState *state = NULL;
-	JsonbValue collects = {.type = jbvBool,
-						   .val.boolean = map_collects(asked)};
 	bool policy = asked->nulls[MAP_POLICY] != 'n';
 	JsonbValue v;
 
 	begin_input(&state, exec);
 	push_arguments(&state, asked, MAP_POLICY, MAP_POLICY + (policy ? 1 : 0));
-	push_int(&state, "first", first);
-	push_key(&state, "collects");
-	(void) pushJsonbValue(&state, WJB_VALUE, &collects);
-	push_key(&state, "items");
+	wf_json_push_key(&state, "first");
+	wf_json_push_int(&state, WJB_VALUE, first);
+	wf_json_push_key(&state, "collects");
+	wf_json_push_bool(&state, WJB_VALUE, map_collects(asked));
+	wf_json_push_key(&state, "items");
 	(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
 	while (n > 0)
 	{
@@ -250,9 +217,8 @@ write_map(WfExec *exec)
 	int nitems = JB_ROOT_COUNT(items);
 	int max_parallel = max_parallel_of(asked);
 	int size = chunk_size(nitems, max_parallel);
-	MemoryContext scratch =
-		AllocSetContextCreate(CurrentMemoryContext, "workflow map input",
-							  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext scratch = AllocSetContextCreate(
+		CurrentMemoryContext, "workflow map input", ALLOCSET_DEFAULT_SIZES);
 	JsonbIterator *it = JsonbIteratorInit(&items->root);
 	WfNewRun chunk;
 	int number = 0;
@@ -369,9 +335,8 @@ element_text(JsonbContainer *array, int i)
 {
 	JsonbValue *v = getIthJsonbValueFromContainer(array, i);
 
-	return v->type == jbvNull
-			   ? NULL
-			   : pnstrdup(v->val.string.val, v->val.string.len);
+	return v->type == jbvNull ? NULL
+							  : pnstrdup(v->val.string.val, v->val.string.len);
 }
 
 int32
@@ -478,7 +443,7 @@ result_of_items(WfExec *exec, int n, bool collects)
 			wf_collect_push(&state, step->result,
 							failed ? &step->error : NULL);
 		else
-			wf_collect_push_value(&state, step->result);
+			wf_json_push(&state, WJB_ELEM, step->result);
 	}
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
 }
@@ -505,8 +470,7 @@ wf_items_body(WfExec *exec)
 	/* a body that is built in asks for the same in each replay */
 	call.starts = collects != NULL && collects->val.boolean;
 	exec->asked = exec->nsteps;
-	if (exec->nsteps > 0 &&
-		!is_settled(exec, exec->nsteps - 1, call.starts))
+	if (exec->nsteps > 0 && !is_settled(exec, exec->nsteps - 1, call.starts))
 		exec->asked--;
 	if (exec->asked > 0)
 		exec->seen_at = exec->steps[exec->asked - 1].finished_at;

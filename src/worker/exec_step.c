@@ -471,8 +471,7 @@ wf_step_run(WfExec *exec, const WfPolicy *policy, MemoryContext cxt)
 
 	/* for parsing; the statement takes a newer one of its own */
 	PushActiveSnapshot(GetTransactionSnapshot());
-	value =
-		exec->wanted.start != NULL ? run_starter(exec) : run_command(exec);
+	value = exec->wanted.start != NULL ? run_starter(exec) : run_command(exec);
 	check_value(value);
 	if (value != NULL)
 	{

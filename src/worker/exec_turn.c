@@ -217,8 +217,7 @@ replay(WfExec *exec, bool bounded)
 		if (!again)
 			return end;
 		if (exec->nwrites >= WF_MAX_TURN_WRITES ||
-			(bounded &&
-			 wf_clock_system() - begun > WF_BOUNDED_REPLAY_USEC))
+			(bounded && wf_clock_system() - begun > WF_BOUNDED_REPLAY_USEC))
 			return WF_REPLAY_LATER;
 	}
 }
@@ -357,6 +356,8 @@ load_run(WfExec *exec, WfTurn *turn)
 		wf_turn_leave(turn, WF_OUTCOME_PARKED);
 	else if (exec->run.origin != wf_origin())
 		wf_turn_leave(turn, WF_OUTCOME_FOREIGN);
+	else if (exec->run.waiting_for == WF_WAIT_HELD)
+		wf_turn_leave(turn, WF_OUTCOME_WAITS);
 	else if (exec->run.state == WF_RUN_QUEUED &&
 			 Max(exec->run.due_at, exec->run.run_at) > wf_clock_now())
 	{

@@ -116,12 +116,11 @@ extern void wf_child_before_end(WfExec *exec, const WfTurn *turn);
 extern void wf_child_after_end(WfExec *exec, char state);
 
 /*
- * What became of one item where errors are collected, and where not, is pushed
- * onto the array of a map's result.  "error" NULL: it is "value".
+ * What became of one item, where errors are collected: pushed onto the array
+ * that is the result of the map.  "error" NULL: it is "value".
  */
 extern void wf_collect_push(JsonbParseState **state, const Jsonb *value,
 							const WfError *error);
-extern void wf_collect_push_value(JsonbParseState **state, const Jsonb *value);
 
 /* ---- exec_items.c ---- */
 

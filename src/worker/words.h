@@ -52,11 +52,11 @@ typedef struct WfCall
 	const WfPolicy *policy; /* NULL: none of its own */
 	TimestampTz due_at; /* waits at most until then; DT_NOEND for ever, or for
 						 * what does not wait */
-	bool starts;	 /* returns as soon as it is recorded, with or without
+	bool starts;		/* returns as soon as it is recorded, with or without
 					  * outcome */
-	WfStarter start; /* a child, or several: runs instead of the command */
-	int max_parallel; /* map: how many of its children at a time; 0: all */
-	bool collects;	  /* map: errors of children are part of its result */
+	WfStarter start;	/* a child, or several: runs instead of the command */
+	int max_parallel;	/* map: how many of its children at a time; 0: all */
+	bool collects;		/* map: errors of children are part of its result */
 } WfCall;
 
 /*
