@@ -117,6 +117,8 @@ typedef struct WfExec
 	int blocked_on;	  /* its ordinal */
 	int max_parallel; /* ... where it is a map of children: see WfCall */
 	bool collects;
+	int room_for;		 /* a map of which some more may start, or 0 */
+	int room;			 /* ... so many */
 	int asked;			 /* recorded calls taken so far */
 	TimestampTz seen_at; /* time of the newest outcome the body knows of */
 	uint32 derived;		 /* now/random/uuid since the last call */

@@ -299,20 +299,35 @@ set_failed(WfExec *exec, WfStep *step, int32 item)
 	MemoryContextSwitchTo(old);
 }
 
-/* As many held ones as have ended since; they are runs with queues. */
+/*
+ * As many held ones may start as have ended since.  Not before the turn writes:
+ * user code may run until then, and whoever cancels one would wait for it.
+ */
 static void
-start_held(WfExec *exec, const WfStep *step, const WfMapState *map)
+note_room(WfExec *exec, const WfStep *step, const WfMapState *map)
 {
-	int room = exec->max_parallel - map->started;
+	int nheld = map->unfinished - map->started;
+
+	if (exec->max_parallel == 0 || nheld == 0 ||
+		map->started >= exec->max_parallel)
+		return;
+	exec->room_for = step->ordinal;
+	exec->room = Min(nheld, exec->max_parallel - map->started);
+}
+
+void
+wf_child_release(WfExec *exec)
+{
 	WfRunInfo *infos;
+	WfWindow window;
 	int n;
 
-	if (exec->max_parallel == 0 || room <= 0 ||
-		map->unfinished == map->started)
+	if (exec->room_for == 0)
 		return;
-	room = Min(room, map->unfinished - map->started);
-	infos = palloc(mul_size(room, sizeof(WfRunInfo)));
-	n = wf_map_release(&exec->run.run_id, step->ordinal, room, infos);
+	infos = palloc(mul_size(exec->room, sizeof(WfRunInfo)));
+	wf_window_open(&window);
+	n = wf_map_release(&exec->run.run_id, exec->room_for, exec->room, infos);
+	wf_window_close(&window);
 	for (int i = 0; i < n; i++)
 		wf_note_run(&infos[i]);
 }
@@ -335,7 +350,7 @@ wf_map_settle(WfExec *exec, WfStep *step)
 	else
 	{
 		if (step->match.kind == WF_STEP_KIND_MAP_CHILD)
-			start_held(exec, step, &map);
+			note_room(exec, step, &map);
 		return false;
 	}
 	return true;

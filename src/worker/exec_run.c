@@ -133,6 +133,8 @@ write_and_commit(WfExec *exec, WfTurn *turn)
 		write_steps(exec);
 	if (turn->has_end)
 		wf_child_before_end(exec, turn);
+	else
+		wf_child_release(exec);
 	if (turn->has_end && !wf_run_end(&exec->run, &turn->end))
 	{
 		exec->gone = true;
@@ -346,6 +348,7 @@ begin_turn(WfExec *exec, WfTurn *turn)
 	memset(turn, 0, sizeof(*turn));
 	exec->where = WF_IN_ENGINE;
 	exec->park_reason = NULL;
+	exec->room_for = 0;
 	exec->gone = false;
 	exec->writing = false;
 	exec->run.row = NULL; /* VACUUM FULL may have moved it since */

@@ -101,10 +101,11 @@ extern void wf_child_started(WfExec *exec, WfStep *step);
 extern bool wf_child_settle(WfExec *exec);
 
 /*
- * In a window: has a map an outcome?  Fills it in.  Lets held children start
- * where others have ended.
+ * In a window: has a map an outcome?  Fills it in.  Notes how many held
+ * children may start, which the turn lets them with its writes.
  */
 extern bool wf_map_settle(WfExec *exec, WfStep *step);
+extern void wf_child_release(WfExec *exec);
 
 /*
  * Before the commit of a turn that ends the run: its children are cancelled,
