@@ -75,6 +75,7 @@ typedef struct WfWanted
 	TimestampTz due_at; /* a call that waits: until when; DT_NOEND for ever */
 	bool starts;		/* the body goes on when it is recorded */
 	WfStarter start;	/* NULL: the command is run */
+	TimestampTz started_at; /* when it was asked for */
 } WfWanted;
 
 /* a record of this turn, written by its commit; and what it replaces */
@@ -107,6 +108,11 @@ typedef struct WfExec
 	uint32 cancels_seen;  /* slot->cancels when the turn began */
 
 	WfWanted wanted; /* the step to run; ordinal 0: none */
+
+	/* calls of the replay under way that have been answered with a handle */
+	WfWanted *pending; /* [WF_MAX_TURN_WRITES], in run_cxt, or NULL */
+	int npending;
+	MemoryContext pending_cxt; /* of what they point to */
 
 	/* the replay under way */
 	bool in_body;

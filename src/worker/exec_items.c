@@ -80,10 +80,8 @@ push_arguments(JsonbParseState **state, const WfWanted *asked, int from,
 }
 
 static void
-begin_input(JsonbParseState **state, WfExec *exec)
+begin_input(JsonbParseState **state, WfExec *exec, const WfWanted *asked)
 {
-	const WfWanted *asked = &exec->asked_for;
-
 	(void) pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
 	wf_json_push_key(state, "name");
 	wf_json_push_text(state, WJB_VALUE, asked->name);
@@ -100,12 +98,12 @@ end_input(JsonbParseState **state)
 }
 
 static Jsonb *
-step_input(WfExec *exec)
+step_input(WfExec *exec, const WfWanted *asked)
 {
 	JsonbParseState *state = NULL;
 
-	begin_input(&state, exec);
-	push_arguments(&state, &exec->asked_for, 0, exec->asked_for.nargs);
+	begin_input(&state, exec, asked);
+	push_arguments(&state, asked, 0, asked->nargs);
 	return end_input(&state);
 }
 
@@ -119,14 +117,14 @@ map_collects(const WfWanted *asked)
 
 /* The next "n" items that "it" comes to. */
 static Jsonb *
-map_input(WfExec *exec, JsonbIterator **it, int first, int n)
+map_input(WfExec *exec, const WfWanted *asked, JsonbIterator **it, int first,
+		  int n)
 {
-	const WfWanted *asked = &exec->asked_for;
 	JsonbParseState *state = NULL;
 	bool policy = asked->nulls[MAP_POLICY] != 'n';
 	JsonbValue v;
 
-	begin_input(&state, exec);
+	begin_input(&state, exec, asked);
 	push_arguments(&state, asked, MAP_POLICY, MAP_POLICY + (policy ? 1 : 0));
 	wf_json_push_key(&state, "first");
 	wf_json_push_int(&state, WJB_VALUE, first);
@@ -148,7 +146,7 @@ map_input(WfExec *exec, JsonbIterator **it, int first, int n)
 /* ---- writing chunks ---- */
 
 static void
-init_chunk(WfExec *exec, WfNewRun *chunk)
+init_chunk(WfExec *exec, int ordinal, WfNewRun *chunk)
 {
 	memset(chunk, 0, sizeof(*chunk));
 	chunk->origin = wf_origin();
@@ -162,7 +160,7 @@ init_chunk(WfExec *exec, WfNewRun *chunk)
 	chunk->owner_name = CStringGetTextDatum(exec->run.owner_name);
 	chunk->has_parent = true;
 	chunk->parent_run_id = exec->run.run_id;
-	chunk->parent_ordinal = exec->asked_for.ordinal;
+	chunk->parent_ordinal = ordinal;
 	chunk->on_close = WF_CLOSE_CANCEL;
 }
 
@@ -210,9 +208,8 @@ chunk_size(int nitems, int max_parallel)
 
 /* How many chunks it has. */
 static int
-write_map(WfExec *exec)
+write_map(WfExec *exec, const WfWanted *asked)
 {
-	const WfWanted *asked = &exec->asked_for;
 	Jsonb *items = DatumGetJsonbP(asked->values[MAP_ITEMS]);
 	int nitems = JB_ROOT_COUNT(items);
 	int max_parallel = max_parallel_of(asked);
@@ -223,13 +220,13 @@ write_map(WfExec *exec)
 	WfNewRun chunk;
 	int number = 0;
 
-	init_chunk(exec, &chunk);
+	init_chunk(exec, asked->ordinal, &chunk);
 	for (int done = 0; done < nitems; done += size)
 	{
 		/* the iterator keeps what it needs where it was made */
 		MemoryContext old = MemoryContextSwitchTo(scratch);
 		Jsonb *input =
-			map_input(exec, &it, done + 1, Min(size, nitems - done));
+			map_input(exec, asked, &it, done + 1, Min(size, nitems - done));
 
 		number++;
 		write_chunk(&chunk, number, input, number > max_parallel);
@@ -250,9 +247,8 @@ write_map(WfExec *exec)
  * executor may just be leaving it.
  */
 static int
-write_again(WfExec *exec)
+write_again(WfExec *exec, const WfWanted *asked)
 {
-	const WfWanted *asked = &exec->asked_for;
 	bool collects = map_collects(asked);
 	int max_parallel = max_parallel_of(asked);
 	WfNewRun chunk;
@@ -260,7 +256,7 @@ write_again(WfExec *exec)
 	WfWindow window;
 	int n;
 
-	init_chunk(exec, &chunk);
+	init_chunk(exec, asked->ordinal, &chunk);
 	wf_window_open(&window);
 	if (wf_map_has_unfinished(&exec->run.run_id, asked->ordinal))
 		ereport(ERROR,
@@ -279,25 +275,24 @@ write_again(WfExec *exec)
 }
 
 bool
-wf_items_begin(WfExec *exec, WfStep *step)
+wf_items_begin(WfExec *exec, const WfWanted *asked, WfStep *step)
 {
-	const WfWanted *asked = &exec->asked_for;
 	MemoryContext old = MemoryContextSwitchTo(exec->turn_cxt);
 	WfNewRun chunk;
 	int n = 1;
 
 	if (asked->kind == WF_STEP_KIND_ITEM)
 	{
-		init_chunk(exec, &chunk);
-		write_chunk(&chunk, 1, step_input(exec), false);
+		init_chunk(exec, asked->ordinal, &chunk);
+		write_chunk(&chunk, 1, step_input(exec, asked), false);
 		note_chunk(&chunk, true);
 		step->has_child = true;
 		step->child_run_id = chunk.run_id;
 	}
 	else if (asked->ordinal <= exec->nsteps)
-		n = write_again(exec);
+		n = write_again(exec, asked);
 	else
-		n = write_map(exec);
+		n = write_map(exec, asked);
 	MemoryContextSwitchTo(old);
 	return n > 0;
 }

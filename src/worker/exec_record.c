@@ -99,6 +99,8 @@ wf_record_write(WfExec *exec, const WfStep *step)
 void
 wf_turn_take_back(WfExec *exec)
 {
+	exec->nsteps -= exec->npending;
+	exec->npending = 0;
 	while (exec->nwrites > 0)
 	{
 		const WfWrite *write = &exec->writes[--exec->nwrites];

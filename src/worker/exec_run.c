@@ -393,6 +393,8 @@ wf_exec_run(WfExec *exec, TimestampTz *due_at)
 	exec->nwrites = exec->writes_allocated = 0;
 	exec->aborted = false;
 	exec->blocked = false;
+	exec->pending = NULL;
+	exec->npending = 0;
 	exec->reloads = 0;
 	exec->wanted.ordinal = 0;
 	memset(&exec->run, 0, sizeof(exec->run));

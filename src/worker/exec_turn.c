@@ -20,9 +20,6 @@
 #include "worker/marks.h"
 #include "worker/stats.h"
 
-/* records of one turn after which it commits before it goes on */
-#define WF_MAX_TURN_WRITES 1000
-
 /* ---- ends ---- */
 
 /* A chunk is nothing that anybody could repair: it fails, and its parent parks. */
@@ -206,12 +203,15 @@ replay(WfExec *exec, bool bounded)
 		WfReplayEnd end = wf_body_replay(exec, bounded);
 		bool again = false;
 
+		if (exec->npending > 0)
+			wf_wait_begin_pending(exec, end != WF_REPLAY_WANTS &&
+											end != WF_REPLAY_WAITS);
 		if (end == WF_REPLAY_WAITS)
 			again = wf_wait_settle(exec);
 		else if (end == WF_REPLAY_WANTS &&
 				 wf_wait_is_plain(exec->asked_for.kind))
 		{
-			again = wf_wait_begin(exec);
+			again = wf_wait_begin(exec, &exec->asked_for);
 			end = WF_REPLAY_WAITS;
 		}
 		if (!again)

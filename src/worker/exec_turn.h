@@ -11,6 +11,9 @@
 
 #include "worker/exec.h"
 
+/* records of one turn after which it commits before it goes on */
+#define WF_MAX_TURN_WRITES 1000
+
 typedef enum WfNext
 {
 	WF_NEXT_LOAD,
@@ -73,11 +76,17 @@ extern void wf_turn_leave(WfTurn *turn, WfOutcome outcome);
 extern bool wf_wait_is_plain(char kind);
 
 /*
- * Records the call in exec->asked_for, which is plain: as waiting, or as done
+ * Records a call, which is plain: as waiting, or as done
  * where what it waits for is there already.  True when the body can go on: in
  * that case, or when it only starts something.
  */
-extern bool wf_wait_begin(WfExec *exec);
+extern bool wf_wait_begin(WfExec *exec, const WfWanted *asked);
+
+/*
+ * After a replay: begins the calls that it has answered with handles, or if
+ * nothing follows from it forgets them.
+ */
+extern void wf_wait_begin_pending(WfExec *exec, bool forget);
 
 /*
  * Looks for what has come for calls that wait, and records it; true when
@@ -126,11 +135,11 @@ extern void wf_collect_push(JsonbParseState **state, const Jsonb *value,
 /* ---- exec_items.c ---- */
 
 /*
- * Begins exec->asked_for, a map or a step beside the body: writes its chunks,
+ * Begins a map or a step beside the body: writes its chunks,
  * or those that have to be done again; false when there are none, so that its
  * outcome is there already.  Outside of windows.
  */
-extern bool wf_items_begin(WfExec *exec, WfStep *step);
+extern bool wf_items_begin(WfExec *exec, const WfWanted *asked, WfStep *step);
 
 /* ---- all of a turn ---- */
 

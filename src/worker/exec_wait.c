@@ -136,9 +136,8 @@ settle(WfExec *exec, WfStep *step, TimestampTz now)
 }
 
 bool
-wf_wait_begin(WfExec *exec)
+wf_wait_begin(WfExec *exec, const WfWanted *asked)
 {
-	const WfWanted *asked = &exec->asked_for;
 	MemoryContext old = MemoryContextSwitchTo(exec->run_cxt);
 	TimestampTz now = wf_clock_now();
 	WfStep step = {0};
@@ -152,19 +151,32 @@ wf_wait_begin(WfExec *exec)
 	step.match.name = pstrdup(asked->name);
 	step.command = pstrdup(asked->command);
 	step.attempt = 1;
-	step.started_at = now;
+	step.started_at = asked->started_at; /* as the body may have seen */
 	step.due_at = asked->due_at == DT_NOEND ? 0 : asked->due_at;
 	if (asked->ordinal <= exec->nsteps)
 		step.attempt += exec->steps[asked->ordinal - 1].attempt;
 	MemoryContextSwitchTo(old);
 
 	if (asked->kind == WF_STEP_KIND_ITEM || asked->kind == WF_STEP_KIND_MAP)
-		again |= !wf_items_begin(exec, &step);
+		again |= !wf_items_begin(exec, asked, &step);
 	wf_window_open(&window);
 	again |= settle(exec, &step, now);
 	wf_window_close(&window);
 	wf_record_write(exec, &step);
 	return again;
+}
+
+void
+wf_wait_begin_pending(WfExec *exec, bool forget)
+{
+	int n = exec->npending;
+
+	/* what stood for their records */
+	exec->nsteps -= n;
+	exec->npending = 0;
+	for (int i = 0; i < n && !forget; i++)
+		(void) wf_wait_begin(exec, &exec->pending[i]);
+	MemoryContextReset(exec->pending_cxt);
 }
 
 bool

@@ -21,11 +21,12 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+#include "base/clock.h"
 #include "base/compat.h"
 #include "base/errors.h"
 #include "core/derive.h"
 #include "core/state.h"
-#include "worker/exec.h"
+#include "worker/exec_turn.h"
 #include "worker/workers.h"
 
 /* a body that catches our unwinding so often will not stop by itself */
@@ -224,14 +225,12 @@ note_difference(WfExec *exec, int ordinal, char kind, const char *name)
 
 /* The wanted call outlives the subtransaction that asked for it. */
 static void
-note_wanted(WfExec *exec, int ordinal, uint64 print, const WfCall *call)
+copy_call(WfWanted *wanted, MemoryContext cxt, int ordinal, uint64 print,
+		  const WfCall *call)
 {
-	WfWanted *wanted = &exec->asked_for;
 	int nargs = call->nargs;
-	MemoryContext old;
+	MemoryContext old = MemoryContextSwitchTo(cxt);
 
-	MemoryContextReset(exec->asked_cxt);
-	old = MemoryContextSwitchTo(exec->asked_cxt);
 	wanted->kind = call->kind;
 	wanted->ordinal = ordinal;
 	wanted->fingerprint = print;
@@ -240,6 +239,7 @@ note_wanted(WfExec *exec, int ordinal, uint64 print, const WfCall *call)
 	wanted->due_at = call->due_at;
 	wanted->starts = call->starts;
 	wanted->start = call->start;
+	wanted->started_at = wf_clock_now();
 	wanted->nargs = nargs;
 	wanted->types = palloc(sizeof(Oid) * Max(nargs, 1));
 	wanted->values = palloc0(sizeof(Datum) * Max(nargs, 1));
@@ -265,6 +265,42 @@ note_wanted(WfExec *exec, int ordinal, uint64 print, const WfCall *call)
 	if (call->policy != NULL)
 		wanted->policy = *call->policy;
 	MemoryContextSwitchTo(old);
+}
+
+static void
+note_wanted(WfExec *exec, int ordinal, uint64 print, const WfCall *call)
+{
+	MemoryContextReset(exec->asked_cxt);
+	copy_call(&exec->asked_for, exec->asked_cxt, ordinal, print, call);
+}
+
+/*
+ * A call that only starts something, without any user code: the body can go
+ * on, and many such calls take one replay.  What there is in memory of its
+ * record is replaced when the replay is over.
+ */
+static bool
+note_started(WfExec *exec, int ordinal, uint64 print, const WfCall *call)
+{
+	WfWanted *wanted;
+	WfStep step = {.ordinal = ordinal};
+
+	if (!call->starts || !wf_wait_is_plain(call->kind) ||
+		ordinal <= exec->nsteps || exec->npending == WF_MAX_TURN_WRITES)
+		return false;
+	if (exec->pending == NULL)
+		exec->pending = MemoryContextAlloc(
+			exec->run_cxt, mul_size(WF_MAX_TURN_WRITES, sizeof(WfWanted)));
+	wanted = &exec->pending[exec->npending];
+	copy_call(wanted, exec->pending_cxt, ordinal, print, call);
+	step.match.kind = call->kind;
+	step.match.state = WF_STEP_WAITING;
+	step.match.fingerprint = print;
+	step.match.name = wanted->name;
+	step.started_at = wanted->started_at;
+	wf_record_step(exec, &step);
+	exec->npending++;
+	return true;
 }
 
 WF_NORETURN static void
@@ -311,6 +347,8 @@ wf_word_call(const WfCall *call)
 			note_difference(exec, ordinal, call->kind, call->name);
 			unwind(exec);
 		case WF_MATCH_WANTED:
+			if (note_started(exec, ordinal, print, call))
+				break;
 			note_wanted(exec, ordinal, print, call);
 			unwind(exec);
 		case WF_MATCH_WAITING:

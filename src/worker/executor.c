@@ -405,6 +405,8 @@ make_exec(WfSlot *slot)
 										   ALLOCSET_DEFAULT_SIZES);
 	exec->wanted_cxt = AllocSetContextCreate(
 		TopMemoryContext, "workflow wanted step", ALLOCSET_SMALL_SIZES);
+	exec->pending_cxt = AllocSetContextCreate(
+		TopMemoryContext, "workflow calls begun", ALLOCSET_SMALL_SIZES);
 	exec->asked_cxt = AllocSetContextCreate(
 		TopMemoryContext, "workflow step asked for", ALLOCSET_SMALL_SIZES);
 	return exec;
