@@ -110,8 +110,9 @@ typedef struct WfExec
 	WfWanted wanted; /* the step to run; ordinal 0: none */
 
 	/* calls of the replay under way that have been answered with a handle */
-	WfWanted *pending; /* [WF_MAX_TURN_WRITES], in run_cxt, or NULL */
+	WfWanted *pending; /* in run_cxt, or NULL */
 	int npending;
+	int pending_allocated;
 	MemoryContext pending_cxt; /* of what they point to */
 
 	/* the replay under way */

@@ -394,7 +394,7 @@ wf_exec_run(WfExec *exec, TimestampTz *due_at)
 	exec->aborted = false;
 	exec->blocked = false;
 	exec->pending = NULL;
-	exec->npending = 0;
+	exec->npending = exec->pending_allocated = 0;
 	exec->reloads = 0;
 	exec->wanted.ordinal = 0;
 	memset(&exec->run, 0, sizeof(exec->run));

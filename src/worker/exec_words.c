@@ -288,9 +288,16 @@ note_started(WfExec *exec, int ordinal, uint64 print, const WfCall *call)
 	if (!call->starts || !wf_wait_is_plain(call->kind) ||
 		ordinal <= exec->nsteps || exec->npending == WF_MAX_TURN_WRITES)
 		return false;
-	if (exec->pending == NULL)
-		exec->pending = MemoryContextAlloc(
-			exec->run_cxt, mul_size(WF_MAX_TURN_WRITES, sizeof(WfWanted)));
+	if (exec->npending == exec->pending_allocated)
+	{
+		exec->pending_allocated = Max(exec->pending_allocated * 2, 4);
+		exec->pending =
+			exec->pending == NULL
+				? MemoryContextAlloc(exec->run_cxt, exec->pending_allocated *
+														sizeof(WfWanted))
+				: repalloc(exec->pending,
+						   exec->pending_allocated * sizeof(WfWanted));
+	}
 	wanted = &exec->pending[exec->npending];
 	copy_call(wanted, exec->pending_cxt, ordinal, print, call);
 	step.match.kind = call->kind;
