@@ -19,6 +19,7 @@
 #include "utils/uuid.h"
 
 #include "api/arguments.h"
+#include "api/body_child.h"
 #include "api/body_parallel.h"
 #include "api/enqueue.h"
 #include "base/spi.h"
@@ -83,7 +84,7 @@ init_child(WfNewRun *run, const WfStarting *s, char on_close)
 {
 	memset(run, 0, sizeof(*run));
 	run->has_parent = true;
-	run->parent_run_id = s->run_id;
+	run->parent_run_id = *s->run_id;
 	run->parent_ordinal = s->ordinal;
 	run->on_close = on_close;
 }
@@ -97,7 +98,7 @@ check_kept(const WfKeptRun *kept, const WfStarting *s, Datum workflow)
 {
 	if (wf_run_is_final(kept->state) ||
 		(kept->has_parent &&
-		 memcmp(&kept->parent_run_id, &s->run_id, UUID_LEN) == 0))
+		 memcmp(&kept->parent_run_id, s->run_id, UUID_LEN) == 0))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_IN_USE),
@@ -110,7 +111,7 @@ check_kept(const WfKeptRun *kept, const WfStarting *s, Datum workflow)
 }
 
 static void
-start_one(WfStarting *s)
+start_one(const WfStarting *s, WfStartedCall *started)
 {
 	LOCAL_FCINFO(call, WF_ENQUEUE_NARGS);
 	WfNewRun run;
@@ -134,8 +135,8 @@ start_one(WfStarting *s)
 	placed = wf_enqueue(call, &run, &kept);
 	if (placed == WF_KEPT)
 		check_kept(&kept, s, s->values[CHILD_WORKFLOW]);
-	s->has_child = true;
-	s->child_run_id = placed == WF_PLACED ? run.run_id : kept.run_id;
+	started->has_child = true;
+	started->child_run_id = placed == WF_PLACED ? run.run_id : kept.run_id;
 }
 
 static const WfStep *
@@ -149,8 +150,7 @@ ask_for_child(FunctionCallInfo fcinfo, const char *word, bool starts)
 				   .values = values,
 				   .nulls = nulls,
 				   .due_at = DT_NOEND,
-				   .starts = starts,
-				   .start = start_one};
+				   .starts = starts};
 
 	wf_word_check(word, WF_WORD_IN_BODY);
 	call.name = wf_arg_name(fcinfo, 0, "child");
@@ -210,13 +210,13 @@ find_done(const WfStarting *s, bool **done)
 	int n;
 
 	wf_window_open(&window);
-	n = wf_map_detach(&s->run_id, s->ordinal, TopTransactionContext, done);
+	n = wf_map_detach(s->run_id, s->ordinal, TopTransactionContext, done);
 	wf_window_close(&window);
 	return n;
 }
 
 static void
-start_many(WfStarting *s)
+start_many(const WfStarting *s, WfStartedCall *started)
 {
 	LOCAL_FCINFO(call, WF_ENQUEUE_NARGS);
 	Jsonb *items = DatumGetJsonbP(s->values[MAP_ITEMS]);
@@ -231,7 +231,7 @@ start_many(WfStarting *s)
 	bool *done;
 	int ndone = find_done(s, &done);
 	int item = 0;
-	int started = 0;
+	int nstarted = 0;
 
 	InitFunctionCallInfoData(*call, NULL, WF_ENQUEUE_NARGS, InvalidOid, NULL,
 							 NULL);
@@ -249,7 +249,7 @@ start_many(WfStarting *s)
 		call->args[WF_ENQUEUE_INPUT].value = JsonbPGetDatum(input);
 		init_child(&run, s, WF_CLOSE_CANCEL);
 		run.item = item;
-		run.held = started++ >= max;
+		run.held = nstarted++ >= max;
 		(void) wf_enqueue(call, &run, &kept);
 		pfree(input);
 		CHECK_FOR_INTERRUPTS();
@@ -267,8 +267,7 @@ workflow_map_child(PG_FUNCTION_ARGS)
 				   .types = map_types,
 				   .values = values,
 				   .nulls = nulls,
-				   .due_at = DT_NOEND,
-				   .start = start_many};
+				   .due_at = DT_NOEND};
 
 	wf_word_check("map_child", WF_WORD_IN_BODY);
 	call.name = wf_arg_name(fcinfo, 0, "map");
@@ -286,4 +285,11 @@ workflow_map_child(PG_FUNCTION_ARGS)
 	nulls[MAP_ON_ERROR] = false;
 	step = wf_word_call(&call);
 	PG_RETURN_JSONB_P(step->result);
+}
+
+void
+wf_child_init(void)
+{
+	wf_word_set_starter(WF_STEP_KIND_CHILD, start_one);
+	wf_word_set_starter(WF_STEP_KIND_MAP_CHILD, start_many);
 }

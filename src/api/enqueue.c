@@ -33,6 +33,8 @@
 #include "api/enqueue.h"
 #include "api/place.h"
 #include "api/queue_cache.h"
+#include "api/runs.h"
+#include "api/signal.h"
 #include "base/clock.h"
 #include "base/compat.h"
 #include "base/spi.h"
@@ -44,46 +46,6 @@ PG_FUNCTION_INFO_V1(workflow_enqueue_workflow);
 PG_FUNCTION_INFO_V1(workflow_find_run);
 
 /* ---- arguments ---- */
-
-/* Sets run_at and delayed from delay and run_at, of which one may be given. */
-static void
-read_start(FunctionCallInfo fcinfo, WfNewRun *run)
-{
-	run->run_at = run->enqueued_at;
-	run->delayed = false;
-	if (PG_ARGISNULL(WF_ENQUEUE_DELAY) && PG_ARGISNULL(WF_ENQUEUE_RUN_AT))
-		return;
-
-	if (!PG_ARGISNULL(WF_ENQUEUE_DELAY) && !PG_ARGISNULL(WF_ENQUEUE_RUN_AT))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("delay and run_at exclude each other"),
-				 errdetail("Both say when the run may start at the earliest."),
-				 errhint("Leave out one of the two.")));
-	if (!PG_ARGISNULL(WF_ENQUEUE_DELAY))
-	{
-		Interval *delay =
-			wf_arg_interval(fcinfo, WF_ENQUEUE_DELAY, "delay", false);
-
-		run->run_at = DatumGetTimestampTz(DirectFunctionCall2(
-			timestamptz_pl_interval, TimestampTzGetDatum(run->enqueued_at),
-			IntervalPGetDatum(delay)));
-	}
-	else
-	{
-		TimestampTz run_at = PG_GETARG_TIMESTAMPTZ(WF_ENQUEUE_RUN_AT);
-
-		if (TIMESTAMP_NOT_FINITE(run_at))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("run_at must be finite"),
-					 errdetail("The value is \"%s\".",
-							   timestamptz_to_str(run_at)),
-					 errhint("Leave it out to start at once.")));
-		run->run_at = Max(run_at, run->enqueued_at);
-	}
-	run->delayed = run->run_at > run->enqueued_at;
-}
 
 /* The time by which the run must have ended, counted from its start time. */
 static void
@@ -99,9 +61,7 @@ read_deadline(FunctionCallInfo fcinfo, const WfWorkflow *def, WfNewRun *run)
 
 	run->deadline_at = DT_NOEND;
 	if (timeout)
-		run->deadline_at = DatumGetTimestampTz(DirectFunctionCall2(
-			timestamptz_pl_interval, TimestampTzGetDatum(run->run_at),
-			IntervalPGetDatum(timeout)));
+		run->deadline_at = wf_time_after(run->run_at, timeout);
 }
 
 /* The empty object, made once per process. */
@@ -133,12 +93,7 @@ read_values(FunctionCallInfo fcinfo, WfNewRun *run)
 	{
 		Jsonb *attributes = PG_GETARG_JSONB_P(WF_ENQUEUE_ATTRIBUTES);
 
-		if (!JB_ROOT_IS_OBJECT(attributes))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("attributes must be a JSON object"),
-					 errdetail("It is something else, such as an array or a string."),
-					 errhint("Pass names and values: '{\"region\": \"north\"}'.")));
+		wf_check_object(attributes, "attributes", "{\"region\": \"north\"}");
 		run->attributes = JsonbPGetDatum(attributes);
 		wf_check_payload(run->attributes, "attributes");
 	}
@@ -161,6 +116,49 @@ read_values(FunctionCallInfo fcinfo, WfNewRun *run)
 	run->priority = PG_ARGISNULL(WF_ENQUEUE_PRIORITY)
 						? 0
 						: PG_GETARG_INT32(WF_ENQUEUE_PRIORITY);
+}
+
+/* ---- a signal that comes with the run ---- */
+
+typedef struct FirstSignal
+{
+	char *name; /* NULL: none */
+	Jsonb *payload;
+} FirstSignal;
+
+static void
+read_signal(FunctionCallInfo fcinfo, FirstSignal *signal)
+{
+	signal->name = NULL;
+	if (!PG_ARGISNULL(WF_ENQUEUE_SIGNAL))
+	{
+		signal->name = wf_arg_name(fcinfo, WF_ENQUEUE_SIGNAL, "signal");
+		signal->payload =
+			wf_arg_signal_payload(fcinfo, WF_ENQUEUE_SIGNAL_PAYLOAD);
+	}
+	else if (!PG_ARGISNULL(WF_ENQUEUE_SIGNAL_PAYLOAD))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("signal_payload needs a signal"),
+				 errdetail("It says what a signal carries, and there is none."),
+				 errhint("Pass signal, or leave signal_payload out.")));
+}
+
+/* To the new run, or to the one that is kept under the dedup_key. */
+static void
+send_signal(const FirstSignal *signal, WfPlaced placed, const WfNewRun *run,
+			const WfKeptRun *kept)
+{
+	WfRunView view;
+
+	if (placed == WF_PLACED)
+	{
+		wf_signal_put(&run->run_id, signal->name, signal->payload);
+		return;
+	}
+	wf_run_look(&kept->run_id, &view);
+	wf_signal_require_unfinished(&view);
+	(void) wf_signal_send(&kept->run_id, signal->name, signal->payload, NULL);
 }
 
 /* ---- the functions ---- */
@@ -191,7 +189,9 @@ wf_enqueue(FunctionCallInfo fcinfo, WfNewRun *run, WfKeptRun *kept)
 	WfPlaced placed;
 
 	run->enqueued_at = wf_clock_now();
-	read_start(fcinfo, run);
+	run->run_at = wf_arg_start(fcinfo, WF_ENQUEUE_DELAY, WF_ENQUEUE_RUN_AT,
+							   "run", run->enqueued_at);
+	run->delayed = run->run_at > run->enqueued_at;
 	read_values(fcinfo, run);
 
 	name = PG_GETARG_TEXT_PP(WF_ENQUEUE_WORKFLOW);
@@ -230,10 +230,12 @@ workflow_enqueue_workflow(PG_FUNCTION_ARGS)
 	WfKeptRun kept;
 	pg_uuid_t *result;
 	WfPlaced placed;
+	FirstSignal signal;
 
 	wf_require_preloaded();
 	wf_require_writable("enqueue_workflow");
 	wf_arg_require(fcinfo, WF_ENQUEUE_WORKFLOW, "name of a workflow");
+	read_signal(fcinfo, &signal);
 	placed = wf_enqueue(fcinfo, &run, &kept);
 	if (placed == WF_BUSY ||
 		(placed == WF_KEPT &&
@@ -242,6 +244,8 @@ workflow_enqueue_workflow(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	result = palloc(sizeof(pg_uuid_t));
 	*result = placed == WF_PLACED ? run.run_id : kept.run_id;
+	if (signal.name != NULL)
+		send_signal(&signal, placed, &run, &kept);
 	PG_RETURN_UUID_P(result);
 }
 

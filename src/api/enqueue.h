@@ -22,12 +22,14 @@ enum
 	WF_ENQUEUE_RUN_AT,
 	WF_ENQUEUE_RUN_TIMEOUT,
 	WF_ENQUEUE_ATTRIBUTES,
+	WF_ENQUEUE_SIGNAL,
+	WF_ENQUEUE_SIGNAL_PAYLOAD,
 	WF_ENQUEUE_NARGS
 };
 
 /*
  * Checks, inserts and notes a run as the current user, with arguments as of
- * enqueue_workflow(), the first of which is not NULL.  *run is all zero, but
+ * enqueue_workflow(), the first of which is not NULL, and without its signal.  *run is all zero, but
  * for what makes it a child; afterwards it is the run.  Raises or returns as
  * wf_run_place() does; *kept is set with WF_KEPT.
  */

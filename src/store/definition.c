@@ -160,15 +160,15 @@ static WfStmt insert_body = {
 	{INT4OID, TEXTOID, TEXTOID, TIMESTAMPTZOID},
 	NULL};
 
-/* The version of the body that *w describes: one there was, or a new one. */
-static int32
-body_version(const WfWorkflow *w, TimestampTz now)
+int32
+wf_body_version(int32 workflow_id, const char *body, const char *search_path,
+				TimestampTz now)
 {
 	Datum values[4];
 
-	values[0] = Int32GetDatum(w->workflow_id);
-	values[1] = CStringGetTextDatum(w->body);
-	values[2] = CStringGetTextDatum(w->search_path);
+	values[0] = Int32GetDatum(workflow_id);
+	values[1] = CStringGetTextDatum(body);
+	values[2] = CStringGetTextDatum(search_path);
 	values[3] = TimestampTzGetDatum(now);
 	if (wf_spi_run(&find_body, values, NULL, false, 1) == 0)
 		(void) wf_spi_run(&insert_body, values, NULL, false, 1);
@@ -230,7 +230,7 @@ wf_workflow_update(WfWorkflow *w, TimestampTz now)
 	Datum values[12];
 	char nulls[13] = "            ";
 
-	w->body_id = body_version(w, now);
+	w->body_id = wf_body_version(w->workflow_id, w->body, w->search_path, now);
 	wf_policy_bind(&update_workflow, UPDATE_POLICY_ARG);
 
 	values[0] = Int32GetDatum(w->workflow_id);
@@ -295,12 +295,17 @@ wf_workflow_unfinished(int32 workflow_id)
 }
 
 static WfStmt cancel_unfinished = {
-	"INSERT INTO _workflow.request (run_id, kind, requested_at, requested_by,"
-	"                               reason)"
-	"SELECT run_id, 'c', $2, $3, $4"
-	"  FROM _workflow.run"
-	" WHERE finished_at IS NULL AND workflow_id = $1"
-	" ORDER BY run_id",
+	"WITH asked AS ("
+	"  INSERT INTO _workflow.request (run_id, kind, requested_at,"
+	"                                 requested_by, reason)"
+	"  SELECT run_id, 'c', $2, $3, $4"
+	"    FROM _workflow.run"
+	"   WHERE finished_at IS NULL AND workflow_id = $1"
+	"   ORDER BY run_id"
+	"  RETURNING run_id)"
+	"INSERT INTO _workflow.audit (run_id, at, action, role_name, reason)"
+	"SELECT run_id, $2, 'drop_workflow', $3, $4"
+	"  FROM asked",
 	4,
 	{INT4OID, TIMESTAMPTZOID, TEXTOID, TEXTOID},
 	NULL};

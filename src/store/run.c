@@ -102,6 +102,8 @@ wf_run_load(const pg_uuid_t *run_id, ItemPointer tid, MemoryContext cxt,
 		out->parent_ordinal = DatumGetInt32(values[RUN_parent_ordinal]);
 	}
 	out->item = nulls[RUN_item] ? 0 : DatumGetInt32(values[RUN_item]);
+	out->paused = !nulls[RUN_paused_at];
+	out->retried = !nulls[RUN_retried_at];
 	out->input = copy_jsonb(values[RUN_input], cxt);
 #undef TIME_OR
 	PopActiveSnapshot();

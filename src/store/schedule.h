@@ -24,8 +24,9 @@
 	"r.run_id, r.owner, r.workflow_id, r.queue_id, r.priority,"              \
 	" coalesce(r.due_at, r.run_at), r.deadline_at, r.dedup_key IS NOT NULL," \
 	" r.group_key, r.state = 'w'::\"char\","                                 \
-	" r.state = 'w'::\"char\" AND " WF_SOMETHING_CAME ", r.due_at IS NULL"
-#define WF_INFO_N 12
+	" r.state = 'w'::\"char\" AND " WF_SOMETHING_CAME ", r.due_at IS NULL,"  \
+	" r.paused_at IS NOT NULL"
+#define WF_INFO_N 13
 
 /* Reads those columns of a row, of which the first is column 1. */
 extern void wf_info_fill(uint64 row, WfRunInfo *info);

@@ -24,6 +24,9 @@
  * Locks: the run's own lock in each turn (runs with a dedup_key); for the rest,
  * what the user's code takes.  Nothing of it is kept over a commit.
  *
+ * try_workflow() plays a run in a client's process, with the same words and the
+ * same record, but without turns (try.c): its WfExec has neither slot nor cell.
+ *
  * Lifetime: everything hangs off run_cxt, which is reset for each run.
  */
 #ifndef WF_WORKER_EXEC_H
@@ -74,7 +77,6 @@ typedef struct WfWanted
 	WfPolicy policy;	/* of the call */
 	TimestampTz due_at; /* a call that waits: until when; DT_NOEND for ever */
 	bool starts;		/* the body goes on when it is recorded */
-	WfStarter start;	/* NULL: the command is run */
 	TimestampTz started_at; /* when it was asked for */
 } WfWanted;
 
@@ -91,8 +93,8 @@ typedef struct WfBody WfBody;
 
 typedef struct WfExec
 {
-	WfSlot *slot;
-	WfCell *cell;
+	WfSlot *slot;			  /* NULL: a trial */
+	WfCell *cell;			  /* NULL between runs, and in a trial */
 	MemoryContext run_cxt;	  /* for the life of the run in this process */
 	MemoryContext wanted_cxt; /* of `wanted` */
 	MemoryContext asked_cxt;  /* of `asked_for` */
@@ -127,7 +129,7 @@ typedef struct WfExec
 	int room_for;		 /* a map of which some more may start, or 0 */
 	int room;			 /* ... so many */
 	int asked;			 /* recorded calls taken so far */
-	TimestampTz seen_at; /* time of the newest outcome the body knows of */
+	TimestampTz now;	 /* what now() says */
 	uint32 derived;		 /* now/random/uuid since the last call */
 	int swallowed;		 /* times the body caught our unwinding */
 	sigjmp_buf *way_out; /* past a body that does so for ever */
@@ -148,8 +150,6 @@ typedef struct WfExec
 	WfWrite *writes; /* records that are not committed yet; in run_cxt */
 	int nwrites;
 	int writes_allocated;
-	bool has_child; /* the step that ran has started one run: */
-	pg_uuid_t child_run_id;
 	int free_retries;	/* of the wanted step, not recorded yet */
 	WfError step_error; /* of the attempt that failed */
 	TimestampTz step_started_at;
@@ -158,7 +158,10 @@ typedef struct WfExec
 	bool retire;	/* this process must not go on after this run */
 } WfExec;
 
-extern WfExec *wf_exec; /* of this executor, NULL elsewhere */
+extern WfExec *wf_exec; /* of this executor or trial, NULL elsewhere */
+
+/* Is it played by try_workflow(), in a session that is not ours? */
+#define wf_exec_is_trial(exec) ((exec)->slot == NULL)
 
 /* ---- exec_run.c ---- */
 
@@ -175,7 +178,7 @@ extern WfOutcome wf_exec_run(WfExec *exec, TimestampTz *due_at);
 extern void wf_body_prepare(WfExec *exec);
 /*
  * Puts its search_path in force again, where a turn that failed took it back.
- * In a transaction.
+ * In a transaction.  In a trial it holds for the present GUC nest level.
  */
 extern void wf_body_force_path(const WfBody *body);
 extern void wf_body_init(void);
@@ -222,6 +225,12 @@ extern Jsonb *wf_items_body(WfExec *exec);
  */
 extern Jsonb *wf_step_run(WfExec *exec, const WfPolicy *policy,
 						  MemoryContext cxt);
+
+/*
+ * The statement of it alone.  What it leaves in the session is the caller's to
+ * settle.
+ */
+extern Jsonb *wf_step_statement(WfExec *exec, MemoryContext cxt);
 
 /* Drops what user code can leave in a session in spite of a rollback. */
 extern void wf_session_clean(void);

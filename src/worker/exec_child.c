@@ -55,15 +55,6 @@ is_map(char kind)
 	return kind == WF_STEP_KIND_MAP || kind == WF_STEP_KIND_MAP_CHILD;
 }
 
-void
-wf_child_started(WfExec *exec, WfStep *step)
-{
-	step->match.state = WF_STEP_WAITING;
-	step->finished_at = 0;
-	step->has_child = exec->has_child;
-	step->child_run_id = exec->child_run_id;
-}
-
 /* ---- outcomes ---- */
 
 static void

@@ -468,7 +468,7 @@ wf_items_body(WfExec *exec)
 	if (exec->nsteps > 0 && !is_settled(exec, exec->nsteps - 1, call.starts))
 		exec->asked--;
 	if (exec->asked > 0)
-		exec->seen_at = exec->steps[exec->asked - 1].finished_at;
+		exec->now = exec->steps[exec->asked - 1].finished_at;
 
 	call.name = text_field(input, "name");
 	call.command = text_field(input, "command");

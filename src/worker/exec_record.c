@@ -10,6 +10,8 @@
 
 #include "utils/memutils.h"
 
+#include "core/machine.h"
+#include "base/spi.h"
 #include "core/state.h"
 #include "worker/exec_turn.h"
 
@@ -46,6 +48,29 @@ wf_turn_policy(WfExec *exec, WfPolicy *policy)
 }
 
 /* ---- the record in memory ---- */
+
+void
+wf_record_load(WfExec *exec, bool any)
+{
+	WfWindow window;
+
+	exec->nsteps = 0;
+	exec->nalloc = 16;
+	if (any)
+	{
+		wf_window_open(&window);
+		exec->nsteps = wf_step_load_all(&exec->cell->run_id, exec->run_cxt,
+										&exec->steps, &exec->nalloc);
+		wf_window_close(&window);
+	}
+	else
+		exec->steps =
+			MemoryContextAlloc(exec->run_cxt, exec->nalloc * sizeof(WfStep));
+	exec->records = MemoryContextAllocHuge(
+		exec->run_cxt, mul_size(exec->nalloc, sizeof(WfRecorded)));
+	for (int i = 0; i < exec->nsteps; i++)
+		exec->records[i] = exec->steps[i].match;
+}
 
 /* Appends a step, or replaces the one that has the same ordinal. */
 void
@@ -93,6 +118,9 @@ wf_record_write(WfExec *exec, const WfStep *step)
 	write->exists = step->ordinal <= exec->nsteps;
 	if (write->exists)
 		write->before = exec->steps[step->ordinal - 1];
+	Assert(wf_step_may(write->exists ? write->before.match.state : '\0',
+					   step->match.state) ||
+		   (write->exists && write->before.match.state == step->match.state));
 	wf_record_step(exec, step);
 }
 

@@ -415,48 +415,43 @@ check_value(const Jsonb *value)
 	}
 }
 
-/* The value of the command, in the turn's context. */
-static Jsonb *
-run_command(WfExec *exec)
+Jsonb *
+wf_step_statement(WfExec *exec, MemoryContext cxt)
 {
 	FirstRow row = {{first_row_receive, first_row_startup, first_row_nothing,
 					 first_row_nothing, DestNone},
 					exec->turn_cxt,
 					NULL,
 					NULL};
+	MemoryContext old = CurrentMemoryContext;
 	uint64 processed;
 	int kind;
+	Jsonb *value;
 
+	/* for parsing; the statement takes a newer one of its own */
+	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
 	kind = execute(exec, &row);
 	processed = SPI_processed;
 	SPI_finish();
 
 	MemoryContextSwitchTo(exec->turn_cxt);
-	return row_to_value(&row, kind, processed);
-}
+	value = row_to_value(&row, kind, processed);
+	check_value(value);
+	if (value != NULL)
+	{
+		size_t size = VARSIZE(value);
 
-/* A call that starts another run, whose id is the value. */
-static Jsonb *
-run_starter(WfExec *exec)
-{
-	const WfWanted *wanted = &exec->wanted;
-	WfStarting starting = {.run_id = exec->run.run_id,
-						   .ordinal = wanted->ordinal,
-						   .values = wanted->values,
-						   .nulls = wanted->nulls};
-
-	MemoryContextSwitchTo(exec->turn_cxt);
-	wanted->start(&starting);
-	exec->has_child = starting.has_child;
-	exec->child_run_id = starting.child_run_id;
-	return NULL;
+		value = memcpy(MemoryContextAlloc(cxt, size), value, size);
+	}
+	MemoryContextSwitchTo(old);
+	PopActiveSnapshot();
+	return value;
 }
 
 Jsonb *
 wf_step_run(WfExec *exec, const WfPolicy *policy, MemoryContext cxt)
 {
-	MemoryContext old = CurrentMemoryContext;
 	int64 timeout = policy->timeout;
 	int nest = NewGUCNestLevel();
 	Jsonb *value;
@@ -469,19 +464,7 @@ wf_step_run(WfExec *exec, const WfPolicy *policy, MemoryContext cxt)
 	if (timeout > 0)
 		wf_timer_start(timeout, USECS_PER_SEC);
 
-	/* for parsing; the statement takes a newer one of its own */
-	PushActiveSnapshot(GetTransactionSnapshot());
-	value = exec->wanted.start != NULL ? run_starter(exec) : run_command(exec);
-	check_value(value);
-	if (value != NULL)
-	{
-		size_t size = VARSIZE(value);
-
-		value = memcpy(MemoryContextAlloc(cxt, size), value, size);
-	}
-	MemoryContextSwitchTo(old);
-	PopActiveSnapshot();
-
+	value = wf_step_statement(exec, cxt);
 	settle(nest);
 	wf_session_clean();
 	CHECK_FOR_INTERRUPTS();

@@ -15,6 +15,7 @@
 #include "base/spi.h"
 #include "base/stoppoint.h"
 #include "core/derive.h"
+#include "core/machine.h"
 #include "core/state.h"
 #include "worker/exec_turn.h"
 #include "worker/marks.h"
@@ -34,6 +35,7 @@ wf_turn_end_run(WfExec *exec, WfTurn *turn, char state, const char *reason)
 {
 	WfRunEnd *end = &turn->end;
 
+	Assert(wf_run_may(exec->run.state, state));
 	memset(end, 0, sizeof(*end));
 	if (state == WF_RUN_PARKED && exec->cell->queue_id == WF_QUEUE_ITEMS)
 		state = WF_RUN_FAILED;
@@ -44,17 +46,20 @@ wf_turn_end_run(WfExec *exec, WfTurn *turn, char state, const char *reason)
 	if (state == WF_RUN_PARKED)
 		turn->outcome = WF_OUTCOME_PARKED;
 	else
-		turn->outcome = end->blocks ? WF_OUTCOME_BLOCKS : WF_OUTCOME_ENDED;
+		turn->outcome = end->blocks				 ? WF_OUTCOME_BLOCKS
+						: state == WF_RUN_FAILED ? WF_OUTCOME_FAILED
+												 : WF_OUTCOME_ENDED;
 	end->state = state;
 	end->reason = reason;
 	end->finished_at = wf_clock_now();
 	end->started_at = exec->run.started_at;
 	if (end->started_at == 0)
 		end->started_at = exec->taken_at;
-	if (exec->nsteps > 0)
-		end->started_at = Min(end->started_at, exec->steps[0].started_at);
 	for (int i = 0; i < exec->nsteps; i++)
 	{
+		/* the first steps of a fork are of another run */
+		if (exec->steps[i].started_at >= exec->run.enqueued_at)
+			end->started_at = Min(end->started_at, exec->steps[i].started_at);
 		end->attempts += exec->steps[i].attempt;
 		if (exec->steps[i].match.state == WF_STEP_DONE)
 			end->steps_done++;
@@ -307,30 +312,6 @@ settle_unknown_outcome(WfExec *exec)
 	MemoryContextSwitchTo(exec->turn_cxt);
 }
 
-/* The record; "any" is false where it is known to be empty. */
-static void
-load_steps(WfExec *exec, bool any)
-{
-	WfWindow window;
-
-	exec->nsteps = 0;
-	exec->nalloc = 16;
-	if (any)
-	{
-		wf_window_open(&window);
-		exec->nsteps = wf_step_load_all(&exec->cell->run_id, exec->run_cxt,
-										&exec->steps, &exec->nalloc);
-		wf_window_close(&window);
-	}
-	else
-		exec->steps =
-			MemoryContextAlloc(exec->run_cxt, exec->nalloc * sizeof(WfStep));
-	exec->records = MemoryContextAllocHuge(
-		exec->run_cxt, mul_size(exec->nalloc, sizeof(WfRecorded)));
-	for (int i = 0; i < exec->nsteps; i++)
-		exec->records[i] = exec->steps[i].match;
-}
-
 /* Reads run and record; false when there is nothing to run (turn says why). */
 static bool
 load_run(WfExec *exec, WfTurn *turn)
@@ -341,7 +322,9 @@ load_run(WfExec *exec, WfTurn *turn)
 	wf_mark_set(&exec->cell->run_id, 0, 0);
 	found = wf_run_load(&exec->cell->run_id, &exec->cell->tid, exec->run_cxt,
 						&exec->run);
-	load_steps(exec, found && !(exec->cell->flags & WF_ASSIGN_FRESH));
+	/* a fork that came in a range is taken for fresh */
+	wf_record_load(exec, found && (!(exec->cell->flags & WF_ASSIGN_FRESH) ||
+								   exec->run.retried));
 	wf_mark_clear();
 
 	if (!found || wf_run_is_final(exec->run.state))
@@ -358,6 +341,8 @@ load_run(WfExec *exec, WfTurn *turn)
 		wf_turn_leave(turn, WF_OUTCOME_FOREIGN);
 	else if (exec->run.waiting_for == WF_WAIT_HELD)
 		wf_turn_leave(turn, WF_OUTCOME_WAITS);
+	else if (exec->run.paused)
+		wf_turn_leave(turn, WF_OUTCOME_PAUSED);
 	else if (exec->run.state == WF_RUN_QUEUED &&
 			 Max(exec->run.due_at, exec->run.run_at) > wf_clock_now())
 	{
@@ -452,6 +437,27 @@ commit_start(WfExec *exec, const WfPolicy *policy)
 	MemoryContextSwitchTo(exec->turn_cxt);
 }
 
+/* A call whose outcome comes from elsewhere, once it is started. */
+static void
+start_turn(WfExec *exec, WfTurn *turn, const WfPolicy *policy)
+{
+	WfStep step;
+
+	exec->where = WF_IN_STEP;
+	exec->permanent = false;
+	wf_turn_fill_step(exec, policy, &step);
+	step.max_attempts = 0;
+	step.started_at = wf_clock_now();
+	wf_show_step(exec, step.ordinal, step.attempt, step.match.name);
+	/* it may wait for a client that is using the same dedup_key */
+	wf_user_code_begin(exec, step.ordinal, step.attempt);
+	wf_wait_start(exec, &step);
+	wf_user_code_end(exec);
+	WF_STOP("exec-after-start");
+	wf_record_write(exec, &step);
+	(void) take_replay(exec, turn, replay(exec, true));
+}
+
 static void
 step_turn(WfExec *exec, WfTurn *turn)
 {
@@ -460,6 +466,11 @@ step_turn(WfExec *exec, WfTurn *turn)
 	TimestampTz started_at;
 
 	wf_turn_policy(exec, &policy);
+	if (wf_wait_is_started(exec->wanted.kind))
+	{
+		start_turn(exec, turn, &policy);
+		return;
+	}
 	if (policy.at_most_once)
 		commit_start(exec, &policy);
 
@@ -478,8 +489,6 @@ step_turn(WfExec *exec, WfTurn *turn)
 	step.match.state = WF_STEP_DONE;
 	step.started_at = started_at;
 	step.finished_at = wf_clock_now();
-	if (exec->wanted.start != NULL)
-		wf_child_started(exec, &step);
 	wf_record_write(exec, &step);
 	(void) take_replay(exec, turn, replay(exec, true));
 }

@@ -41,6 +41,9 @@ typedef struct WfTurn
 	WfOutcome outcome; /* when next is WF_NEXT_NONE */
 } WfTurn;
 
+/* Reads it in a transaction; "any" is false where it is known to be empty. */
+extern void wf_record_load(WfExec *exec, bool any);
+
 /* Appends to the record, or replaces the newest where it has that ordinal. */
 extern void wf_record_step(WfExec *exec, const WfStep *step);
 
@@ -88,6 +91,15 @@ extern bool wf_wait_begin(WfExec *exec, const WfWanted *asked);
  */
 extern void wf_wait_begin_pending(WfExec *exec, bool forget);
 
+/* Is this call one that waits, but is started by engine code? */
+extern bool wf_wait_is_started(char kind);
+
+/*
+ * Starts the call in exec->wanted, of which "step" is the record: waiting, and
+ * of what.
+ */
+extern void wf_wait_start(WfExec *exec, WfStep *step);
+
 /*
  * Looks for what has come for calls that wait, and records it; true when
  * something had.  Writes what it takes, so no user code may run any more
@@ -99,9 +111,6 @@ extern bool wf_wait_settle(WfExec *exec);
 extern void wf_wait_leave(WfExec *exec, WfTurn *turn);
 
 /* ---- exec_child.c ---- */
-
-/* A step that started runs has run: its record, to be written, waits for them. */
-extern void wf_child_started(WfExec *exec, WfStep *step);
 
 /*
  * In a window: looks for ends of single children, and records them; true when

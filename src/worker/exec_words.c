@@ -35,13 +35,14 @@
 bool
 wf_executor_has_run(void)
 {
-	return wf_exec != NULL && wf_exec->cell != NULL;
+	return wf_exec != NULL &&
+		   (wf_exec->cell != NULL || wf_exec_is_trial(wf_exec));
 }
 
 bool
 wf_executor_runs(const pg_uuid_t *run_id)
 {
-	return wf_executor_has_run() &&
+	return wf_exec != NULL && wf_exec->cell != NULL &&
 		   memcmp(&wf_exec->cell->run_id, run_id, UUID_LEN) == 0;
 }
 
@@ -56,7 +57,7 @@ wf_word_check(const char *word, WfWordPlace place)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("workflow.%s() can only be called while a workflow runs",
 						word),
-				 errhint("Call it in the body of a workflow and start that with workflow.enqueue_workflow().")));
+				 errhint("Call it in the body of a workflow. Start that with workflow.enqueue_workflow(), or try it here with workflow.try_workflow().")));
 	if (wf_exec->in_step && place == WF_WORD_IN_RUN)
 		return;
 
@@ -238,7 +239,6 @@ copy_call(WfWanted *wanted, MemoryContext cxt, int ordinal, uint64 print,
 	wanted->command = pstrdup(call->command);
 	wanted->due_at = call->due_at;
 	wanted->starts = call->starts;
-	wanted->start = call->start;
 	wanted->started_at = wf_clock_now();
 	wanted->nargs = nargs;
 	wanted->types = palloc(sizeof(Oid) * Max(nargs, 1));
@@ -285,8 +285,9 @@ note_started(WfExec *exec, int ordinal, uint64 print, const WfCall *call)
 	WfWanted *wanted;
 	WfStep step = {.ordinal = ordinal};
 
-	if (!call->starts || !wf_wait_is_plain(call->kind) ||
-		ordinal <= exec->nsteps || exec->npending == WF_MAX_TURN_WRITES)
+	if (exec->pending_cxt == NULL || !call->starts ||
+		!wf_wait_is_plain(call->kind) || ordinal <= exec->nsteps ||
+		exec->npending == WF_MAX_TURN_WRITES)
 		return false;
 	if (exec->npending == exec->pending_allocated)
 	{
@@ -373,9 +374,9 @@ wf_word_call(const WfCall *call)
 	exec->asked = ordinal;
 	exec->derived = 0;
 	step = &exec->steps[ordinal - 1];
-	/* when a call that was only started ends is known to who awaits it */
-	exec->seen_at = Max(exec->seen_at,
-						call->starts ? step->started_at : step->finished_at);
+	/* a call that was only started may or may not have ended by now */
+	exec->now =
+		Max(exec->now, call->starts ? step->started_at : step->finished_at);
 	if (step->match.state == WF_STEP_FAILED && !call->starts)
 		raise_recorded(exec, step);
 	return step;
@@ -392,7 +393,7 @@ wf_word_await(int ordinal)
 		unwind(exec);
 	if (step->match.state == WF_STEP_WAITING)
 		block(exec, ordinal);
-	exec->seen_at = Max(exec->seen_at, step->finished_at);
+	exec->now = Max(exec->now, step->finished_at);
 	if (step->match.state == WF_STEP_FAILED)
 		raise_recorded(exec, step);
 	return step;
@@ -461,7 +462,7 @@ wf_word_attempt(void)
 TimestampTz
 wf_word_now(void)
 {
-	return wf_exec->seen_at;
+	return wf_exec->now;
 }
 
 uint32

@@ -206,6 +206,8 @@ tell_begun(WfExec *exec)
 void
 wf_user_code_begin(WfExec *exec, int ordinal, int attempt)
 {
+	if (wf_exec_is_trial(exec))
+		return;
 	wf_mark_set(&exec->run.run_id, ordinal, attempt);
 	exec->slot->in_user_code = true;
 	if (exec->cell->begun_at == 0)
@@ -226,6 +228,8 @@ wf_user_code_begin(WfExec *exec, int ordinal, int attempt)
 void
 wf_user_code_end(WfExec *exec)
 {
+	if (wf_exec_is_trial(exec))
+		return;
 	QueryCancelHoldoffCount = 1;
 	QueryCancelPending = false;
 	exec->slot->in_user_code = false;
@@ -311,8 +315,9 @@ run_cell(WfExec *exec, WfCell *cell)
 	exec->cell = cell;
 	outcome = wf_exec_run(exec, &due_at);
 	exec->cell = NULL;
-	show_idle(exec,
-			  outcome == WF_OUTCOME_ENDED || outcome == WF_OUTCOME_BLOCKS);
+	show_idle(exec, outcome == WF_OUTCOME_ENDED ||
+						outcome == WF_OUTCOME_FAILED ||
+						outcome == WF_OUTCOME_BLOCKS);
 	give_back(exec, cell, outcome, due_at);
 	MemoryContextReset(exec->run_cxt);
 }

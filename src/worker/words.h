@@ -23,22 +23,6 @@ typedef enum WfWordPlace
  */
 extern void wf_word_check(const char *word, WfWordPlace place);
 
-/*
- * What begins a call that no SQL command begins: is called as a step would be
- * run, at top level, read-write, as the run's owner.
- */
-typedef struct WfStarting
-{
-	pg_uuid_t run_id; /* of the run that asks */
-	int ordinal;
-	const Datum *values; /* of the call's arguments */
-	const char *nulls;	 /* 'n' or ' ' */
-	bool has_child;		 /* to be set, with what was started */
-	pg_uuid_t child_run_id;
-} WfStarting;
-
-typedef void (*WfStarter)(WfStarting *starting);
-
 /* A call of the body that is recorded. */
 typedef struct WfCall
 {
@@ -54,7 +38,6 @@ typedef struct WfCall
 						 * what does not wait */
 	bool starts;		/* returns as soon as it is recorded, with or without
 					  * outcome */
-	WfStarter start;	/* a child, or several: runs instead of the command */
 	int max_parallel;	/* map: how many of its children at a time; 0: all */
 	bool collects;		/* map: errors of children are part of its result */
 } WfCall;
@@ -75,6 +58,35 @@ extern const WfStep *wf_word_await(int ordinal);
 
 /* The record of a call that this replay has made, whatever its state, or NULL. */
 extern const WfStep *wf_word_recorded(int ordinal);
+
+/*
+ * How a call that waits is started, where that takes more than its record: the
+ * executor calls it at top level of the transaction that will record the call,
+ * as the run's owner and with no window open.  What it raises is a failed
+ * attempt to start.
+ */
+typedef struct WfStarting
+{
+	const pg_uuid_t *run_id;
+	int32 workflow_id;
+	int ordinal;
+	const char *name;
+	const Datum *values; /* of the call */
+	const char *nulls;	 /* 'n' where a value is NULL */
+} WfStarting;
+
+/* what goes to the record */
+typedef struct WfStartedCall
+{
+	int64 message_id; /* 0: none */
+	bool has_child;
+	pg_uuid_t child_run_id; /* has_child */
+} WfStartedCall;
+
+typedef void (*WfStarter)(const WfStarting *start, WfStartedCall *started);
+
+/* Once for each kind of call, from _PG_init. */
+extern void wf_word_set_starter(char kind, WfStarter starter);
 
 /* the run that the user knows of: a chunk's parent */
 extern const pg_uuid_t *wf_word_run_id(void);
