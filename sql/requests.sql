@@ -74,7 +74,7 @@ SELECT state, waiting_for FROM workflow.runs WHERE run_id = :'id';
 SELECT why(:'id');
 
 -- cancel: one that waits, one that is delayed, one that was just enqueued
-SELECT workflow.cancel_run(:'id', 'changed our mind');
+SELECT workflow.cancel_run(:'id', reason => 'changed our mind');
 CALL workflow.wait_for_run(:'id');
 SELECT why(:'id');
 SELECT workflow.cancel_run(:'id');

@@ -179,6 +179,9 @@ CREATE TABLE _workflow.run (
 	progress		jsonb,
 	input			jsonb NOT NULL,
 	result			jsonb,
+	cause			jsonb,
+	continued_from	uuid,
+	continued_as	uuid,
 	CONSTRAINT run_pkey PRIMARY KEY (run_id)
 ) WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.05);
 -- what a scheduler reads when it starts
@@ -232,6 +235,7 @@ CREATE TABLE _workflow.request (
 	requested_at	timestamptz NOT NULL,
 	requested_by	text NOT NULL,
 	reason			text,
+	compensate		boolean,
 	CONSTRAINT request_pkey PRIMARY KEY (request_id)
 );
 
@@ -450,7 +454,7 @@ COMMENT ON COLUMN _workflow.run.parent_ordinal IS 'call of the parent that start
 COMMENT ON COLUMN _workflow.run.item IS 'number among the items of that call, from 0; NULL: it is a run of a workflow';
 COMMENT ON COLUMN _workflow.run.parent_run_id IS 'run that waits for it; NULL: nobody started it but a client';
 COMMENT ON COLUMN _workflow.run.on_close IS 'what becomes of it when the parent ends, see src/core/state.h';
-COMMENT ON COLUMN _workflow.run.end_state IS 'compensating: the state in which it will end';
+COMMENT ON COLUMN _workflow.run.end_state IS 'compensating: the state in which it will end, or has ended';
 COMMENT ON COLUMN _workflow.run.paused_at IS 'when pause_run() took effect; NULL: not paused';
 COMMENT ON COLUMN _workflow.run.owner_name IS 'name of the owner; oid and name must match';
 COMMENT ON COLUMN _workflow.run.dedup_key IS 'identity given by the client; one run per workflow, owner and key';
@@ -467,6 +471,9 @@ COMMENT ON COLUMN _workflow.run.progress IS 'what set_progress() said last, as o
 COMMENT ON COLUMN _workflow.run.attributes IS 'labels given by the client, an object';
 COMMENT ON COLUMN _workflow.run.input IS 'argument of the body';
 COMMENT ON COLUMN _workflow.run.result IS 'value that the body returned';
+COMMENT ON COLUMN _workflow.run.cause IS 'compensating: reason, failed step and error with which it will end';
+COMMENT ON COLUMN _workflow.run.continued_from IS 'run that went on as this one by continue_as_new()';
+COMMENT ON COLUMN _workflow.run.continued_as IS 'run that goes on where this one ended by continue_as_new()';
 
 COMMENT ON TABLE _workflow.step IS 'recorded calls of bodies: one row each, written with the first outcome';
 COMMENT ON COLUMN _workflow.step.run_id IS 'its run';
@@ -500,6 +507,7 @@ COMMENT ON COLUMN _workflow.request.due_at IS 'when a retry is to begin; NULL: a
 COMMENT ON COLUMN _workflow.request.requested_at IS 'when it was asked for';
 COMMENT ON COLUMN _workflow.request.requested_by IS 'role that asked';
 COMMENT ON COLUMN _workflow.request.reason IS 'reason given';
+COMMENT ON COLUMN _workflow.request.compensate IS 'cancel: whether what the run has done is to be undone; NULL: it is';
 
 COMMENT ON TABLE _workflow.signal IS 'what was sent to runs: signals, and outcomes of their tasks';
 COMMENT ON COLUMN _workflow.signal.signal_id IS 'key, rising';
@@ -858,12 +866,15 @@ CREATE FUNCTION workflow.find_run(
 COMMENT ON FUNCTION workflow.find_run(text, text, text) IS
 	'the run that was enqueued with this dedup_key by this owner (default: the current user), or NULL';
 
-CREATE FUNCTION workflow.cancel_run(run_id uuid, reason text DEFAULT NULL)
+CREATE FUNCTION workflow.cancel_run(
+	run_id uuid,
+	compensate boolean DEFAULT true,
+	reason text DEFAULT NULL)
 	RETURNS boolean
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_cancel_run';
-COMMENT ON FUNCTION workflow.cancel_run(uuid, text) IS
-	'cancels a run, a running step at once; false when it has ended already';
+COMMENT ON FUNCTION workflow.cancel_run(uuid, boolean, text) IS
+	'cancels a run, a running step at once, and undoes what it has done; false when it has ended already';
 
 CREATE FUNCTION workflow.retry_run(
 	run_id uuid,
@@ -963,6 +974,25 @@ CREATE FUNCTION workflow.wait_for_signals(names text[], timeout interval DEFAULT
 	AS 'MODULE_PATHNAME', 'workflow_wait_for_signals';
 COMMENT ON FUNCTION workflow.wait_for_signals(text[], interval) IS
 	'in a body: takes the next signal that has one of these names and returns name and payload; NULL when the time is over';
+
+CREATE FUNCTION workflow.compensate(name text, command text) RETURNS void
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_compensate';
+COMMENT ON FUNCTION workflow.compensate(text, text) IS
+	'in a body: registers the SQL command that undoes what was done so far, for when the run fails or is cancelled';
+
+CREATE FUNCTION workflow.compensate(name text, command text, VARIADIC args "any")
+	RETURNS void
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_compensate_args';
+COMMENT ON FUNCTION workflow.compensate(text, text, "any") IS
+	'in a body: the same with values for $1, $2 ..., after a workflow.policy where one is given first';
+
+CREATE FUNCTION workflow.patched(id text) RETURNS boolean
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_patched';
+COMMENT ON FUNCTION workflow.patched(text) IS
+	'in a body: whether this run is to take the new way, which runs that were past this point before do not';
 
 CREATE FUNCTION workflow.fail(message text, detail text DEFAULT NULL)
 	RETURNS void
@@ -1087,6 +1117,7 @@ SELECT r.run_id,
             WHEN 'f' THEN 'failed'
             WHEN 'c' THEN 'cancelled'
             WHEN 'p' THEN 'parked'
+            WHEN 'k' THEN 'compensating'
             ELSE CASE WHEN l.run_id IS NOT NULL THEN 'running'
                       WHEN r.state = 'w' THEN 'waiting'
                       ELSE 'queued' END
@@ -1114,7 +1145,7 @@ SELECT r.run_id,
             WHEN q.queue_id IS NULL THEN 'executor'
             ELSE _workflow.waits_for(
                      r.run_id, r.queue_id, r.group_key,
-                     r.state = 'w' OR coalesce(r.waiting_for = 'r', false)
+                     r.state IN ('w', 'k') OR coalesce(r.waiting_for = 'r', false)
                      OR r.started_at IS NOT NULL
                      OR EXISTS (SELECT FROM _workflow.step s
                                  WHERE s.run_id = r.run_id),
@@ -1161,7 +1192,7 @@ SELECT r.run_id,
   LEFT JOIN _workflow.queue q ON q.queue_id = r.queue_id
   LEFT JOIN _workflow.control c ON true
   LEFT JOIN _workflow.live_slots() l
-    ON l.run_id = r.run_id AND r.state IN ('q', 'w')
+    ON l.run_id = r.run_id AND r.state IN ('q', 'w', 'k')
  WHERE _workflow.sees(r.owner, r.owner_name);
 
 COMMENT ON VIEW workflow.runs IS 'runs of the current user and of roles he is a member of';
@@ -1169,7 +1200,7 @@ COMMENT ON COLUMN workflow.runs.run_id IS 'id of the run; ids rise in the order 
 COMMENT ON COLUMN workflow.runs.workflow IS 'name of its workflow';
 COMMENT ON COLUMN workflow.runs.body IS 'function it is replayed with, for its whole life';
 COMMENT ON COLUMN workflow.runs.owner IS 'role that it runs as';
-COMMENT ON COLUMN workflow.runs.state IS 'queued, running, waiting, parked, succeeded, failed or cancelled';
+COMMENT ON COLUMN workflow.runs.state IS 'queued, running, waiting, parked, compensating, succeeded, failed or cancelled';
 COMMENT ON COLUMN workflow.runs.paused_at IS 'when its workflow, or else its queue, was paused; NULL: not paused, or ended';
 COMMENT ON COLUMN workflow.runs.waiting_for IS 'start time, queue limit, group, rate, pause, executor, timer, signal, child, task, retry or repair; NULL when running or ended';
 COMMENT ON COLUMN workflow.runs.due_at IS 'when a delayed run starts, or a failed attempt is repeated';
@@ -1270,7 +1301,7 @@ COMMENT ON VIEW workflow.steps IS 'recorded steps of these runs, and those that 
 COMMENT ON COLUMN workflow.steps.run_id IS 'its run';
 COMMENT ON COLUMN workflow.steps.ordinal IS 'position among the calls of the run, from 1';
 COMMENT ON COLUMN workflow.steps.name IS 'name given by the body';
-COMMENT ON COLUMN workflow.steps.kind IS 'kind of call: step';
+COMMENT ON COLUMN workflow.steps.kind IS 'kind of call: step, sleep, signal, child, task, map, await_any, compensate, patch, or undo: what compensate registered, carried out';
 COMMENT ON COLUMN workflow.steps.state IS 'running, done, retrying, failed, or started: begun at most once with unknown outcome';
 COMMENT ON COLUMN workflow.steps.attempt IS 'attempts begun';
 COMMENT ON COLUMN workflow.steps.max_attempts IS 'attempts allowed; NULL: without limit, or done at the first';

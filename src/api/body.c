@@ -16,12 +16,12 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "api/body.h"
 #include "base/compat.h"
 #include "base/errors.h"
 #include "core/derive.h"
 #include "core/state.h"
 #include "store/definition.h"
-#include "worker/words.h"
 
 #define WF_MAX_NAME 200
 
@@ -64,22 +64,18 @@ step_name(FunctionCallInfo fcinfo)
 	return name;
 }
 
-/* The step's record; does not return when there is none yet. */
-static const WfStep *
-ask(FunctionCallInfo fcinfo, const char *word, bool variadic)
+void
+wf_body_call(FunctionCallInfo fcinfo, bool variadic, WfCall *call,
+			 WfPolicy *policy, Datum *policy_row)
 {
-	char *name;
-	char *command;
 	Datum *values = NULL;
 	Oid *types = NULL;
 	bool *nulls = NULL;
 	int nargs = 0;
-	WfPolicy policy;
-	WfCall call = {.kind = WF_STEP_KIND_STEP, .due_at = DT_NOEND};
 
-	wf_word_check(word, WF_WORD_IN_BODY);
-	name = step_name(fcinfo);
-	command = required_text(fcinfo, 1, "command of a step");
+	call->due_at = DT_NOEND;
+	call->name = step_name(fcinfo);
+	call->command = required_text(fcinfo, 1, "command of a step");
 	if (variadic)
 		nargs =
 			extract_variadic_args(fcinfo, 2, false, &values, &types, &nulls);
@@ -90,17 +86,28 @@ ask(FunctionCallInfo fcinfo, const char *word, bool variadic)
 	{
 		if (!nulls[0])
 		{
-			wf_policy_from_datum(values[0], &policy);
-			call.policy = &policy;
+			wf_policy_from_datum(values[0], policy);
+			call->policy = policy;
+			if (policy_row)
+				*policy_row = values[0];
 		}
 		nargs--, values++, types++, nulls++;
 	}
-	call.name = name;
-	call.command = command;
-	call.nargs = nargs;
-	call.types = types;
-	call.values = values;
-	call.nulls = nulls;
+	call->nargs = nargs;
+	call->types = types;
+	call->values = values;
+	call->nulls = nulls;
+}
+
+/* The step's record; does not return when there is none yet. */
+static const WfStep *
+ask(FunctionCallInfo fcinfo, const char *word, bool variadic)
+{
+	WfPolicy policy;
+	WfCall call = {.kind = WF_STEP_KIND_STEP};
+
+	wf_word_check(word, WF_WORD_IN_BODY);
+	wf_body_call(fcinfo, variadic, &call, &policy, NULL);
 	return wf_word_call(&call);
 }
 

@@ -74,6 +74,8 @@ wf_run_state_word(const WfRunView *run)
 			return "cancelled";
 		case WF_RUN_PARKED:
 			return "parked";
+		case WF_RUN_COMPENSATING:
+			return "compensating";
 		default:
 			break;
 	}
@@ -84,13 +86,13 @@ wf_run_state_word(const WfRunView *run)
 
 static void
 insert_request(const pg_uuid_t *run_id, char kind, TimestampTz due_at,
-			   const char *reason)
+			   bool no_undo, const char *reason)
 {
 	char *by = GetUserNameFromId(GetUserId(), false);
 	WfWindow window;
 
 	wf_window_open(&window);
-	wf_request_insert(run_id, kind, due_at, by, reason);
+	wf_request_insert(run_id, kind, due_at, no_undo, by, reason);
 	wf_window_close(&window);
 	wf_note_events(WF_EVENT_REQUEST);
 }
@@ -99,15 +101,20 @@ Datum
 workflow_cancel_run(PG_FUNCTION_ARGS)
 {
 	pg_uuid_t *run_id;
+	bool no_undo = !PG_ARGISNULL(1) && !PG_GETARG_BOOL(1);
 	WfRunView run;
 
 	wf_require_preloaded();
 	wf_require_writable("cancel_run");
 	run_id = wf_arg_run_id(fcinfo, 0);
 	wf_run_look(run_id, &run);
-	if (wf_run_is_final(run.state))
+	if (wf_run_is_final(run.state) || run.state == WF_RUN_COMPENSATING)
 		PG_RETURN_BOOL(false);
-	insert_request(run_id, WF_REQUEST_CANCEL, 0, wf_arg_text(fcinfo, 1));
+	/* what could not be undone is undone by repair, or left */
+	if (run.end_state != '\0' && !no_undo)
+		PG_RETURN_BOOL(false);
+	insert_request(run_id, WF_REQUEST_CANCEL, 0, no_undo,
+				   wf_arg_text(fcinfo, 2));
 	PG_RETURN_BOOL(true);
 }
 
@@ -127,6 +134,14 @@ workflow_retry_run(PG_FUNCTION_ARGS)
 	/* a restored run goes on no sooner than start() has taken it over */
 	if (run.origin != wf_origin())
 		PG_RETURN_BOOL(false);
+	if (run.state == WF_RUN_FAILED && run.end_state != '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("run %s has been compensated",
+						DatumGetCString(DirectFunctionCall1(
+							uuid_out, UUIDPGetDatum(run_id)))),
+				 errdetail("What it had done is undone, so it cannot go on from the step that failed."),
+				 errhint("Start anew with workflow.fork_run() or workflow.enqueue_workflow().")));
 	if (run.state != WF_RUN_FAILED && run.state != WF_RUN_PARKED &&
 		run.waiting_for != WF_WAIT_RETRY)
 		PG_RETURN_BOOL(false);
@@ -135,6 +150,7 @@ workflow_retry_run(PG_FUNCTION_ARGS)
 		due_at = DatumGetTimestampTz(DirectFunctionCall2(
 			timestamptz_pl_interval, TimestampTzGetDatum(wf_clock_now()),
 			IntervalPGetDatum(delay)));
-	insert_request(run_id, WF_REQUEST_RETRY, due_at, wf_arg_text(fcinfo, 2));
+	insert_request(run_id, WF_REQUEST_RETRY, due_at, false,
+				   wf_arg_text(fcinfo, 2));
 	PG_RETURN_BOOL(true);
 }

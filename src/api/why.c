@@ -81,6 +81,8 @@ reason_words(const char *reason)
 		return "Its body is missing, has changed, or may not be called.";
 	if (strcmp(reason, WF_REASON_OWNER) == 0)
 		return "Its owner is missing, or lacks a right.";
+	if (strcmp(reason, WF_REASON_UNDO) == 0)
+		return "What it has done could not be undone, but for what was registered later.";
 	if (strcmp(reason, WF_REASON_TERMINATED) == 0)
 		return "Its executor was ended again and again.";
 	return "Waiting cannot heal the error.";
@@ -105,13 +107,29 @@ say_stopped(StringInfo out, const Known *k)
 		appendStringInfoString(
 			out,
 			" It comes from another database: call workflow.start() first.");
-	appendStringInfoString(
-		out, " After repair, call workflow.retry_run to go on from there.");
+	if (run->state == WF_RUN_FAILED && run->end_state != '\0')
+		appendStringInfoString(
+			out,
+			" What it had done is undone. To start anew, call workflow.fork_run.");
+	else
+		appendStringInfoString(
+			out,
+			" After repair, call workflow.retry_run to go on from there.");
 	if (run->state == WF_RUN_FAILED && run->waiting_for == WF_WAIT_REPAIR &&
 		k->queue.blocks && k->queue.group != NULL)
 		appendStringInfo(out,
 						 " Group \"%s\" of queue \"%s\" is closed until then.",
 						 k->queue.group, k->queue.name);
+}
+
+static void
+say_compensating(StringInfo out, const WfRunView *run)
+{
+	appendStringInfo(out, "The run %s, and what it has done is being undone.",
+					 run->end_state == WF_RUN_CANCELLED ? "was cancelled"
+														: "failed");
+	add_error(out, &run->error);
+	appendStringInfoChar(out, ' ');
 }
 
 static void
@@ -404,6 +422,8 @@ workflow_why(PG_FUNCTION_ARGS)
 	look(run_id, &k);
 
 	initStringInfo(&out);
+	if (k.run.state == WF_RUN_COMPENSATING)
+		say_compensating(&out, &k.run);
 	if (k.run.state == WF_RUN_SUCCEEDED)
 		appendStringInfo(&out, "The run succeeded at %s, after %d step%s.",
 						 timestamptz_to_str(k.run.finished_at),

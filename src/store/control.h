@@ -110,6 +110,7 @@ typedef struct WfRequest
 	pg_uuid_t run_id;
 	char kind;			/* WF_REQUEST_* */
 	TimestampTz due_at; /* retry with a delay: when; else 0 */
+	bool no_undo;		/* cancel: without compensation */
 } WfRequest;
 
 /* those with an id above "after", at most "max"; count */
@@ -120,7 +121,7 @@ extern void wf_request_delete_for(const pg_uuid_t *run_id);
 
 /*
  * Applies a request to a run that is in no cell.  Cancel: any unfinished run
- * ends as cancelled.  Retry: a failed or parked run, or one in back-off, is
+ * ends as cancelled, or is queued to be compensated.  Retry: a failed or parked run, or one in back-off, is
  * queued again; the failing step of the former gets fresh attempts, and the
  * run its whole run_timeout, counted from its new start (retried_at: run_at
  * must stay, as now() of the body begins with it).
@@ -139,14 +140,17 @@ extern WfApplied wf_request_apply(const WfRequest *request, WfRunInfo *info);
 /* whose a run was that has been ended or parked here */
 typedef struct WfEndedOf
 {
-	int32 workflow_id; /* 0: the run had moved on, nothing was done */
+	int32 workflow_id; /* 0: the run had moved on, or will end later */
 	int32 queue_id;
+	bool undoes;	/* it is compensated first, and is dispatched for that */
+	WfRunInfo info; /* undoes: all of it */
 } WfEndedOf;
 
 /*
  * A strike: the run took the server down at this step.  Tells whose it was
  * when that was the last it is allowed (WF_MAX_CRASHES) and it has been failed
- * with reason crash, else a workflow_id of 0.  Charged once per crash_id.
+ * with reason crash (or parked, if it was being compensated), else a
+ * workflow_id of 0.  Charged once per crash_id.
  * Strikes against an earlier step are forgotten.
  */
 extern WfEndedOf wf_run_strike(const pg_uuid_t *run_id, int ordinal,
@@ -161,8 +165,9 @@ extern WfEndedOf wf_run_park(const pg_uuid_t *run_id, const char *reason,
 							 const char *hint);
 
 /*
- * A queued or waiting run whose deadline is over fails with WF009.  Returns
- * as wf_run_park().
+ * A queued or waiting run whose deadline is over fails with WF009, or is
+ * compensated first.  Returns as wf_run_park(), and undoes also where it is
+ * being compensated already.
  */
 extern WfEndedOf wf_run_expire(const pg_uuid_t *run_id);
 

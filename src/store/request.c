@@ -21,7 +21,8 @@ static WfStmt view_run = {
 	"       EXISTS (SELECT FROM _workflow.request q"
 	"                WHERE q.run_id = r.run_id AND q.kind = 'c'),"
 	"       EXISTS (SELECT FROM _workflow.request q"
-	"                WHERE q.run_id = r.run_id AND q.kind = 'r')"
+	"                WHERE q.run_id = r.run_id AND q.kind = 'r'),"
+	"       r.end_state"
 	"  FROM _workflow.run r"
 	"  JOIN _workflow.workflow w ON w.workflow_id = r.workflow_id"
 	" WHERE r.run_id = $1",
@@ -73,6 +74,7 @@ wf_run_view(const pg_uuid_t *run_id, MemoryContext cxt, WfRunView *out)
 	out->pause_reason = wf_spi_copy_text(0, 21, cxt);
 	out->cancelling = wf_spi_get_bool(0, 22, false);
 	out->retrying = wf_spi_get_bool(0, 23, false);
+	out->end_state = wf_spi_get_char(0, 24, '\0');
 	return true;
 }
 
@@ -107,17 +109,18 @@ wf_step_view(const pg_uuid_t *run_id, MemoryContext cxt, WfStep *out)
 
 static WfStmt insert_request = {
 	"INSERT INTO _workflow.request (run_id, kind, due_at, requested_at,"
-	"                               requested_by, reason)"
-	"VALUES ($1, $2, $3, $4, $5, $6)",
-	6,
-	{UUIDOID, CHAROID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID}};
+	"                               requested_by, reason, compensate)"
+	"VALUES ($1, $2, $3, $4, $5, $6, $7)",
+	7,
+	{UUIDOID, CHAROID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID,
+	 BOOLOID}};
 
 void
 wf_request_insert(const pg_uuid_t *run_id, char kind, TimestampTz due_at,
-				  const char *by, const char *reason)
+				  bool no_undo, const char *by, const char *reason)
 {
-	Datum values[6];
-	char nulls[7] = "      ";
+	Datum values[7];
+	char nulls[8] = "       ";
 
 	values[0] = UUIDPGetDatum(run_id);
 	values[1] = CharGetDatum(kind);
@@ -130,5 +133,8 @@ wf_request_insert(const pg_uuid_t *run_id, char kind, TimestampTz due_at,
 		values[5] = CStringGetTextDatum(reason);
 	else
 		nulls[5] = 'n';
+	values[6] = BoolGetDatum(false);
+	if (!no_undo)
+		nulls[6] = 'n';
 	(void) wf_spi_run(&insert_request, values, nulls, false, 0);
 }

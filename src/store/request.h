@@ -22,6 +22,7 @@ typedef struct WfRunView
 	int64 origin;
 	char state;
 	char waiting_for;
+	char end_state; /* is being, or was, compensated: how it ends; else 0 */
 	TimestampTz run_at;
 	TimestampTz due_at;		 /* 0 when NULL */
 	TimestampTz finished_at; /* 0 when NULL */
@@ -47,7 +48,7 @@ extern bool wf_step_view(const pg_uuid_t *run_id, MemoryContext cxt,
 
 /* due_at 0: at once */
 extern void wf_request_insert(const pg_uuid_t *run_id, char kind,
-							  TimestampTz due_at, const char *by,
+							  TimestampTz due_at, bool no_undo, const char *by,
 							  const char *reason);
 
 #endif /* WF_STORE_REQUEST_H */

@@ -18,7 +18,8 @@
 
 /* ---- the table ---- */
 
-static WfStmt read_requests = {"SELECT request_id, run_id, kind, due_at"
+static WfStmt read_requests = {"SELECT request_id, run_id, kind, due_at,"
+							   "       compensate"
 							   "  FROM _workflow.request"
 							   " WHERE request_id > $1"
 							   " ORDER BY request_id"
@@ -38,6 +39,7 @@ wf_request_read(int64 after, WfRequest *out, int max)
 		wf_spi_get_uuid(i, 2, &out[i].run_id);
 		out[i].kind = wf_spi_get_char(i, 3, '\0');
 		out[i].due_at = wf_spi_get_time(i, 4, 0);
+		out[i].no_undo = !wf_spi_get_bool(i, 5, true);
 	}
 	return (int) n;
 }
@@ -99,7 +101,8 @@ static WfStmt renew_step = {
 	"       attempts_before = s.attempt"
 	"  FROM _workflow.run r"
 	" WHERE r.run_id = $1"
-	"   AND r.state = ANY (ARRAY['f', 'p']::\"char\"[])"
+	"   AND (r.state = 'p'::\"char\""
+	"        OR r.state = 'f'::\"char\" AND r.end_state IS NULL)"
 	"   AND s.run_id = $1"
 	"   AND (s.ordinal = r.failed_step AND s.state = 'f'::\"char\""
 	"        OR s.state = 'r'::\"char\")",
@@ -112,15 +115,21 @@ static WfStmt hasten_step = {
 	"   SET due_at = NULL"
 	"  FROM _workflow.run r"
 	" WHERE r.run_id = $1 AND r.waiting_for = 'r'::\"char\""
-	"   AND r.state = ANY (ARRAY['q', 'w']::\"char\"[])"
+	"   AND r.state = ANY (ARRAY['q', 'w', 'k']::\"char\"[])"
 	"   AND s.run_id = $1 AND s.state = 'r'::\"char\"",
 	1,
 	{UUIDOID}};
 
-/* $2 when to start, $3 when it was put off by the request, $4 origin */
+/*
+ * $2 when to start, $3 when it was put off by the request, $4 origin.  One that
+ * was parked while it was compensated goes on with that; one that has been
+ * compensated cannot go on.
+ */
 static WfStmt retry_stopped = {
 	"UPDATE _workflow.run r"
-	"   SET state = 'q'::\"char\", waiting_for = NULL, due_at = $3,"
+	"   SET state = CASE WHEN r.end_state IS NULL THEN 'q'::\"char\""
+	"                    ELSE 'k'::\"char\" END,"
+	"       waiting_for = NULL, due_at = $3,"
 	"       retried_at = greatest($2, r.run_at),"
 	"       deadline_at = greatest($2, r.run_at) + (r.deadline_at"
 	"                     - coalesce(r.retried_at, r.run_at)),"
@@ -129,12 +138,16 @@ static WfStmt retry_stopped = {
 	"       started_at = CASE WHEN r.state = 'p'::\"char\""
 	"                              OR r.waiting_for IS NOT NULL"
 	"                         THEN r.started_at END,"
-	"       crash_step = NULL, error_code = NULL, error_message = NULL,"
-	"       error_detail = NULL, error_hint = NULL, error_context = NULL,"
+	"       crash_step = NULL, error_code = r.cause->>'code',"
+	"       error_message = r.cause->>'message',"
+	"       error_detail = r.cause->>'detail',"
+	"       error_hint = r.cause->>'hint',"
+	"       error_context = r.cause->>'context',"
 	"       owner = coalesce((SELECT a.oid FROM pg_catalog.pg_roles a"
 	"                          WHERE a.rolname = r.owner_name), r.owner)"
 	" WHERE r.run_id = $1 AND r.origin = $4"
-	"   AND r.state = ANY (ARRAY['f', 'p']::\"char\"[])"
+	"   AND (r.state = 'p'::\"char\""
+	"        OR r.state = 'f'::\"char\" AND r.end_state IS NULL)"
 	" RETURNING " WF_INFO_COLUMNS,
 	4,
 	{UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID}};
@@ -144,7 +157,7 @@ static WfStmt retry_waiting = {
 	"   SET waiting_for = NULL, due_at = $2"
 	" WHERE r.run_id = $1 AND r.origin = $3"
 	"   AND r.waiting_for = 'r'::\"char\""
-	"   AND r.state = ANY (ARRAY['q', 'w']::\"char\"[])"
+	"   AND r.state = ANY (ARRAY['q', 'w', 'k']::\"char\"[])"
 	" RETURNING " WF_INFO_COLUMNS,
 	3,
 	{UUIDOID, TIMESTAMPTZOID, INT8OID}};
@@ -175,7 +188,9 @@ apply_retry(const WfRequest *request, WfRunInfo *info)
 WfApplied
 wf_request_apply(const WfRequest *request, WfRunInfo *info)
 {
-	WfGiveUp cancel = {.state = WF_RUN_CANCELLED, .parked_too = true};
+	WfGiveUp cancel = {.state = WF_RUN_CANCELLED,
+					   .parked_too = true,
+					   .no_undo = request->no_undo};
 	WfEndedOf of;
 
 	memset(info, 0, sizeof(*info));
@@ -186,6 +201,11 @@ wf_request_apply(const WfRequest *request, WfRunInfo *info)
 	{
 		case WF_REQUEST_CANCEL:
 			of = wf_run_give_up(&request->run_id, &cancel);
+			if (of.undoes)
+			{
+				*info = of.info;
+				return WF_APPLIED_QUEUED;
+			}
 			if (of.workflow_id == 0)
 				return WF_APPLIED_NOTHING;
 			info->workflow_id = of.workflow_id;

@@ -86,6 +86,8 @@ wf_run_load(const pg_uuid_t *run_id, ItemPointer tid, MemoryContext cxt,
 	out->waiting_for = nulls[RUN_waiting_for]
 						   ? WF_WAIT_NONE
 						   : DatumGetChar(values[RUN_waiting_for]);
+	out->end_state =
+		nulls[RUN_end_state] ? '\0' : DatumGetChar(values[RUN_end_state]);
 	out->enqueued_at = TIME_OR(RUN_enqueued_at, 0);
 	out->run_at = TIME_OR(RUN_run_at, 0);
 	out->due_at = TIME_OR(RUN_due_at, 0);
@@ -455,7 +457,9 @@ wf_run_resume(const pg_uuid_t *run_id)
 
 static WfStmt retry_later = {
 	"UPDATE _workflow.run"
-	"   SET state = 'q', due_at = $2, waiting_for = $3, body_attempts = $4,"
+	"   SET state = CASE WHEN end_state IS NULL THEN 'q'::\"char\""
+	"                    ELSE 'k'::\"char\" END,"
+	"       due_at = $2, waiting_for = $3, body_attempts = $4,"
 	"       error_code = $5, error_message = $6, error_detail = $7,"
 	"       error_hint = $8, error_context = $9"
 	" WHERE run_id = $1 AND finished_at IS NULL",

@@ -47,8 +47,7 @@ typedef struct WfRunInfo
 #define WF_ASSIGN_BLOCKS 0x08 /* a failure keeps its group closed */
 #define WF_ASSIGN_WAKE	 0x20 /* what it waits for may have come */
 #define WF_ASSIGN_ASLEEP 0x40 /* it waits, and nothing has come for it yet */
-#define WF_ASSIGN_BEGUN	 0x80 /* it has waited, so it has begun */
-#define WF_ASSIGN_ASLEEP 0x40 /* it waits, and nothing has come for it yet */
+#define WF_ASSIGN_BEGUN	 0x80 /* it has waited or failed, so it has begun */
 
 /* an error as it is kept in the tables; code[0] == '\0' means none */
 typedef struct WfError
@@ -72,6 +71,7 @@ typedef struct WfRun
 	int64 origin;
 	char state;
 	char waiting_for;
+	char end_state; /* being compensated: how it will end; else 0 */
 	TimestampTz enqueued_at;
 	TimestampTz run_at;
 	TimestampTz due_at;		 /* 0 when NULL */

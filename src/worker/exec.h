@@ -8,6 +8,7 @@
  *	replay	replays the body (where the turn before had no time for it)
  *	step	runs the wanted step, records it, replays to see what comes next
  *	failure	records that the step gave up or will be tried again, replays
+ *	undo	runs the next step of a compensation, without any replay
  *	wait	(part of the others) records that calls wait, or what came for them
  *	settle	records an end that came from outside: cancel, time-out
  *
@@ -32,6 +33,7 @@
 #include <setjmp.h>
 
 #include "core/policy.h"
+#include "nodes/pg_list.h"
 #include "store/run.h"
 #include "worker/shmem.h"
 #include "worker/words.h"
@@ -70,6 +72,8 @@ typedef struct WfWanted
 	bool has_policy;
 	WfPolicy policy;	/* of the call */
 	TimestampTz due_at; /* a call that waits: until when; DT_NOEND for ever */
+	bool texts;			/* values are C strings, whatever the types are */
+	Jsonb *outcome;		/* a call that is done as soon as it is made */
 } WfWanted;
 
 /* a record of this turn, written by its commit; and what it replaces */
@@ -115,6 +119,7 @@ typedef struct WfExec
 	int swallowed;		 /* times the body caught our unwinding */
 	sigjmp_buf *way_out; /* past a body that does so for ever */
 	int raised_step;	 /* last recorded failure raised, or 0 */
+	List *patches;		 /* what patched() has answered */
 	bool timed_out;		 /* step_timeout, or time for a replay */
 
 	/* its outcome */
@@ -169,6 +174,9 @@ extern WfReplayEnd wf_body_replay(WfExec *exec, bool bounded);
 
 /* Copies the error being handled into *error, allocated in run_cxt. */
 extern void wf_exec_copy_error(WfExec *exec, WfError *error);
+
+/* WF_REQ_* of the cell, without what means nothing to a run being undone */
+extern uint32 wf_exec_request(const WfExec *exec);
 
 /* true when a cancel request has been raised since it was asked for */
 extern bool wf_exec_interrupted(WfExec *exec);

@@ -216,7 +216,8 @@ wf_body_prepare(WfExec *exec)
 	}
 	if (!found || body->definitions != definitions || body->cxt == NULL)
 		read_body(body, definitions);
-	if (!body->resolved)
+	/* what undoes a run is not in its body */
+	if (!body->resolved && exec->run.state != WF_RUN_COMPENSATING)
 	{
 		uint64 before = changes;
 		Oid function = find_function(&body->row);
@@ -260,6 +261,16 @@ wf_exec_copy_error(WfExec *exec, WfError *error)
 	error->context = clip(edata->context);
 }
 
+uint32
+wf_exec_request(const WfExec *exec)
+{
+	uint32 request = pg_atomic_read_u32(&exec->cell->request);
+
+	if (request & WF_REQ_UNDOING)
+		request &= ~(WF_REQ_CANCEL | WF_REQ_TIMEOUT);
+	return request;
+}
+
 /*
  * The timer or a request of the scheduler set QueryCancelPending.  Once that
  * has been raised as an error it is false again: whether or not the body let
@@ -268,7 +279,7 @@ wf_exec_copy_error(WfExec *exec, WfError *error)
 bool
 wf_exec_interrupted(WfExec *exec)
 {
-	uint32 request = pg_atomic_read_u32(&exec->cell->request);
+	uint32 request = wf_exec_request(exec);
 
 	return (exec->timed_out || (request & (WF_REQ_CANCEL | WF_REQ_TIMEOUT))) &&
 		   !QueryCancelPending;
@@ -373,6 +384,7 @@ begin_replay(WfExec *exec)
 	exec->derived = 0;
 	exec->swallowed = 0;
 	exec->raised_step = 0;
+	exec->patches = NIL;
 	exec->result = NULL;
 	memset(&exec->error, 0, sizeof(exec->error));
 }

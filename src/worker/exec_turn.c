@@ -93,12 +93,17 @@ end_with_error(WfExec *exec, WfTurn *turn, const WfStep *blamed)
 	turn->end.failed_step = blamed ? blamed->ordinal : 0;
 }
 
-/* on_failure => 'park': the body does not hear of the step's failure. */
+/*
+ * on_failure => 'park', or an undo that failed: nobody but an operator can go
+ * on.
+ */
 static void
 park_at_step(WfExec *exec, WfTurn *turn, const WfStep *step)
 {
 	exec->error = step->error;
-	wf_turn_end_run(exec, turn, WF_RUN_PARKED, reason_of_step(step));
+	wf_turn_end_run(exec, turn, WF_RUN_PARKED,
+					wf_undo_runs(exec) ? WF_REASON_UNDO
+									   : reason_of_step(step));
 	turn->end.failed_step = step->ordinal;
 }
 
@@ -318,11 +323,11 @@ load_run(WfExec *exec, WfTurn *turn)
 	if (!found || wf_run_is_final(exec->run.state))
 		wf_turn_leave(turn, WF_OUTCOME_ENDED);
 	else if (exec->run.state != WF_RUN_QUEUED &&
-			 exec->run.state != WF_RUN_WAITING)
+			 exec->run.state != WF_RUN_WAITING && !wf_undo_runs(exec))
 		wf_turn_leave(turn, WF_OUTCOME_PARKED);
 	else if (exec->run.origin != wf_origin())
 		wf_turn_leave(turn, WF_OUTCOME_FOREIGN);
-	else if (exec->run.state == WF_RUN_QUEUED &&
+	else if (exec->run.state != WF_RUN_WAITING &&
 			 Max(exec->run.due_at, exec->run.run_at) > wf_clock_now())
 	{
 		wf_turn_leave(turn, WF_OUTCOME_LATER);
@@ -355,6 +360,23 @@ check_owner(WfExec *exec)
 	exec->park_reason = NULL;
 }
 
+/* The run has failed or was cancelled, and is not undone yet. */
+static bool
+load_undo(WfExec *exec, WfTurn *turn)
+{
+	const WfStep *last = &exec->steps[Max(exec->nsteps, 1) - 1];
+
+	wf_undo_shield(exec);
+	if (exec->nsteps > 0 && last->match.kind == WF_STEP_KIND_UNDO &&
+		last->match.state == WF_STEP_STARTED)
+	{
+		settle_unknown_outcome(exec);
+		park_at_step(exec, turn, last);
+		return false;
+	}
+	return wf_undo_next(exec, turn);
+}
+
 static bool
 load_turn(WfExec *exec, WfTurn *turn)
 {
@@ -363,6 +385,8 @@ load_turn(WfExec *exec, WfTurn *turn)
 	check_owner(exec);
 	wf_body_prepare(exec);
 	wf_show_run(exec);
+	if (wf_undo_runs(exec))
+		return load_undo(exec, turn);
 	if (exec->nsteps > 0 &&
 		exec->records[exec->nsteps - 1].state == WF_STEP_STARTED)
 	{
@@ -443,7 +467,10 @@ step_turn(WfExec *exec, WfTurn *turn)
 	step.started_at = started_at;
 	step.finished_at = wf_clock_now();
 	wf_record_write(exec, &step);
-	(void) take_replay(exec, turn, replay(exec, true));
+	if (wf_undo_runs(exec))
+		wf_undo_after(exec, turn);
+	else
+		(void) take_replay(exec, turn, replay(exec, true));
 }
 
 /*
@@ -481,7 +508,7 @@ failure_turn(WfExec *exec, WfTurn *turn)
 
 	step.match.state = WF_STEP_FAILED;
 	wf_record_write(exec, &step);
-	if (wf_body_parks(exec->body))
+	if (wf_undo_runs(exec) || wf_body_parks(exec->body))
 	{
 		park_at_step(exec, turn, &step);
 		return;
@@ -523,6 +550,7 @@ void
 wf_turn_do(WfExec *exec, WfNext what, WfTurn *turn)
 {
 	bool adopt = false;
+	bool undo = false;
 
 	if (!is_still_ours(exec, what, turn))
 		return;
@@ -536,12 +564,15 @@ wf_turn_do(WfExec *exec, WfNext what, WfTurn *turn)
 		failure_turn(exec, turn);
 	else if (what == WF_NEXT_SETTLE)
 		end_from_outside(exec, turn);
+	else if (what == WF_NEXT_UNDO)
+		undo = wf_undo_next(exec, turn);
 
-	if (adopt)
+	if (adopt && !wf_undo_runs(exec))
 		wf_turn_adopt(exec);
-	if (adopt || what == WF_NEXT_STEP)
+	if (adopt || undo || what == WF_NEXT_STEP)
 	{
 		exec->step_started_at = wf_clock_now();
 		step_turn(exec, turn);
 	}
+	wf_undo_take_over(exec, turn);
 }

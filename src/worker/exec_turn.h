@@ -18,6 +18,7 @@ typedef enum WfNext
 	WF_NEXT_STEP,
 	WF_NEXT_FAILURE,
 	WF_NEXT_SETTLE,
+	WF_NEXT_UNDO,
 	WF_NEXT_NONE /* the run leaves this executor */
 } WfNext;
 
@@ -26,6 +27,8 @@ typedef struct WfTurn
 {
 	bool has_end;
 	WfRunEnd end;
+	bool undo_begins; /* not has_end: it will end so, once that is done */
+	bool undo_ends;	  /* has_end: as its row says */
 
 	bool has_later;
 	TimestampTz due_at; /* also of has_wait; 0: for no time */
@@ -87,6 +90,29 @@ extern bool wf_wait_settle(WfExec *exec);
 
 /* The run leaves the executor until something comes for one of its calls. */
 extern void wf_wait_leave(WfExec *exec, WfTurn *turn);
+
+/* ---- exec_undo.c ---- */
+
+/* Is the run being compensated? */
+#define wf_undo_runs(exec) ((exec)->run.state == WF_RUN_COMPENSATING)
+
+/*
+ * Where the turn is to end the run as failed or cancelled, and something is
+ * registered, it is compensated instead.
+ */
+extern void wf_undo_take_over(WfExec *exec, WfTurn *turn);
+
+/* From here on nobody can stop the run; outside user code. */
+extern void wf_undo_shield(WfExec *exec);
+
+/*
+ * Sets exec->wanted to what is to be undone next, and returns true; or ends the
+ * run.
+ */
+extern bool wf_undo_next(WfExec *exec, WfTurn *turn);
+
+/* One more is undone: what the turn does then. */
+extern void wf_undo_after(WfExec *exec, WfTurn *turn);
 
 /* ---- all of a turn ---- */
 

@@ -184,6 +184,8 @@ wf_call_word(char kind)
 			return "await_any";
 		case WF_STEP_KIND_COMPENSATE:
 			return "compensation";
+		case WF_STEP_KIND_UNDO:
+			return "undo";
 		case WF_STEP_KIND_PATCH:
 			return "patch";
 		default:
@@ -233,6 +235,10 @@ note_wanted(WfExec *exec, int ordinal, uint64 print, const WfCall *call)
 	wanted->name = pstrdup(call->name);
 	wanted->command = pstrdup(call->command);
 	wanted->due_at = call->due_at;
+	wanted->texts = false;
+	wanted->outcome = call->outcome
+						  ? DatumGetJsonbPCopy(JsonbPGetDatum(call->outcome))
+						  : NULL;
 	wanted->nargs = nargs;
 	wanted->types = palloc(sizeof(Oid) * Max(nargs, 1));
 	wanted->values = palloc0(sizeof(Datum) * Max(nargs, 1));
@@ -346,12 +352,68 @@ wf_word_recorded(int ordinal)
 	return &wf_exec->steps[ordinal - 1];
 }
 
+/* ---- patches ---- */
+
+typedef struct Patch
+{
+	char *id;
+	bool has;
+} Patch;
+
+static bool
+answer_patch(WfExec *exec, const char *id, bool has)
+{
+	MemoryContext old = MemoryContextSwitchTo(exec->turn_cxt);
+	Patch *patch = palloc(sizeof(Patch));
+
+	patch->id = pstrdup(id);
+	patch->has = has;
+	exec->patches = lappend(exec->patches, patch);
+	MemoryContextSwitchTo(old);
+	return has;
+}
+
+bool
+wf_word_patched(const char *id)
+{
+	WfExec *exec = wf_exec;
+	const WfRecorded *next = &exec->records[exec->asked];
+	WfCall call = {.kind = WF_STEP_KIND_PATCH,
+				   .name = id,
+				   .command = "",
+				   .due_at = DT_NOEND};
+	ListCell *lc;
+
+	if (exec->unwinding || wf_exec_interrupted(exec))
+		unwind(exec);
+	foreach (lc, exec->patches)
+	{
+		const Patch *patch = lfirst(lc);
+
+		if (strcmp(patch->id, id) == 0)
+			return patch->has;
+	}
+	if (wf_word_is_new())
+		call.outcome = DatumGetJsonbP(
+			DirectFunctionCall1(jsonb_in, CStringGetDatum("true")));
+	else if (next->kind != WF_STEP_KIND_PATCH || strcmp(next->name, id) != 0)
+		return answer_patch(exec, id, false);
+	(void) wf_word_call(&call);
+	return answer_patch(exec, id, true);
+}
+
 /* ---- what a run knows of itself ---- */
 
 const pg_uuid_t *
 wf_word_run_id(void)
 {
 	return &wf_exec->run.run_id;
+}
+
+bool
+wf_word_is_new(void)
+{
+	return wf_exec->asked >= wf_exec->nsteps;
 }
 
 int

@@ -215,8 +215,7 @@ wf_user_code_begin(WfExec *exec, int ordinal, int attempt)
 	QueryCancelPending = false;
 	QueryCancelHoldoffCount = 0;
 	pg_memory_barrier();
-	if (pg_atomic_read_u32(&exec->cell->request) &
-		(WF_REQ_CANCEL | WF_REQ_TIMEOUT))
+	if (wf_exec_request(exec) & (WF_REQ_CANCEL | WF_REQ_TIMEOUT))
 	{
 		InterruptPending = true;
 		QueryCancelPending = true;

@@ -24,7 +24,31 @@
 #include "worker/sched.h"
 #include "worker/stats.h"
 
-/* ---- ending runs that are in no cell ---- */
+/* ---- runs that are in no cell ---- */
+
+/* A run that is to go on, with what its row says now. */
+static void
+queue_again(const WfRunInfo *info)
+{
+	WfEntry *entry = wf_ready_find(&wf_sched.ready, &info->run_id);
+	bool active = false;
+	bool begun = false;
+
+	if (entry != NULL && entry->place == WF_PLACE_CELL)
+		return;
+	if (entry != NULL)
+	{
+		/* what keeps its place in the group still has it */
+		active = entry->active && (!entry->admitted || entry->begun);
+		begun = entry->begun;
+		wf_ready_forget(&wf_sched.ready, entry);
+	}
+	entry = wf_ready_make(&wf_sched.ready, info);
+	entry->begun |= begun;
+	if (active && entry->queue != NULL)
+		wf_gate_keep(entry);
+	wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
+}
 
 typedef struct Ended
 {
@@ -40,8 +64,14 @@ tell_ended(const Ended *ended, int n)
 {
 	for (int i = 0; i < n; i++)
 	{
-		WfEntry *entry = wf_ready_find(&wf_sched.ready, &ended[i].run_id);
+		WfEntry *entry;
 
+		if (ended[i].of.undoes)
+		{
+			queue_again(&ended[i].of.info);
+			continue;
+		}
+		entry = wf_ready_find(&wf_sched.ready, &ended[i].run_id);
 		if (entry != NULL && entry->place != WF_PLACE_CELL &&
 			ended[i].of.workflow_id != 0 &&
 			ended[i].counter != WF_COUNT_CANCELLED)
@@ -95,7 +125,9 @@ request_in_cell(WfEntry *entry, const WfRequest *request)
 	{
 		if (!wf_seat_take_back(entry))
 		{
-			wf_seat_request(entry, WF_REQ_CANCEL);
+			wf_seat_request(entry, request->no_undo
+									   ? WF_REQ_CANCEL | WF_REQ_NO_UNDO
+									   : WF_REQ_CANCEL);
 			return true;
 		}
 		wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
@@ -129,6 +161,7 @@ apply_request(const WfRequest *request, Ended *ended, int *nended,
 			case WF_APPLIED_NOTHING:
 				break;
 			case WF_APPLIED_CANCELLED:
+				memset(&ended[*nended], 0, sizeof(Ended));
 				ended[*nended].run_id = info.run_id;
 				ended[*nended].of.workflow_id = info.workflow_id;
 				ended[*nended].of.queue_id = info.queue_id;
@@ -141,30 +174,6 @@ apply_request(const WfRequest *request, Ended *ended, int *nended,
 		}
 	}
 	wf_request_delete(request->request_id);
-}
-
-/* A run that is to be tried again, with what its row says now. */
-static void
-queue_again(const WfRunInfo *info)
-{
-	WfEntry *entry = wf_ready_find(&wf_sched.ready, &info->run_id);
-	bool active = false;
-	bool begun = false;
-
-	if (entry != NULL && entry->place == WF_PLACE_CELL)
-		return;
-	if (entry != NULL)
-	{
-		/* what keeps its place in the group still has it */
-		active = entry->active && (!entry->admitted || entry->begun);
-		begun = entry->begun;
-		wf_ready_forget(&wf_sched.ready, entry);
-	}
-	entry = wf_ready_make(&wf_sched.ready, info);
-	entry->begun = begun;
-	if (active && entry->queue != NULL)
-		wf_gate_keep(entry);
-	wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
 }
 
 /*

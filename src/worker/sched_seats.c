@@ -171,9 +171,11 @@ wf_seat_request(WfEntry *entry, uint32 request)
 {
 	WfSlot *slot = &wf_slots[entry->seat];
 	WfCell *cell = &slot->cells[entry->cell];
+	uint32 before;
 
 	LWLockAcquire(wf_shared->lock, LW_SHARED);
-	if ((pg_atomic_fetch_or_u32(&cell->request, request) & request) == 0)
+	before = pg_atomic_fetch_or_u32(&cell->request, request);
+	if ((before & request) == 0)
 	{
 		if (pg_atomic_read_u32(&cell->state) == WF_CELL_DONE)
 		{
@@ -181,6 +183,7 @@ wf_seat_request(WfEntry *entry, uint32 request)
 			wf_sched.events |= WF_EVENT_REQUEST;
 		}
 		else if ((request & (WF_REQ_CANCEL | WF_REQ_TIMEOUT)) != 0 &&
+				 (before & WF_REQ_UNDOING) == 0 &&
 				 slot->state == WF_SLOT_LIVE && slot->pid != 0)
 		{
 			pg_atomic_fetch_add_u32(&slot->cancels, 1);

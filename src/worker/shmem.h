@@ -70,11 +70,15 @@ typedef enum WfOutcome
 	WF_OUTCOME_FOREIGN	/* another origin or owner: not ours to run */
 } WfOutcome;
 
-/* WfCell.request, set by the scheduler while TAKEN, any time */
+/* WfCell.request, set by the scheduler while TAKEN, any time, but for one */
 #define WF_REQ_YIELD   0x01 /* stop after the step that runs */
 #define WF_REQ_CANCEL  0x02 /* end now as cancelled */
 #define WF_REQ_TIMEOUT 0x04 /* end now: run_timeout is over */
 #define WF_REQ_AGAIN   0x08 /* scheduler: read requests when DONE */
+#define WF_REQ_NO_UNDO 0x10 /* with CANCEL: without compensation */
+#define WF_REQ_UNDOING \
+	0x20 /* executor: it is compensated, which nobody can stop: \
+		  * CANCEL and TIMEOUT mean nothing from now on */
 
 typedef struct WfCell
 {

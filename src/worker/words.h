@@ -38,6 +38,9 @@ typedef struct WfCall
 						 * what does not wait */
 	bool
 		starts; /* returns as soon as it is recorded, with or without outcome */
+	const Jsonb
+		*outcome; /* what is done as soon as it is asked for: its result;
+						   * needed only where wf_word_is_new() */
 } WfCall;
 
 /*
@@ -57,7 +60,17 @@ extern const WfStep *wf_word_await(int ordinal);
 /* The record of a call that this replay has made, whatever its state, or NULL. */
 extern const WfStep *wf_word_recorded(int ordinal);
 
+/*
+ * Has the run the patch of this id?  The first time that a replay asks, a run
+ * that has come no further gets a record of it, and one that recorded another
+ * call at this point has not got it.  The answer holds for the whole run.
+ */
+extern bool wf_word_patched(const char *id);
+
 extern const pg_uuid_t *wf_word_run_id(void);
+
+/* Is the next call one that no replay has made? */
+extern bool wf_word_is_new(void);
 
 /* the step that runs, or the one the body would ask for next */
 extern int wf_word_ordinal(void);

@@ -114,7 +114,7 @@ foreach my $how (sort keys %long)
 	ok(poll_until($node, $db, state_of($run), 'running'), "$how: runs") if $how =~ /body/;
 	usleep(20_000);
 	my $begin = time();
-	is($node->safe_psql($db, "SELECT workflow.cancel_run('$run', 'for the test')"), 't', "$how: cancelled");
+	is($node->safe_psql($db, "SELECT workflow.cancel_run('$run', reason => 'for the test')"), 't', "$how: cancelled");
 	is( $node->safe_psql($db, "CALL workflow.wait_for_run('$run', '30 s')"),
 		'cancelled||', "$how: is over");
 	my $took = time() - $begin;
