@@ -601,7 +601,8 @@ CREATE FUNCTION _workflow.live_slots(
 	OUT executor_pid integer, OUT role oid, OUT state text, OUT run_id uuid,
 	OUT workflow_id integer, OUT ordinal integer, OUT step text,
 	OUT attempt integer, OUT since timestamptz, OUT started_at timestamptz,
-	OUT active_at timestamptz, OUT runs bigint, OUT steps bigint)
+	OUT active_at timestamptz, OUT runs bigint, OUT steps bigint,
+	OUT progress jsonb)
 	RETURNS SETOF record
 	LANGUAGE c STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED ROWS 8
 	AS 'MODULE_PATHNAME', 'workflow_live_slots';
@@ -994,6 +995,18 @@ CREATE FUNCTION workflow.patched(id text) RETURNS boolean
 COMMENT ON FUNCTION workflow.patched(text) IS
 	'in a body: whether this run is to take the new way, which runs that were past this point before do not';
 
+CREATE FUNCTION workflow.set_progress(progress jsonb) RETURNS void
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_set_progress';
+COMMENT ON FUNCTION workflow.set_progress(jsonb) IS
+	'in a body or step: shows how far the run is, at once, in the view workflow.runs';
+
+CREATE FUNCTION workflow.continue_as_new(input jsonb) RETURNS void
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_continue_as_new';
+COMMENT ON FUNCTION workflow.continue_as_new(jsonb) IS
+	'in a body: ends the run as succeeded, and goes on as a new one with this input and an empty record';
+
 CREATE FUNCTION workflow.fail(message text, detail text DEFAULT NULL)
 	RETURNS void
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
@@ -1158,6 +1171,9 @@ SELECT r.run_id,
        r.priority,
        r.dedup_key,
        r.attributes,
+       CASE WHEN _workflow.reads(r.owner, r.owner_name)
+            THEN coalesce(l.progress, r.progress)
+       END AS progress,
        CASE WHEN _workflow.reads(r.owner, r.owner_name) THEN r.input END AS input,
        CASE WHEN _workflow.reads(r.owner, r.owner_name) THEN r.result END AS result,
        r.error_code,
@@ -1185,7 +1201,9 @@ SELECT r.run_id,
                   WHERE s.run_id = r.run_id AND s.ordinal = 1),
                 l.since) AS started_at,
        r.finished_at,
-       l.executor_pid
+       l.executor_pid,
+       r.continued_from,
+       r.continued_as
   FROM _workflow.run r
   JOIN _workflow.workflow w ON w.workflow_id = r.workflow_id
   JOIN _workflow.body b ON b.body_id = r.body_id
@@ -1209,6 +1227,7 @@ COMMENT ON COLUMN workflow.runs.group_key IS 'its group within the queue';
 COMMENT ON COLUMN workflow.runs.priority IS 'higher goes first';
 COMMENT ON COLUMN workflow.runs.dedup_key IS 'identity given by the client';
 COMMENT ON COLUMN workflow.runs.attributes IS 'labels given by the client';
+COMMENT ON COLUMN workflow.runs.progress IS 'what the run last said with set_progress(); NULL for pg_monitor';
 COMMENT ON COLUMN workflow.runs.input IS 'argument of the body; NULL for pg_monitor';
 COMMENT ON COLUMN workflow.runs.result IS 'value that the body returned; NULL for pg_monitor';
 COMMENT ON COLUMN workflow.runs.error_code IS 'SQLSTATE of the error that stopped or delays it';
@@ -1221,6 +1240,8 @@ COMMENT ON COLUMN workflow.runs.run_at IS 'when it may start at the earliest';
 COMMENT ON COLUMN workflow.runs.started_at IS 'when an executor first took it';
 COMMENT ON COLUMN workflow.runs.finished_at IS 'when it ended';
 COMMENT ON COLUMN workflow.runs.executor_pid IS 'process that runs it now';
+COMMENT ON COLUMN workflow.runs.continued_from IS 'run that goes on as this one, by continue_as_new()';
+COMMENT ON COLUMN workflow.runs.continued_as IS 'run as which this one goes on';
 
 -- The two halves are views of their own because the barrier of a view does not
 -- reach through its UNION ALL: a condition of the reader's would be tested

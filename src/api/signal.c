@@ -78,6 +78,9 @@ workflow_signal_run(PG_FUNCTION_ARGS)
 						   : run.state == WF_RUN_FAILED	 ? "failed"
 														 : "was cancelled",
 						   timestamptz_to_str(run.finished_at)),
+				 run.continued ?
+				 errhint("It goes on as run %s.",
+						 DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&run.continued_as)))) :
 				 errhint("Send it to a run that is unfinished: see workflow.runs.")));
 	PG_RETURN_BOOL(wf_signal_send(run_id, name, payload, dedup_key));
 }

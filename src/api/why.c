@@ -437,5 +437,9 @@ workflow_why(PG_FUNCTION_ARGS)
 		say_running(&out, &slot);
 	else
 		say_waiting(&out, &k);
+	if (k.run.continued)
+		appendStringInfo(&out, " It goes on as run %s.",
+						 DatumGetCString(DirectFunctionCall1(
+							 uuid_out, UUIDPGetDatum(&k.run.continued_as))));
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(out.data, out.len));
 }

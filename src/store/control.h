@@ -76,6 +76,7 @@ typedef struct WfScan
 	bool done;
 	bool single;   /* caller's own: it is for one run */
 	bool reread;   /* ... which was seen in a cell and not read */
+	bool woken;	   /* ... for which something was sent */
 	bool fresh;	   /* caller's own: what it finds is new */
 	int64 foreign; /* rows of another origin seen so far */
 } WfScan;

@@ -22,7 +22,7 @@ static WfStmt view_run = {
 	"                WHERE q.run_id = r.run_id AND q.kind = 'c'),"
 	"       EXISTS (SELECT FROM _workflow.request q"
 	"                WHERE q.run_id = r.run_id AND q.kind = 'r'),"
-	"       r.end_state"
+	"       r.end_state, r.continued_as"
 	"  FROM _workflow.run r"
 	"  JOIN _workflow.workflow w ON w.workflow_id = r.workflow_id"
 	" WHERE r.run_id = $1",
@@ -49,6 +49,7 @@ bool
 wf_run_view(const pg_uuid_t *run_id, MemoryContext cxt, WfRunView *out)
 {
 	Datum values[1] = {UUIDPGetDatum(run_id)};
+	bool isnull;
 
 	/* not read-only: whoever waits wants to see what was committed since */
 	if (wf_spi_run(&view_run, values, NULL, false, 1) == 0)
@@ -75,6 +76,10 @@ wf_run_view(const pg_uuid_t *run_id, MemoryContext cxt, WfRunView *out)
 	out->cancelling = wf_spi_get_bool(0, 22, false);
 	out->retrying = wf_spi_get_bool(0, 23, false);
 	out->end_state = wf_spi_get_char(0, 24, '\0');
+	(void) wf_spi_get(0, 25, &isnull);
+	out->continued = !isnull;
+	if (out->continued)
+		wf_spi_get_uuid(0, 25, &out->continued_as);
 	return true;
 }
 

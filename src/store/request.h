@@ -36,6 +36,8 @@ typedef struct WfRunView
 	char *pause_reason;
 	bool cancelling; /* a cancel was asked for */
 	bool retrying;	 /* retry_run() has been called, and is not carried out */
+	bool continued;	 /* ended by continue_as_new(), and goes on as: */
+	pg_uuid_t continued_as;
 } WfRunView;
 
 /* False when there is no such run.  Allocated in "cxt". */

@@ -47,7 +47,8 @@ typedef struct WfRunInfo
 #define WF_ASSIGN_BLOCKS 0x08 /* a failure keeps its group closed */
 #define WF_ASSIGN_WAKE	 0x20 /* what it waits for may have come */
 #define WF_ASSIGN_ASLEEP 0x40 /* it waits, and nothing has come for it yet */
-#define WF_ASSIGN_BEGUN	 0x80 /* it has waited or failed, so it has begun */
+#define WF_ASSIGN_BEGUN \
+	0x80 /* it has waited or failed, or goes on for another */
 
 /* an error as it is kept in the tables; code[0] == '\0' means none */
 typedef struct WfError
@@ -134,8 +135,11 @@ typedef struct WfRunEnd
 	int32 steps_done;
 	int32 attempts; /* of all steps together */
 	TimestampTz started_at;
-	TimestampTz finished_at; /* ignored when parked */
-	bool blocks;			 /* failed: keeps its group closed */
+	TimestampTz finished_at;	   /* ignored when parked */
+	bool blocks;				   /* failed: keeps its group closed */
+	const pg_uuid_t *continued_as; /* the run that goes on: gets dedup_key
+									* and parent; or NULL */
+	const Jsonb *progress;		   /* NULL: as it was */
 } WfRunEnd;
 
 /*
@@ -145,16 +149,19 @@ typedef struct WfRunEnd
 extern bool wf_run_end(const WfRun *run, const WfRunEnd *end);
 
 /*
- * The run waits: for what (WF_WAIT_*) and until when at most (0: no time).
+ * The run waits: for what (WF_WAIT_*) and until when at most (0: no time); a
+ * progress of NULL stays as it was, here and below.
  * Resume: it has what it waited for, or part of it, and goes on.  In a window.
  */
 extern void wf_run_wait(const pg_uuid_t *run_id, char waiting_for,
-						TimestampTz due_at, TimestampTz started_at);
+						TimestampTz due_at, TimestampTz started_at,
+						const Jsonb *progress);
 extern void wf_run_resume(const pg_uuid_t *run_id);
 
 /* back-off: due_at, waiting_for retry, the body's attempts.  In a window. */
 extern void wf_run_retry_later(const pg_uuid_t *run_id, TimestampTz due_at,
-							   int32 body_attempts, const WfError *error);
+							   int32 body_attempts, const WfError *error,
+							   const Jsonb *progress);
 
 /*
  * The lock of one run, for runs that have a dedup_key: an executor takes it in

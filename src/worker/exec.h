@@ -50,6 +50,7 @@ typedef enum WfReplayEnd
 	WF_REPLAY_WANTS,	 /* a call is wanted: exec->asked_for */
 	WF_REPLAY_WAITS,	 /* body needs the outcome of a call that waits */
 	WF_REPLAY_ENDED,	 /* body returned: exec->result */
+	WF_REPLAY_CONTINUES, /* body asked to begin anew: exec->continues */
 	WF_REPLAY_ERROR,	 /* body raised: exec->error */
 	WF_REPLAY_DIFFERENT, /* not what was recorded: exec->error */
 	WF_REPLAY_SWALLOWED, /* body keeps catching our unwinding */
@@ -120,6 +121,7 @@ typedef struct WfExec
 	sigjmp_buf *way_out; /* past a body that does so for ever */
 	int raised_step;	 /* last recorded failure raised, or 0 */
 	List *patches;		 /* what patched() has answered */
+	Jsonb *continues;	 /* the body has to end: the run goes on with this */
 	bool timed_out;		 /* step_timeout, or time for a replay */
 
 	/* its outcome */
@@ -140,8 +142,9 @@ typedef struct WfExec
 	WfError step_error; /* of the attempt that failed */
 	TimestampTz step_started_at;
 	WfVerdict verdict;
-	bool permanent; /* the error being raised is not to be retried */
-	bool retire;	/* this process must not go on after this run */
+	bool permanent;		/* the error being raised is not to be retried */
+	bool retire;		/* this process must not go on after this run */
+	int progress_place; /* which call of the body said what the slot shows */
 } WfExec;
 
 extern WfExec *wf_exec; /* of this executor, NULL elsewhere */
@@ -208,6 +211,11 @@ extern void wf_timer_stop(void);
 extern void wf_show_run(WfExec *exec);
 extern void wf_show_step(WfExec *exec, int ordinal, int attempt,
 						 const char *name);
+
+extern void wf_show_progress(WfExec *exec, const Jsonb *progress);
+
+/* What the slot shows, or NULL: to be written with the run's row. */
+extern Jsonb *wf_shown_progress(WfExec *exec);
 
 /*
  * Around user code: marks for the crash accounting, and cancel interrupts let

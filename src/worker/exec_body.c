@@ -330,9 +330,10 @@ note_leftover(WfExec *exec, const WfStep *step, bool raised)
 {
 	MemoryContext old = MemoryContextSwitchTo(exec->run_cxt);
 	WfError *error = &exec->error;
-	char *end = raised ? psprintf("ended with error %s (%s)", error->code,
-								  error->message)
-					   : "returned";
+	char *end = exec->continues ? "continued as new"
+				: raised ? psprintf("ended with error %s (%s)", error->code,
+									error->message)
+						 : "returned";
 
 	memset(error, 0, sizeof(*error));
 	strlcpy(error->code, "WF007", sizeof(error->code));
@@ -358,9 +359,10 @@ judge_end(WfExec *exec, bool raised)
 		return WF_REPLAY_DIFFERENT;
 	if (exec->blocked)
 		return WF_REPLAY_WAITS;
-	if (exec->unwinding)
+	if (exec->unwinding && exec->continues == NULL)
 		return WF_REPLAY_WANTS;
-	if (raised && wf_sqlstate_is_transient(exec->error.code))
+	if (raised && exec->continues == NULL &&
+		wf_sqlstate_is_transient(exec->error.code))
 		return WF_REPLAY_ERROR;
 
 	leftover = wf_replay_leftover(exec->nsteps, exec->asked);
@@ -369,6 +371,8 @@ judge_end(WfExec *exec, bool raised)
 		note_leftover(exec, &exec->steps[leftover - 1], raised);
 		return WF_REPLAY_DIFFERENT;
 	}
+	if (exec->continues != NULL)
+		return WF_REPLAY_CONTINUES;
 	return raised ? WF_REPLAY_ERROR : WF_REPLAY_ENDED;
 }
 
@@ -385,6 +389,7 @@ begin_replay(WfExec *exec)
 	exec->swallowed = 0;
 	exec->raised_step = 0;
 	exec->patches = NIL;
+	exec->continues = NULL;
 	exec->result = NULL;
 	memset(&exec->error, 0, sizeof(exec->error));
 }

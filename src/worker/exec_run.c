@@ -74,13 +74,16 @@ raise_gone(WfExec *exec)
 
 /* The run's row, where it ends. */
 static void
-write_end(WfExec *exec, const WfTurn *turn)
+write_end(WfExec *exec, WfTurn *turn)
 {
-	const WfRunEnd *end = &turn->end;
+	WfRunEnd *end = &turn->end;
 	WfWindow window;
 	bool done;
 
-	if (!turn->undo_ends)
+	end->progress = wf_shown_progress(exec);
+	if (turn->continues != NULL)
+		done = wf_exec_continue(exec, turn);
+	else if (!turn->undo_ends)
 		done = wf_run_end(&exec->run, end);
 	else
 	{
@@ -119,10 +122,11 @@ write_run(WfExec *exec, WfTurn *turn)
 	}
 	else if (turn->has_later)
 		wf_run_retry_later(&exec->run.run_id, turn->due_at,
-						   turn->body_attempts, &exec->error);
+						   turn->body_attempts, &exec->error,
+						   wf_shown_progress(exec));
 	else if (turn->has_wait)
 		wf_run_wait(&exec->run.run_id, turn->waiting_for, turn->due_at,
-					exec->run.started_at);
+					exec->run.started_at, wf_shown_progress(exec));
 	else if (turn->has_end)
 		wf_request_delete_for(&exec->run.run_id);
 	else
@@ -182,7 +186,7 @@ write_and_commit(WfExec *exec, WfTurn *turn)
 	WF_STOP("exec-after-commit");
 }
 
-/* The run has ended or is parked: its workflow counts that, and its queue. */
+/* The run has ended, is parked or goes on: its workflow and its queue count. */
 static void
 count_end(WfExec *exec, WfCounter counter, WfQueueCounter of_queue)
 {
@@ -201,6 +205,8 @@ announce(WfExec *exec, const WfTurn *turn)
 	{
 		case WF_RUN_SUCCEEDED:
 			count_end(exec, WF_COUNT_SUCCEEDED, WF_QCOUNT_SUCCEEDED);
+			if (turn->continues != NULL)
+				count_end(exec, WF_COUNT_ENQUEUED, WF_QCOUNT_ENQUEUED);
 			break;
 		case WF_RUN_FAILED:
 			count_end(exec, WF_COUNT_FAILED, WF_QCOUNT_FAILED);

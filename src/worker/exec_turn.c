@@ -216,6 +216,16 @@ take_replay(WfExec *exec, WfTurn *turn, WfReplayEnd end)
 		case WF_REPLAY_ENDED:
 			wf_turn_end_run(exec, turn, WF_RUN_SUCCEEDED, NULL);
 			break;
+		case WF_REPLAY_CONTINUES:
+			/* what the step has enqueued comes before, in its own commit */
+			if (exec->nwrites > 0)
+				turn->next = WF_NEXT_REPLAY;
+			else
+			{
+				wf_turn_end_run(exec, turn, WF_RUN_SUCCEEDED, NULL);
+				turn->continues = exec->continues;
+			}
+			break;
 		case WF_REPLAY_ERROR:
 			blamed = step_to_blame(exec);
 			if (blamed == NULL && wf_sqlstate_is_transient(exec->error.code))

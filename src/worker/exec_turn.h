@@ -29,6 +29,7 @@ typedef struct WfTurn
 	WfRunEnd end;
 	bool undo_begins; /* not has_end: it will end so, once that is done */
 	bool undo_ends;	  /* has_end: as its row says */
+	Jsonb *continues; /* has_end: another run goes on with this input */
 
 	bool has_later;
 	TimestampTz due_at; /* also of has_wait; 0: for no time */
@@ -90,6 +91,11 @@ extern bool wf_wait_settle(WfExec *exec);
 
 /* The run leaves the executor until something comes for one of its calls. */
 extern void wf_wait_leave(WfExec *exec, WfTurn *turn);
+
+/* ---- exec_continue.c ---- */
+
+/* Writes the run's end and the run that goes on; false when it has ended. */
+extern bool wf_exec_continue(WfExec *exec, WfTurn *turn);
 
 /* ---- exec_undo.c ---- */
 

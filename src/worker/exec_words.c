@@ -352,6 +352,39 @@ wf_word_recorded(int ordinal)
 	return &wf_exec->steps[ordinal - 1];
 }
 
+/* ---- the end of a run that goes on ---- */
+
+void
+wf_word_continue(const Jsonb *input)
+{
+	WfExec *exec = wf_exec;
+
+	if (!exec->unwinding && !wf_exec_interrupted(exec))
+	{
+		exec->continues = MemoryContextAlloc(exec->run_cxt, VARSIZE(input));
+		memcpy(exec->continues, input, VARSIZE(input));
+	}
+	unwind(exec);
+}
+
+/* ---- progress ---- */
+
+/*
+ * A replay comes past what was said before: what counts is what is said last
+ * in the order of the body.
+ */
+void
+wf_word_progress(const Jsonb *progress)
+{
+	WfExec *exec = wf_exec;
+	int place = exec->in_step ? 2 * exec->wanted.ordinal : 2 * exec->asked + 1;
+
+	if ((exec->in_body && exec->unwinding) || place < exec->progress_place)
+		return;
+	exec->progress_place = place;
+	wf_show_progress(exec, progress);
+}
+
 /* ---- patches ---- */
 
 typedef struct Patch

@@ -135,7 +135,9 @@ wf_show_run(WfExec *exec)
 	slot->attempt = 0;
 	slot->step_name[0] = '\0';
 	slot->since = exec->taken_at;
+	slot->has_progress = false;
 	end_show(slot);
+	exec->progress_place = 0;
 }
 
 void
@@ -153,6 +155,26 @@ wf_show_step(WfExec *exec, int ordinal, int attempt, const char *name)
 	end_show(slot);
 }
 
+void
+wf_show_progress(WfExec *exec, const Jsonb *progress)
+{
+	WfSlot *slot = exec->slot;
+
+	Assert(VARSIZE(progress) <= WF_MAX_PROGRESS);
+	begin_show(slot);
+	memcpy(slot->progress, progress, VARSIZE(progress));
+	slot->has_progress = true;
+	end_show(slot);
+}
+
+Jsonb *
+wf_shown_progress(WfExec *exec)
+{
+	WfSlot *slot = exec->slot;
+
+	return slot->has_progress ? (Jsonb *) slot->progress : NULL;
+}
+
 static void
 show_idle(WfExec *exec, bool ended)
 {
@@ -164,6 +186,7 @@ show_idle(WfExec *exec, bool ended)
 	slot->ordinal = 0;
 	slot->attempt = 0;
 	slot->step_name[0] = '\0';
+	slot->has_progress = false;
 	slot->active_at = slot->since = wf_clock_now();
 	if (ended)
 		slot->runs++;

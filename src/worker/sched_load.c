@@ -25,6 +25,7 @@
 
 #include "base/stoppoint.h"
 #include "core/runid.h"
+#include "store/continue.h"
 #include "worker/marks.h"
 #include "worker/queue_stats.h"
 #include "worker/sched.h"
@@ -114,14 +115,17 @@ static void
 learn(const WfRunInfo *info, const WfScan *from_scan)
 {
 	WfEntry *entry = wf_ready_find(&wf_sched.ready, &info->run_id);
+	WfScan *scan;
 
 	/* what was committed before, and a scan has yet to find, comes first */
 	if (entry == NULL && !from_scan &&
 		((info->flags & WF_ASSIGN_REREAD) ||
-		 (wf_sched.nscans > 0 &&
+		 (wf_sched.nscans > 0 && !(info->flags & WF_ASSIGN_BEGUN) &&
 		  wf_gate_is_strict(info->queue_id, info->group))))
 	{
-		wf_load_add_scan(&info->run_id, &info->run_id)->single = true;
+		scan = wf_load_add_scan(&info->run_id, &info->run_id);
+		scan->single = true;
+		scan->woken = (info->flags & WF_ASSIGN_WAKE) != 0;
 		return;
 	}
 	if (entry != NULL)
@@ -140,10 +144,15 @@ learn(const WfRunInfo *info, const WfScan *from_scan)
 	if ((info->flags & WF_ASSIGN_ASLEEP) && info->due_at == 0)
 		return;
 
-	/* a scan for what was left has room for it */
-	if ((from_scan == NULL || from_scan->kind == WF_SCAN_RANGE ||
-		 from_scan->kind == WF_SCAN_ALL ||
-		 (from_scan->kind == WF_SCAN_QUEUE && info->due_at > wf_sched.now)) &&
+	/*
+	 * A scan for what was left has room for it, and who goes on with the work
+	 * of another has his place.
+	 */
+	if ((from_scan != NULL ? from_scan->kind == WF_SCAN_RANGE ||
+								 from_scan->kind == WF_SCAN_ALL ||
+								 (from_scan->kind == WF_SCAN_QUEUE &&
+								  info->due_at > wf_sched.now)
+						   : !(info->flags & WF_ASSIGN_BEGUN)) &&
 		wf_spill_leaves(info))
 		return;
 	entry = wf_ready_make(&wf_sched.ready, info);
@@ -403,6 +412,21 @@ forget_unread(const pg_uuid_t *run_id)
 		wf_ready_forget(&wf_sched.ready, entry);
 }
 
+/* What was sent to a run that is over is for the one that goes on. */
+static void
+forward_signals(const pg_uuid_t *run_id)
+{
+	pg_uuid_t last;
+	bool some;
+	WfWindow w;
+
+	wf_sched_begin(&w, "looking for signals");
+	some = wf_continue_forward(run_id, &last);
+	wf_sched_commit(&w);
+	if (some)
+		wf_sched_wake(&last);
+}
+
 /* On to the next queue, where the rest of this one stays in the table. */
 static void
 skip_spilled(WfScan *scan)
@@ -464,12 +488,17 @@ read_chunk(void)
 		skip_spilled(scan);
 	if (scan->done)
 	{
+		pg_uuid_t upto = scan->upto;
+		bool unseen = scan->woken && n == 0;
+
 		if (scan->reread)
-			forget_unread(&scan->upto);
+			forget_unread(&upto);
 		if (wf_sched.loading && scan->kind == WF_SCAN_ALL)
 			load_done(scan);
 		wf_sched.nscans--;
 		memmove(scan, scan + 1, mul_size(wf_sched.nscans, sizeof(WfScan)));
+		if (unseen)
+			forward_signals(&upto);
 	}
 }
 

@@ -312,7 +312,11 @@ wf_sched_wake(const pg_uuid_t *run_id)
 	if (entry != NULL)
 		wf_seat_wake(entry);
 	else
-		wf_load_add_scan(run_id, run_id)->single = true;
+	{
+		WfScan *scan = wf_load_add_scan(run_id, run_id);
+
+		scan->single = scan->woken = true;
+	}
 }
 
 /* Did user code begin since we looked last? */

@@ -130,6 +130,9 @@ typedef enum WfSlotState
 	WF_SLOT_GONE	  /* process ended; scheduler has to look */
 } WfSlotState;
 
+/* bytes of what set_progress() shows */
+#define WF_MAX_PROGRESS 1024
+
 typedef struct WfSlot
 {
 	WfSlotState state; /* lock */
@@ -163,6 +166,8 @@ typedef struct WfSlot
 	uint64 runs;				 /* ended here */
 	uint64 steps;				 /* recorded here */
 	char step_name[NAMEDATALEN]; /* cut to fit */
+	bool has_progress;
+	int32 progress[WF_MAX_PROGRESS / sizeof(int32)]; /* a jsonb */
 } WfSlot;
 
 /* ---- the way from commit to scheduler ---- */

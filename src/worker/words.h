@@ -61,6 +61,15 @@ extern const WfStep *wf_word_await(int ordinal);
 extern const WfStep *wf_word_recorded(int ordinal);
 
 /*
+ * The run ends here, and another one goes on with this input.  Unwinds the
+ * body.
+ */
+extern void wf_word_continue(const Jsonb *input);
+
+/* Shows the progress of the run, which has at most WF_MAX_PROGRESS bytes. */
+extern void wf_word_progress(const Jsonb *progress);
+
+/*
  * Has the run the patch of this id?  The first time that a replay asks, a run
  * that has come no further gets a record of it, and one that recorded another
  * call at this point has not got it.  The answer holds for the whole run.
