@@ -74,7 +74,6 @@ typedef struct WfWanted
 	WfPolicy policy;	/* of the call */
 	TimestampTz due_at; /* a call that waits: until when; DT_NOEND for ever */
 	bool texts;			/* values are C strings, whatever the types are */
-	Jsonb *outcome;		/* a call that is done as soon as it is made */
 } WfWanted;
 
 /* a record of this turn, written by its commit; and what it replaces */
@@ -135,6 +134,7 @@ typedef struct WfExec
 	bool writing;			 /* an ERROR now comes from our own writes */
 	bool gone;				 /* the run's row is not as it was: load again */
 	int reloads;			 /* ... which is done once */
+	bool slow;				 /* replays take longer than a step may wait */
 	WfWrite *writes; /* records that are not committed yet; in run_cxt */
 	int nwrites;
 	int writes_allocated;

@@ -35,6 +35,7 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "base/clock.h"
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/guc.h"
@@ -402,9 +403,11 @@ wf_body_replay(WfExec *exec, bool bounded)
 	ErrorContextCallback *save_callbacks = error_context_stack;
 	volatile bool raised = false;
 	bool interrupted;
+	TimestampTz began_at;
 	int level;
 
 	begin_replay(exec);
+	began_at = wf_clock_system();
 	BeginInternalSubTransaction(NULL);
 	level = GetCurrentTransactionNestLevel();
 	XactReadOnly = true;
@@ -434,6 +437,7 @@ wf_body_replay(WfExec *exec, bool bounded)
 	error_context_stack = save_callbacks;
 	if (bounded)
 		wf_timer_stop();
+	exec->slow = wf_clock_system() - began_at >= WF_BOUNDED_REPLAY_USEC;
 	interrupted = wf_exec_interrupted(exec);
 	wf_user_code_end(exec);
 	while (GetCurrentTransactionNestLevel() >= level)

@@ -420,6 +420,7 @@ wf_exec_run(WfExec *exec, TimestampTz *due_at)
 	exec->nwrites = exec->writes_allocated = 0;
 	exec->aborted = false;
 	exec->reloads = 0;
+	exec->slow = false;
 	exec->wanted.ordinal = 0;
 	memset(&exec->run, 0, sizeof(exec->run));
 

@@ -20,6 +20,13 @@
 #include "worker/marks.h"
 #include "worker/stats.h"
 
+/*
+ * From so many records on a transaction replays the body but once: PL/pgSQL
+ * evaluates an expression that an error has left the slow way for the rest of
+ * the transaction.
+ */
+#define WF_LONG_RECORD 100
+
 /* ---- ends ---- */
 
 void
@@ -209,7 +216,7 @@ take_replay(WfExec *exec, WfTurn *turn, WfReplayEnd end)
 		case WF_REPLAY_WANTS:
 			turn->next = WF_NEXT_STEP;
 			/* nothing may follow from what was taken before that is durable */
-			return exec->nwrites == 0;
+			return exec->nwrites == 0 && exec->nsteps < WF_LONG_RECORD;
 		case WF_REPLAY_WAITS:
 			wf_wait_leave(exec, turn);
 			break;
@@ -479,6 +486,8 @@ step_turn(WfExec *exec, WfTurn *turn)
 	wf_record_write(exec, &step);
 	if (wf_undo_runs(exec))
 		wf_undo_after(exec, turn);
+	else if (exec->slow)
+		turn->next = WF_NEXT_REPLAY;
 	else
 		(void) take_replay(exec, turn, replay(exec, true));
 }

@@ -1,9 +1,9 @@
 /*
  * exec_wait.c
  *		Calls of a body whose outcome comes from elsewhere: time, signals,
- *		children, tasks; and those that are done as soon as they are asked for.
+ *		children, tasks.
  *
- * A call that waits has a record in state waiting, written in the commit that begins
+ * Such a call has a record in state waiting, written in the commit that begins
  * it.  What comes for it lies in a table of its own until an executor takes
  * it: the record then gets its outcome in the same commit that marks what came
  * as taken, so it is taken exactly once.
@@ -34,8 +34,7 @@
 bool
 wf_wait_is_plain(char kind)
 {
-	return kind == WF_STEP_KIND_SLEEP || kind == WF_STEP_KIND_SIGNAL ||
-		   kind == WF_STEP_KIND_COMPENSATE || kind == WF_STEP_KIND_PATCH;
+	return kind == WF_STEP_KIND_SLEEP || kind == WF_STEP_KIND_SIGNAL;
 }
 
 static bool
@@ -101,22 +100,9 @@ wf_wait_begin(WfExec *exec)
 	step.due_at = asked->due_at == DT_NOEND ? 0 : asked->due_at;
 	MemoryContextSwitchTo(old);
 
-	if (asked->outcome != NULL)
-	{
-		size_t size = VARSIZE(asked->outcome);
-
-		done = true;
-		set_done(&step,
-				 memcpy(MemoryContextAlloc(exec->run_cxt, size),
-						asked->outcome, size),
-				 now);
-	}
-	else
-	{
-		wf_window_open(&window);
-		done = settle(exec, &step, now);
-		wf_window_close(&window);
-	}
+	wf_window_open(&window);
+	done = settle(exec, &step, now);
+	wf_window_close(&window);
 	wf_record_write(exec, &step);
 	return done;
 }

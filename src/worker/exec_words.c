@@ -21,11 +21,12 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+#include "base/clock.h"
 #include "base/compat.h"
 #include "base/errors.h"
 #include "core/derive.h"
 #include "core/state.h"
-#include "worker/exec.h"
+#include "worker/exec_turn.h"
 #include "worker/workers.h"
 
 /* a body that catches our unwinding so often will not stop by itself */
@@ -78,6 +79,38 @@ wf_word_check(const char *word, WfWordPlace place)
 
 /* ---- fingerprints ---- */
 
+/* what a value of a type is taken by */
+typedef struct Folding
+{
+	Oid type;
+	int16 len;
+	bool byval;
+	bool as_text;
+} Folding;
+
+/*
+ * Looking it up takes longer than anything else in a replay, so it is kept for
+ * the last types there were; those that somebody made may change.
+ */
+static const Folding *
+find_folding(Oid type)
+{
+	static Folding known[16];
+	static Folding other;
+	Folding *folding = &known[type % lengthof(known)];
+
+	if (type >= FirstGenbkiObjectId)
+		folding = &other;
+	else if (folding->type == type)
+		return folding;
+	get_typlenbyval(type, &folding->len, &folding->byval);
+	folding->as_text = type >= FirstGenbkiObjectId ||
+					   get_typtype(type) != TYPTYPE_BASE ||
+					   OidIsValid(get_element_type(type));
+	folding->type = type;
+	return folding;
+}
+
 /*
  * A value as bytes that mean the same in every process and after a dump and
  * restore: the datum itself for built-in base types, else its text, as enums,
@@ -86,18 +119,15 @@ wf_word_check(const char *word, WfWordPlace place)
 static uint64
 fold_value(uint64 print, Oid type, Datum value)
 {
-	int16 len;
-	bool byval;
+	const Folding *folding = find_folding(type);
 
-	get_typlenbyval(type, &len, &byval);
 	if (type == UNKNOWNOID)
 	{
 		const char *text = DatumGetCString(value);
 
 		return wf_fingerprint_bytes(print, 't', text, strlen(text));
 	}
-	if (type >= FirstGenbkiObjectId || get_typtype(type) != TYPTYPE_BASE ||
-		OidIsValid(get_element_type(type)))
+	if (folding->as_text)
 	{
 		int nest = NewGUCNestLevel();
 		Oid output;
@@ -115,17 +145,18 @@ fold_value(uint64 print, Oid type, Datum value)
 		AtEOXact_GUC(true, nest);
 		return wf_fingerprint_bytes(print, 't', text, strlen(text));
 	}
-	if (byval)
+	if (folding->byval)
 		return wf_fingerprint_bytes(print, 'd', &value, sizeof(Datum));
-	if (len == -1)
+	if (folding->len == -1)
 	{
 		struct varlena *packed = PG_DETOAST_DATUM_PACKED(value);
 
 		return wf_fingerprint_bytes(print, 'd', VARDATA_ANY(packed),
 									VARSIZE_ANY_EXHDR(packed));
 	}
-	return wf_fingerprint_bytes(print, 'd', DatumGetPointer(value),
-								datumGetSize(value, byval, len));
+	return wf_fingerprint_bytes(
+		print, 'd', DatumGetPointer(value),
+		datumGetSize(value, folding->byval, folding->len));
 }
 
 static uint64
@@ -236,9 +267,6 @@ note_wanted(WfExec *exec, int ordinal, uint64 print, const WfCall *call)
 	wanted->command = pstrdup(call->command);
 	wanted->due_at = call->due_at;
 	wanted->texts = false;
-	wanted->outcome = call->outcome
-						  ? DatumGetJsonbPCopy(JsonbPGetDatum(call->outcome))
-						  : NULL;
 	wanted->nargs = nargs;
 	wanted->types = palloc(sizeof(Oid) * Max(nargs, 1));
 	wanted->values = palloc0(sizeof(Datum) * Max(nargs, 1));
@@ -291,6 +319,24 @@ block(WfExec *exec, int ordinal)
 	unwind(exec);
 }
 
+/* A call that is done by being made: the body need not be left for it. */
+static void
+record_at_once(WfExec *exec, int ordinal, uint64 print, const WfCall *call)
+{
+	MemoryContext old = MemoryContextSwitchTo(exec->run_cxt);
+	WfStep step = {.ordinal = ordinal, .attempt = 1};
+
+	step.match.kind = call->kind;
+	step.match.state = WF_STEP_DONE;
+	step.match.fingerprint = print;
+	step.match.name = pstrdup(call->name);
+	step.command = pstrdup(call->command);
+	step.result = DatumGetJsonbPCopy(JsonbPGetDatum(call->outcome));
+	step.started_at = step.finished_at = wf_clock_now();
+	wf_record_write(exec, &step);
+	MemoryContextSwitchTo(old);
+}
+
 const WfStep *
 wf_word_call(const WfCall *call)
 {
@@ -310,6 +356,11 @@ wf_word_call(const WfCall *call)
 			note_difference(exec, ordinal, call->kind, call->name);
 			unwind(exec);
 		case WF_MATCH_WANTED:
+			if (call->outcome != NULL)
+			{
+				record_at_once(exec, ordinal, print, call);
+				break;
+			}
 			note_wanted(exec, ordinal, print, call);
 			unwind(exec);
 		case WF_MATCH_WAITING:
