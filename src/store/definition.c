@@ -160,15 +160,15 @@ static WfStmt insert_body = {
 	{INT4OID, TEXTOID, TEXTOID, TIMESTAMPTZOID},
 	NULL};
 
-/* The version of the body that *w describes: one there was, or a new one. */
-static int32
-body_version(const WfWorkflow *w, TimestampTz now)
+int32
+wf_body_version(int32 workflow_id, const char *body, const char *search_path,
+				TimestampTz now)
 {
 	Datum values[4];
 
-	values[0] = Int32GetDatum(w->workflow_id);
-	values[1] = CStringGetTextDatum(w->body);
-	values[2] = CStringGetTextDatum(w->search_path);
+	values[0] = Int32GetDatum(workflow_id);
+	values[1] = CStringGetTextDatum(body);
+	values[2] = CStringGetTextDatum(search_path);
 	values[3] = TimestampTzGetDatum(now);
 	if (wf_spi_run(&find_body, values, NULL, false, 1) == 0)
 		(void) wf_spi_run(&insert_body, values, NULL, false, 1);
@@ -230,7 +230,7 @@ wf_workflow_update(WfWorkflow *w, TimestampTz now)
 	Datum values[12];
 	char nulls[13] = "            ";
 
-	w->body_id = body_version(w, now);
+	w->body_id = wf_body_version(w->workflow_id, w->body, w->search_path, now);
 	wf_policy_bind(&update_workflow, UPDATE_POLICY_ARG);
 
 	values[0] = Int32GetDatum(w->workflow_id);

@@ -66,6 +66,13 @@ typedef struct WfBodyRow
 extern bool wf_body_load(int32 body_id, int32 queue_id, MemoryContext cxt,
 						 WfBodyRow *out);
 
+/*
+ * The version of a workflow's body with this signature and search_path: one
+ * there was, or a new one.
+ */
+extern int32 wf_body_version(int32 workflow_id, const char *body,
+							 const char *search_path, TimestampTz now);
+
 /* By name, or false.  Allocated in "cxt". */
 extern bool wf_workflow_load(const char *name, MemoryContext cxt,
 							 WfWorkflow *out);

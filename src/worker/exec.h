@@ -134,6 +134,7 @@ typedef struct WfExec
 	bool writing;			 /* an ERROR now comes from our own writes */
 	bool gone;				 /* the run's row is not as it was: load again */
 	int reloads;			 /* ... which is done once */
+	bool checks;			 /* only looks whether the body still fits */
 	bool slow;				 /* replays take longer than a step may wait */
 	WfWrite *writes; /* records that are not committed yet; in run_cxt */
 	int nwrites;

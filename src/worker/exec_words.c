@@ -430,7 +430,8 @@ wf_word_progress(const Jsonb *progress)
 	WfExec *exec = wf_exec;
 	int place = exec->in_step ? 2 * exec->wanted.ordinal : 2 * exec->asked + 1;
 
-	if ((exec->in_body && exec->unwinding) || place < exec->progress_place)
+	if (exec->checks || (exec->in_body && exec->unwinding) ||
+		place < exec->progress_place)
 		return;
 	exec->progress_place = place;
 	wf_show_progress(exec, progress);

@@ -229,7 +229,9 @@ tell_begun(WfExec *exec)
 void
 wf_user_code_begin(WfExec *exec, int ordinal, int attempt)
 {
-	wf_mark_set(&exec->run.run_id, ordinal, attempt);
+	/* a crash is the fault of the run that checks */
+	if (!exec->checks)
+		wf_mark_set(&exec->run.run_id, ordinal, attempt);
 	exec->slot->in_user_code = true;
 	if (exec->cell->begun_at == 0)
 		tell_begun(exec);
@@ -251,7 +253,8 @@ wf_user_code_end(WfExec *exec)
 	QueryCancelHoldoffCount = 1;
 	QueryCancelPending = false;
 	exec->slot->in_user_code = false;
-	wf_mark_clear();
+	if (!exec->checks)
+		wf_mark_clear();
 }
 
 /* ---- assignments ---- */

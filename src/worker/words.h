@@ -69,6 +69,21 @@ extern void wf_word_continue(const Jsonb *input);
 /* Shows the progress of the run, which has at most WF_MAX_PROGRESS bytes. */
 extern void wf_word_progress(const Jsonb *progress);
 
+/* What became of replaying a run with another body. */
+typedef struct WfChecked
+{
+	bool ok;
+	int ordinal; /* where it breaks; 0: before its first call */
+	WfError error;
+} WfChecked;
+
+/*
+ * Replays a run of the current user with this body, without writing anything;
+ * one that has ended meanwhile is fine.
+ */
+extern void wf_word_check_run(const pg_uuid_t *run_id, int32 body_id,
+							  WfChecked *out);
+
 /*
  * Has the run the patch of this id?  The first time that a replay asks, a run
  * that has come no further gets a record of it, and one that recorded another
