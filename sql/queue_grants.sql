@@ -84,7 +84,7 @@ SELECT workflow.grant_queue(NULL, 'regress_wf_bob');
 SELECT workflow.grant_queue('hers', NULL);
 SELECT workflow.grant_queue('none', 'regress_wf_bob');
 SELECT workflow.grant_queue('hers', 'public');
-SELECT workflow.grant_queue('hers', 'regress_wf_bob', 'receive');
+SELECT workflow.grant_queue('hers', 'regress_wf_bob', 'look');
 SELECT workflow.revoke_queue('hers', 'nobody here');
 SELECT workflow.revoke_queue('hers', 'regress_wf_bob', 'SEND');
 

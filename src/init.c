@@ -13,8 +13,10 @@
 #include "storage/ipc.h"
 
 #include "api/body_watch.h"
+#include "api/task.h"
 #include "base/guc.h"
 #include "worker/hooks.h"
+#include "worker/receivers.h"
 #include "worker/shmem.h"
 #include "worker/wakeup.h"
 #include "worker/workers.h"
@@ -54,7 +56,9 @@ _PG_init(void)
 	next_shmem_startup = shmem_startup_hook;
 	shmem_startup_hook = shmem_startup;
 	wf_wakeup_init();
+	wf_receive_init();
 	wf_hooks_init();
 	wf_body_watch_init();
+	wf_task_init();
 	wf_launcher_register();
 }

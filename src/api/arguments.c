@@ -39,16 +39,9 @@ wf_arg_text(FunctionCallInfo fcinfo, int arg)
 	return PG_ARGISNULL(arg) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(arg));
 }
 
-char *
-wf_arg_limited_text(FunctionCallInfo fcinfo, int arg, const char *what,
-					int max)
+void
+wf_check_length(int length, const char *what, int max)
 {
-	char *value = wf_arg_text(fcinfo, arg);
-	int length;
-
-	if (value == NULL)
-		return NULL;
-	length = pg_mbstrlen(value);
 	if (length == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -62,6 +55,16 @@ wf_arg_limited_text(FunctionCallInfo fcinfo, int arg, const char *what,
 				 errdetail("It has %d characters, %d is the most.",
 						   length, max),
 				 errhint("Pass a shorter value, or a hash of it.")));
+}
+
+char *
+wf_arg_limited_text(FunctionCallInfo fcinfo, int arg, const char *what,
+					int max)
+{
+	char *value = wf_arg_text(fcinfo, arg);
+
+	if (value != NULL)
+		wf_check_length(pg_mbstrlen(value), what, max);
 	return value;
 }
 
@@ -70,18 +73,6 @@ wf_arg_name(FunctionCallInfo fcinfo, int arg, const char *what)
 {
 	wf_arg_require(fcinfo, arg, what);
 	return wf_arg_limited_text(fcinfo, arg, what, WF_MAX_NAME);
-}
-
-void
-wf_check_name(const char *name, const char *what)
-{
-	int length = pg_mbstrlen(name);
-
-	if (length == 0 || length > WF_MAX_NAME)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must have 1 to %d characters", what, WF_MAX_NAME),
-				 errdetail("It has %d.", length)));
 }
 
 pg_uuid_t *
@@ -99,6 +90,44 @@ wf_arg_interval(FunctionCallInfo fcinfo, int arg, const char *what,
 		return NULL;
 	(void) wf_interval_usec(PG_GETARG_INTERVAL_P(arg), what, positive ? 1 : 0);
 	return PG_GETARG_INTERVAL_P(arg);
+}
+
+TimestampTz
+wf_time_after(TimestampTz now, const Interval *delay)
+{
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+												   TimestampTzGetDatum(now),
+												   IntervalPGetDatum(delay)));
+}
+
+TimestampTz
+wf_arg_start(FunctionCallInfo fcinfo, int delay_arg, int run_at_arg,
+			 const char *what, TimestampTz now)
+{
+	TimestampTz run_at;
+
+	if (PG_ARGISNULL(delay_arg) && PG_ARGISNULL(run_at_arg))
+		return now;
+	if (!PG_ARGISNULL(delay_arg) && !PG_ARGISNULL(run_at_arg))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("delay and run_at exclude each other"),
+				 errdetail("Both say when the %s may start at the earliest.",
+						   what),
+				 errhint("Leave out one of the two.")));
+	if (!PG_ARGISNULL(delay_arg))
+		return wf_time_after(
+			now, wf_arg_interval(fcinfo, delay_arg, "delay", false));
+
+	run_at = PG_GETARG_TIMESTAMPTZ(run_at_arg);
+	if (TIMESTAMP_NOT_FINITE(run_at))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("run_at must be finite"),
+				 errdetail("The value is \"%s\".",
+						   timestamptz_to_str(run_at)),
+				 errhint("Leave it out to start at once.")));
+	return Max(run_at, now);
 }
 
 bool
@@ -184,6 +213,18 @@ wf_check_payload(Datum value, const char *what)
 			 errdetail("It has %zu bytes, workflow.max_payload is %d kB.",
 					   size, wf_max_payload),
 			 errhint("Keep large values in a table and pass their key, or raise workflow.max_payload.")));
+}
+
+void
+wf_check_object(const Jsonb *value, const char *what, const char *example)
+{
+	if (JB_ROOT_IS_OBJECT(value))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s must be a JSON object", what),
+			 errdetail("It is something else, such as an array or a string."),
+			 errhint("Pass names and values: '%s'.", example)));
 }
 
 bool

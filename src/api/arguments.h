@@ -27,12 +27,12 @@ extern char *wf_arg_text(FunctionCallInfo fcinfo, int arg);
 /* A required name of 1 to WF_MAX_NAME characters, else 22023. */
 extern char *wf_arg_name(FunctionCallInfo fcinfo, int arg, const char *what);
 
-/* Raises 22023 unless it has 1 to WF_MAX_NAME characters. */
-extern void wf_check_name(const char *name, const char *what);
-
 /* A text argument of 1 to "max" characters, or NULL. */
 extern char *wf_arg_limited_text(FunctionCallInfo fcinfo, int arg,
 								 const char *what, int max);
+
+/* Raises 22023 unless a text has 1 to "max" characters. */
+extern void wf_check_length(int length, const char *what, int max);
 
 /* A required run id. */
 extern pg_uuid_t *wf_arg_run_id(FunctionCallInfo fcinfo, int arg);
@@ -43,6 +43,14 @@ extern pg_uuid_t *wf_arg_run_id(FunctionCallInfo fcinfo, int arg);
  */
 extern Interval *wf_arg_interval(FunctionCallInfo fcinfo, int arg,
 								 const char *what, bool positive);
+
+/*
+ * When something may start that is enqueued at "now": what delay or run_at say,
+ * of which one may be given (22023), and never earlier.  "what" is "run".
+ */
+extern TimestampTz wf_arg_start(FunctionCallInfo fcinfo, int delay_arg,
+								int run_at_arg, const char *what,
+								TimestampTz now);
 
 /* what can be reset: the arguments of an alter function but the last one */
 typedef struct WfResettable
@@ -70,6 +78,13 @@ extern void wf_require_writable(const char *function);
 
 /* Raises 54000 when a value is larger than workflow.max_payload. */
 extern void wf_check_payload(Datum value, const char *what);
+
+/* Raises 22023 unless it is an object; "example" shows one. */
+extern void wf_check_object(const Jsonb *value, const char *what,
+							const char *example);
+
+/* "now" and this much later */
+extern TimestampTz wf_time_after(TimestampTz now, const Interval *delay);
 
 /*
  * Has the current user the rights of the owner, in whose name an oid must

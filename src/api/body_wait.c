@@ -159,7 +159,8 @@ workflow_wait_for_signals(PG_FUNCTION_ARGS)
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("name of a signal must not be null")));
-		wf_check_name(TextDatumGetCString(elements[i]), "signal");
+		wf_check_length(pg_mbstrlen(TextDatumGetCString(elements[i])),
+						"signal", WF_MAX_NAME);
 	}
 	return wait_for(fcinfo, TextDatumGetCString(elements[0]), names);
 }

@@ -62,8 +62,8 @@ workflow_start(PG_FUNCTION_ARGS)
 	wf_note_events(WF_EVENT_CONTROL | WF_EVENT_RESCAN);
 	if (adopted > 0)
 		ereport(NOTICE,
-				(errmsg_plural("" INT64_FORMAT " unfinished run of another database was taken over",
-							   "" INT64_FORMAT " unfinished runs of another database were taken over",
+				(errmsg_plural("" INT64_FORMAT " unfinished run or message of another database was taken over",
+							   "" INT64_FORMAT " unfinished runs and messages of another database were taken over",
 							   (unsigned long) adopted, adopted)));
 	PG_RETURN_VOID();
 }

@@ -23,11 +23,11 @@
 #include "utils/syscache.h"
 
 #include "api/definition_cache.h"
+#include "api/queue_cache.h"
 #include "base/compat.h"
 #include "base/guc.h"
 #include "base/spi.h"
 #include "store/body.h"
-#include "worker/queue_stats.h"
 #include "worker/stats.h"
 
 #define MAX_ENTRIES 64
@@ -49,28 +49,9 @@ typedef struct Entry
 	uint64 enqueued; /* in this transaction, not yet counted */
 } Entry;
 
-/* enqueued in this transaction, not yet counted, by queue */
-typedef struct QueueCount
-{
-	int32 queue_id;
-	uint64 enqueued;
-} QueueCount;
-
-static QueueCount queue_counts[MAX_ENTRIES];
-static int nqueue_counts = 0;
-
 static Entry *entries[MAX_ENTRIES];
 static int nentries = 0;
 static MemoryContext entries_cxt = NULL;
-
-static void
-count_queues(bool committed)
-{
-	for (int i = 0; committed && i < nqueue_counts; i++)
-		wf_queue_count(MyDatabaseId, queue_counts[i].queue_id,
-					   WF_QCOUNT_ENQUEUED, queue_counts[i].enqueued);
-	nqueue_counts = 0;
-}
 
 /* Nothing may fail here. */
 static void
@@ -79,7 +60,6 @@ count_at_end(XactEvent event, void *arg)
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
 		event != XACT_EVENT_PREPARE)
 		return;
-	count_queues(event != XACT_EVENT_ABORT);
 	for (int i = 0; i < nentries; i++)
 	{
 		Entry *entry = entries[i];
@@ -356,27 +336,10 @@ wf_workflow_allowed(const char *name, int length)
 	return &entry->known;
 }
 
-static void
-note_queue(int32 queue_id)
-{
-	for (int i = 0; i < nqueue_counts; i++)
-	{
-		if (queue_counts[i].queue_id == queue_id)
-		{
-			queue_counts[i].enqueued++;
-			return;
-		}
-	}
-	if (nqueue_counts == MAX_ENTRIES)
-		count_queues(true);
-	queue_counts[nqueue_counts].queue_id = queue_id;
-	queue_counts[nqueue_counts++].enqueued = 1;
-}
-
 void
 wf_count_enqueued(int32 workflow_id, int32 queue_id)
 {
-	note_queue(queue_id);
+	wf_queue_count_enqueued(queue_id, 1);
 	for (int i = 0; i < nentries; i++)
 	{
 		if (entries[i]->known.def.workflow_id == workflow_id)

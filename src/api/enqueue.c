@@ -32,6 +32,8 @@
 #include "api/definition_cache.h"
 #include "api/place.h"
 #include "api/queue_cache.h"
+#include "api/runs.h"
+#include "api/signal.h"
 #include "base/clock.h"
 #include "base/compat.h"
 #include "base/spi.h"
@@ -55,49 +57,12 @@ typedef enum Argument
 	ARG_DELAY,
 	ARG_RUN_AT,
 	ARG_RUN_TIMEOUT,
-	ARG_ATTRIBUTES
+	ARG_ATTRIBUTES,
+	ARG_SIGNAL,
+	ARG_SIGNAL_PAYLOAD
 } Argument;
 
 /* ---- arguments ---- */
-
-/* Sets run_at and delayed from delay and run_at, of which one may be given. */
-static void
-read_start(FunctionCallInfo fcinfo, WfNewRun *run)
-{
-	run->run_at = run->enqueued_at;
-	run->delayed = false;
-	if (PG_ARGISNULL(ARG_DELAY) && PG_ARGISNULL(ARG_RUN_AT))
-		return;
-
-	if (!PG_ARGISNULL(ARG_DELAY) && !PG_ARGISNULL(ARG_RUN_AT))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("delay and run_at exclude each other"),
-				 errdetail("Both say when the run may start at the earliest."),
-				 errhint("Leave out one of the two.")));
-	if (!PG_ARGISNULL(ARG_DELAY))
-	{
-		Interval *delay = wf_arg_interval(fcinfo, ARG_DELAY, "delay", false);
-
-		run->run_at = DatumGetTimestampTz(DirectFunctionCall2(
-			timestamptz_pl_interval, TimestampTzGetDatum(run->enqueued_at),
-			IntervalPGetDatum(delay)));
-	}
-	else
-	{
-		TimestampTz run_at = PG_GETARG_TIMESTAMPTZ(ARG_RUN_AT);
-
-		if (TIMESTAMP_NOT_FINITE(run_at))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("run_at must be finite"),
-					 errdetail("The value is \"%s\".",
-							   timestamptz_to_str(run_at)),
-					 errhint("Leave it out to start at once.")));
-		run->run_at = Max(run_at, run->enqueued_at);
-	}
-	run->delayed = run->run_at > run->enqueued_at;
-}
 
 /* The time by which the run must have ended, counted from its start time. */
 static void
@@ -113,9 +78,7 @@ read_deadline(FunctionCallInfo fcinfo, const WfWorkflow *def, WfNewRun *run)
 
 	run->deadline_at = DT_NOEND;
 	if (timeout)
-		run->deadline_at = DatumGetTimestampTz(DirectFunctionCall2(
-			timestamptz_pl_interval, TimestampTzGetDatum(run->run_at),
-			IntervalPGetDatum(timeout)));
+		run->deadline_at = wf_time_after(run->run_at, timeout);
 }
 
 /* The empty object, made once per process. */
@@ -146,12 +109,7 @@ read_values(FunctionCallInfo fcinfo, WfNewRun *run)
 	{
 		Jsonb *attributes = PG_GETARG_JSONB_P(ARG_ATTRIBUTES);
 
-		if (!JB_ROOT_IS_OBJECT(attributes))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("attributes must be a JSON object"),
-					 errdetail("It is something else, such as an array or a string."),
-					 errhint("Pass names and values: '{\"region\": \"north\"}'.")));
+		wf_check_object(attributes, "attributes", "{\"region\": \"north\"}");
 		run->attributes = JsonbPGetDatum(attributes);
 		wf_check_payload(run->attributes, "attributes");
 	}
@@ -172,6 +130,48 @@ read_values(FunctionCallInfo fcinfo, WfNewRun *run)
 	}
 	run->priority =
 		PG_ARGISNULL(ARG_PRIORITY) ? 0 : PG_GETARG_INT32(ARG_PRIORITY);
+}
+
+/* ---- a signal that comes with the run ---- */
+
+typedef struct FirstSignal
+{
+	char *name; /* NULL: none */
+	Jsonb *payload;
+} FirstSignal;
+
+static void
+read_signal(FunctionCallInfo fcinfo, FirstSignal *signal)
+{
+	signal->name = NULL;
+	if (!PG_ARGISNULL(ARG_SIGNAL))
+	{
+		signal->name = wf_arg_name(fcinfo, ARG_SIGNAL, "signal");
+		signal->payload = wf_arg_signal_payload(fcinfo, ARG_SIGNAL_PAYLOAD);
+	}
+	else if (!PG_ARGISNULL(ARG_SIGNAL_PAYLOAD))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("signal_payload needs a signal"),
+				 errdetail("It says what a signal carries, and there is none."),
+				 errhint("Pass signal, or leave signal_payload out.")));
+}
+
+/* To the new run, or to the one that is kept under the dedup_key. */
+static void
+send_signal(const FirstSignal *signal, WfPlaced placed, const WfNewRun *run,
+			const WfKeptRun *kept)
+{
+	WfRunView view;
+
+	if (placed == WF_PLACED)
+	{
+		wf_signal_put(&run->run_id, signal->name, signal->payload);
+		return;
+	}
+	wf_run_look(&kept->run_id, &view);
+	wf_signal_require_unfinished(&view);
+	(void) wf_signal_send(&kept->run_id, signal->name, signal->payload, NULL);
 }
 
 /* ---- the functions ---- */
@@ -201,6 +201,7 @@ workflow_enqueue_workflow(PG_FUNCTION_ARGS)
 	text *name;
 	pg_uuid_t *result;
 	WfPlaced placed;
+	FirstSignal signal;
 
 	wf_require_preloaded();
 	wf_require_writable("enqueue_workflow");
@@ -208,8 +209,11 @@ workflow_enqueue_workflow(PG_FUNCTION_ARGS)
 	on_duplicate = wf_arg_on_duplicate(fcinfo, ARG_ON_DUPLICATE);
 	on_busy = wf_arg_on_busy(fcinfo, ARG_ON_BUSY, ARG_GROUP_KEY);
 	run.enqueued_at = wf_clock_now();
-	read_start(fcinfo, &run);
+	run.run_at =
+		wf_arg_start(fcinfo, ARG_DELAY, ARG_RUN_AT, "run", run.enqueued_at);
+	run.delayed = run.run_at > run.enqueued_at;
 	read_values(fcinfo, &run);
+	read_signal(fcinfo, &signal);
 
 	name = PG_GETARG_TEXT_PP(ARG_WORKFLOW);
 	known = wf_workflow_allowed(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
@@ -240,6 +244,8 @@ workflow_enqueue_workflow(PG_FUNCTION_ARGS)
 			wf_note_events(WF_EVENT_CONTROL);
 		wf_count_enqueued(run.workflow_id, run.queue_id);
 	}
+	if (signal.name != NULL)
+		send_signal(&signal, placed, &run, &kept);
 	PG_RETURN_UUID_P(result);
 }
 

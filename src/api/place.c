@@ -17,6 +17,7 @@
 #include "api/runs.h"
 #include "base/spi.h"
 #include "store/group.h"
+#include "store/signal.h"
 #include "worker/wakeup.h"
 #include "worker/workers.h"
 
@@ -198,6 +199,8 @@ remove_untouched(Placing *p)
 		return WF_KEPT;
 	if (!enter_group(p, &old))
 		return WF_BUSY;
+	/* whoever sent it something meant the work, which goes on under a new id */
+	wf_signal_move(&old, &p->run->run_id);
 	wf_run_delete(&old);
 	return WF_PLACED;
 }

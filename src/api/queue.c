@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/spi.h"
 #include "store/definition.h"
+#include "store/message_admin.h"
 #include "worker/wakeup.h"
 
 PG_FUNCTION_INFO_V1(workflow_create_queue);
@@ -133,10 +134,13 @@ workflow_alter_queue(PG_FUNCTION_ARGS)
 
 /* ---- drop, pause, resume ---- */
 
-/* Raises 2BP01 when the queue still has runs, or workflows that name it. */
+/*
+ * Raises 2BP01 when the queue still has runs or messages, or workflows that
+ * name it.
+ */
 static void
-check_unused(const char *name, int64 unfinished, int64 workflows,
-			 const char *first)
+check_unused(const char *name, int64 unfinished, int64 messages,
+			 int64 workflows, const char *first)
 {
 	if (unfinished > 0)
 		ereport(ERROR,
@@ -147,6 +151,14 @@ check_unused(const char *name, int64 unfinished, int64 workflows,
 								  "There are " INT64_FORMAT " unfinished runs.",
 								  (unsigned long) unfinished, unfinished),
 				 errhint("Wait for them, or pass force => true to cancel them.")));
+	if (messages > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("cannot drop queue \"%s\": it has messages", name),
+				 errdetail_plural("There is " INT64_FORMAT " message that waits or is leased.",
+								  "There are " INT64_FORMAT " messages that wait or are leased.",
+								  (unsigned long) messages, messages),
+				 errhint("Wait for them, or pass force => true to delete them.")));
 	if (workflows > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
@@ -172,6 +184,7 @@ workflow_drop_queue(PG_FUNCTION_ARGS)
 	bool force = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
 	bool missing_ok = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
 	int64 unfinished;
+	int64 messages;
 	int64 workflows;
 
 	wf_require_preloaded();
@@ -189,9 +202,10 @@ workflow_drop_queue(PG_FUNCTION_ARGS)
 
 	wf_window_open(&window);
 	unfinished = wf_queue_unfinished(queue.queue_id);
+	messages = wf_message_unfinished(queue.queue_id);
 	workflows = wf_queue_workflows(queue.queue_id, cxt, &first);
 	if (!force)
-		check_unused(name, unfinished, workflows, first);
+		check_unused(name, unfinished, messages, workflows, first);
 	if (unfinished > 0)
 	{
 		(void) wf_queue_cancel_all(queue.queue_id, user, "queue was dropped",
@@ -200,8 +214,11 @@ workflow_drop_queue(PG_FUNCTION_ARGS)
 	}
 	if (workflows > 0)
 		wf_queue_leave(queue.queue_id, now);
+	wf_message_drop_all(queue.queue_id);
 	wf_queue_drop(queue.queue_id);
 	wf_window_close(&window);
+	if (messages > 0)
+		wf_note_queue_purged(queue.queue_id);
 	wf_queue_changed();
 	PG_RETURN_VOID();
 }

@@ -15,29 +15,9 @@
 #include "utils/numeric.h"
 
 #include "api/arguments.h"
-#include "api/queue.h"
+#include "api/queue_arguments.h"
 #include "base/compat.h"
 #include "store/definition.h"
-
-/* arguments that create_queue and alter_queue have in common */
-typedef enum Argument
-{
-	ARG_NAME,
-	ARG_MAX_RUNNING,
-	ARG_MAX_ACTIVE,
-	ARG_GROUP_MAX_ACTIVE,
-	ARG_ON_GROUP_FAILURE,
-	ARG_FAIR,
-	ARG_GROUP_WEIGHTS,
-	ARG_RATE_LIMIT,
-	ARG_RATE_PERIOD,
-	ARG_GROUP_RATE_LIMIT,
-	ARG_POLICY,
-	ARG_CLOSED,
-	ARG_OWNER,
-	ARG_DESCRIPTION,
-	ARG_RESET /* of alter_queue; if_not_exists of create_queue */
-} Argument;
 
 StaticAssertDecl(ARG_RESET == WF_QUEUE_ARG_LAST, "as the script has it");
 
@@ -53,8 +33,20 @@ static const char *const argument_names[] = {"name",
 											 "group_rate_limit",
 											 "policy",
 											 "closed",
+											 "lease",
+											 "dedup_window",
+											 "keep_acked",
+											 "keep_dead",
+											 "notify_channel",
+											 "alert",
+											 "alert_depth",
+											 "alert_age",
+											 "alert_dead_letters",
 											 "owner",
 											 "description"};
+
+StaticAssertDecl(lengthof(argument_names) == ARG_RESET,
+				 "every argument has a name");
 
 static const WfResettable resettable = {
 	"alter_queue", lengthof(argument_names), argument_names};
@@ -86,7 +78,8 @@ set_on_group_failure(WfQueue *queue, const char *value)
 
 /* Takes over a limit, if it is given; "max" is the highest allowed. */
 static void
-take_limit(FunctionCallInfo fcinfo, Argument arg, int32 max, int32 *limit)
+take_limit(FunctionCallInfo fcinfo, WfQueueArgument arg, int32 max,
+		   int32 *limit)
 {
 	int32 value;
 
@@ -248,6 +241,7 @@ wf_queue_init(WfQueue *queue)
 	queue->owner = GetUserId();
 	queue->owner_name = GetUserNameFromId(queue->owner, false);
 	queue->rate_period = second;
+	wf_queue_init_messages(queue);
 }
 
 void
@@ -272,6 +266,7 @@ wf_queue_take_arguments(FunctionCallInfo fcinfo, WfQueue *queue)
 		set_policy(queue, PG_GETARG_DATUM(ARG_POLICY));
 	if (!PG_ARGISNULL(ARG_CLOSED))
 		queue->closed = PG_GETARG_BOOL(ARG_CLOSED);
+	wf_queue_take_messages(fcinfo, queue);
 	if (!PG_ARGISNULL(ARG_OWNER))
 		set_owner(queue, wf_arg_text(fcinfo, ARG_OWNER));
 	if (!PG_ARGISNULL(ARG_DESCRIPTION))
@@ -283,6 +278,13 @@ wf_queue_take_arguments(FunctionCallInfo fcinfo, WfQueue *queue)
 				 errmsg("group_weights needs a fair queue"),
 				 errdetail("A weight is the number of starts that a group has in its turn, and groups take turns only in a fair queue."),
 				 errhint("Pass fair => true, or leave out or reset group_weights.")));
+	wf_queue_check_alerts(queue);
+}
+
+bool
+wf_queue_resets(ArrayType *reset, WfQueueArgument arg)
+{
+	return wf_arg_resets(reset, &resettable, arg);
 }
 
 void
@@ -292,7 +294,7 @@ wf_queue_take_resets(FunctionCallInfo fcinfo, WfQueue *queue)
 		PG_ARGISNULL(ARG_RESET) ? NULL : PG_GETARG_ARRAYTYPE_P(ARG_RESET);
 
 	wf_arg_check_resets(fcinfo, reset, &resettable);
-#define RESETS(arg) wf_arg_resets(reset, &resettable, (arg))
+#define RESETS(arg) wf_queue_resets(reset, (arg))
 	if (RESETS(ARG_MAX_RUNNING))
 		queue->max_running = 0;
 	if (RESETS(ARG_MAX_ACTIVE))
@@ -315,6 +317,7 @@ wf_queue_take_resets(FunctionCallInfo fcinfo, WfQueue *queue)
 		queue->has_policy = false;
 	if (RESETS(ARG_CLOSED))
 		queue->closed = false;
+	wf_queue_reset_messages(reset, queue);
 	if (RESETS(ARG_OWNER))
 		set_owner(queue, GetUserNameFromId(GetUserId(), false));
 	if (RESETS(ARG_DESCRIPTION))

@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -18,6 +19,7 @@
 #include "api/freshness.h"
 #include "api/queue_cache.h"
 #include "base/spi.h"
+#include "worker/queue_stats.h"
 
 #define MAX_ENTRIES 64
 
@@ -147,7 +149,7 @@ wf_queue_allowed(const char *name, int length)
 					(errcode(ERRCODE_UNDEFINED_OBJECT),
 					 errmsg("queue \"%s\" does not exist", copy),
 					 errdetail("No queue of this name was created in this database, or it was dropped."),
-					 errhint("Create it with workflow.create_queue(), or leave the argument \"queue\" out.")));
+					 errhint("Create it with workflow.create_queue(), or pass the name of another.")));
 	}
 	return check_send(entry);
 }
@@ -171,4 +173,59 @@ wf_queue_allowed_of(const char *workflow, int32 queue_id)
 				 errdetail("The queue that its runs go to was dropped."),
 				 errhint("Give the workflow another with workflow.alter_workflow(), or pass the argument \"queue\".")));
 	return check_send(entry);
+}
+
+/* ---- counting ---- */
+
+/* put into queues in this transaction, not yet counted */
+typedef struct QueueCount
+{
+	int32 queue_id;
+	uint64 enqueued;
+} QueueCount;
+
+static QueueCount counts[MAX_ENTRIES];
+static int ncounts = 0;
+
+static void
+flush_counts(void)
+{
+	for (int i = 0; i < ncounts; i++)
+		wf_queue_count(MyDatabaseId, counts[i].queue_id, WF_QCOUNT_ENQUEUED,
+					   counts[i].enqueued);
+	ncounts = 0;
+}
+
+/* Nothing may fail here. */
+static void
+count_at_end(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
+		flush_counts();
+	else if (event == XACT_EVENT_ABORT)
+		ncounts = 0;
+}
+
+void
+wf_queue_count_enqueued(int32 queue_id, uint64 n)
+{
+	static bool registered = false;
+
+	if (!registered)
+	{
+		RegisterXactCallback(count_at_end, NULL);
+		registered = true;
+	}
+	for (int i = 0; i < ncounts; i++)
+	{
+		if (counts[i].queue_id == queue_id)
+		{
+			counts[i].enqueued += n;
+			return;
+		}
+	}
+	if (ncounts == MAX_ENTRIES)
+		flush_counts();
+	counts[ncounts].queue_id = queue_id;
+	counts[ncounts++].enqueued = n;
 }

@@ -19,4 +19,7 @@ extern const WfQueueSend *wf_queue_allowed(const char *name, int length);
 extern const WfQueueSend *wf_queue_allowed_of(const char *workflow,
 											  int32 queue_id);
 
+/* So many runs or messages were put in it: counted when the transaction ends. */
+extern void wf_queue_count_enqueued(int32 queue_id, uint64 n);
+
 #endif /* WF_API_QUEUE_CACHE_H */

@@ -2,8 +2,9 @@
  * queue_grant.c
  *		grant_queue() and revoke_queue().
  *
- * What is granted on a queue matters only while it is closed.  It is revoked
- * by name, so that what was left behind by a role that is no more can go too.
+ * 'send' matters only while the queue is closed, 'receive' always: who may
+ * put messages in may not for that reason take out those of others.  What was
+ * granted is revoked by name, so that what was left behind by a role that is no more can go too.
  */
 #include "postgres.h"
 
@@ -29,13 +30,15 @@ read_privilege(FunctionCallInfo fcinfo)
 {
 	char *value = wf_arg_text(fcinfo, ARG_PRIVILEGE);
 
-	if (value != NULL && strcmp(value, "send") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unknown privilege \"%s\"", value),
-				 errdetail("It was given as what a role may do with a queue."),
-				 errhint("Pass \"send\", which lets a role enqueue in a closed queue.")));
-	return "send";
+	if (value == NULL || strcmp(value, "send") == 0)
+		return "send";
+	if (strcmp(value, "receive") == 0)
+		return "receive";
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown privilege \"%s\"", value),
+			 errdetail("It was given as what a role may do with a queue."),
+			 errhint("Pass \"send\", which lets a role put work in a closed queue, or \"receive\", which lets it take messages.")));
 }
 
 /* Reads the arguments both have, and locks the queue. */

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/spi.h"
+#include "core/runid.h"
 #include "store/queue.h"
 #include "store/queue_wait.h"
 #include "worker/queue_stats.h"
@@ -24,6 +25,7 @@
 PG_FUNCTION_INFO_V1(workflow_queue_gauges);
 PG_FUNCTION_INFO_V1(workflow_queue_counters);
 PG_FUNCTION_INFO_V1(workflow_waits_for);
+PG_FUNCTION_INFO_V1(workflow_message_waits_for);
 
 /* The row type that the function was declared with. */
 static TupleDesc
@@ -165,24 +167,23 @@ held_by_group(FunctionCallInfo fcinfo, const pg_uuid_t *run_id, int32 queue_id,
 }
 
 /*
- * waits_for(run_id, queue_id, group_key, begun, group_max_active, blocks,
- *			 max_running, max_active)
+ * What the arguments after the id say: queue_id, group_key, begun,
+ * group_max_active, blocks, max_running, max_active.  "free" is the word where
+ * nothing of queue and group holds it.
  */
-Datum
-workflow_waits_for(PG_FUNCTION_ARGS)
+static text *
+hold_word(FunctionCallInfo fcinfo, const pg_uuid_t *id, const char *free)
 {
 	int32 queue_id = PG_GETARG_INT32(1);
 	bool begun = !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
 	int limit = PG_ARGISNULL(4) ? 0 : PG_GETARG_INT32(4);
 	bool blocks = !PG_ARGISNULL(5) && PG_GETARG_BOOL(5);
-	const char *word = "executor";
+	const char *word = free;
 	WfQueueGauges g;
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		PG_RETURN_NULL();
 	if (!begun && !PG_ARGISNULL(2) && (limit > 0 || blocks) &&
-		held_by_group(fcinfo, PG_GETARG_UUID_P(0), queue_id,
-					  PG_GETARG_TEXT_PP(2), limit, blocks))
+		held_by_group(fcinfo, id, queue_id, PG_GETARG_TEXT_PP(2), limit,
+					  blocks))
 		word = "group";
 	else if (read_gauges(queue_id, &g))
 	{
@@ -192,5 +193,26 @@ workflow_waits_for(PG_FUNCTION_ARGS)
 		else if (!begun && g.rate_free_at > wf_clock_now())
 			word = "rate";
 	}
-	PG_RETURN_TEXT_P(cstring_to_text(word));
+	return cstring_to_text(word);
+}
+
+/* waits_for(run_id, ...) */
+Datum
+workflow_waits_for(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(hold_word(fcinfo, PG_GETARG_UUID_P(0), "executor"));
+}
+
+/* message_waits_for(message_id, ...) */
+Datum
+workflow_message_waits_for(PG_FUNCTION_ARGS)
+{
+	pg_uuid_t id;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	wf_message_uuid(PG_GETARG_INT64(0), &id);
+	PG_RETURN_TEXT_P(hold_word(fcinfo, &id, "receiver"));
 }

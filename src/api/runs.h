@@ -20,6 +20,9 @@ extern void wf_run_look(const pg_uuid_t *run_id, WfRunView *out);
  */
 extern bool wf_run_find_slot(const pg_uuid_t *run_id, WfSlot *out);
 
+/* what why() says, palloc'd; raises as wf_run_look() */
+extern char *wf_run_why(const pg_uuid_t *run_id);
+
 /* "queued", "running", ... */
 extern const char *wf_run_state_word(const WfRunView *run);
 

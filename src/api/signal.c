@@ -34,9 +34,9 @@ wf_arg_signal_payload(FunctionCallInfo fcinfo, int arg)
 	return PG_GETARG_JSONB_P(arg);
 }
 
-bool
-wf_signal_send(const pg_uuid_t *run_id, const char *name, const Jsonb *payload,
-			   const char *dedup_key)
+static bool
+insert(const pg_uuid_t *run_id, const char *name, const Jsonb *payload,
+	   const char *dedup_key)
 {
 	char *by = GetUserNameFromId(GetUserId(), false);
 	WfWindow window;
@@ -46,9 +46,45 @@ wf_signal_send(const pg_uuid_t *run_id, const char *name, const Jsonb *payload,
 	sent =
 		wf_signal_insert(run_id, name, payload, dedup_key, by, wf_clock_now());
 	wf_window_close(&window);
+	return sent;
+}
+
+void
+wf_signal_put(const pg_uuid_t *run_id, const char *name, const Jsonb *payload)
+{
+	(void) insert(run_id, name, payload, NULL);
+}
+
+bool
+wf_signal_send(const pg_uuid_t *run_id, const char *name, const Jsonb *payload,
+			   const char *dedup_key)
+{
+	bool sent = insert(run_id, name, payload, dedup_key);
+
 	if (sent)
 		wf_note_wake(run_id);
 	return sent;
+}
+
+void
+wf_signal_require_unfinished(const WfRunView *run)
+{
+	if (!wf_run_is_final(run->state))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("run %s has ended",
+					DatumGetCString(DirectFunctionCall1(
+						uuid_out, UUIDPGetDatum(&run->run_id)))),
+			 errdetail("It %s at %s, so nobody will take the signal.",
+					   run->state == WF_RUN_SUCCEEDED ? "succeeded"
+					   : run->state == WF_RUN_FAILED  ? "failed"
+													  : "was cancelled",
+					   timestamptz_to_str(run->finished_at)),
+			 run->continued ?
+			 errhint("It goes on as run %s.",
+					 DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&run->continued_as)))) :
+			 errhint("Send it to a run that is unfinished: see workflow.runs.")));
 }
 
 Datum
@@ -67,20 +103,6 @@ workflow_signal_run(PG_FUNCTION_ARGS)
 	payload = wf_arg_signal_payload(fcinfo, 2);
 	dedup_key = wf_arg_limited_text(fcinfo, 3, "dedup_key", WF_MAX_KEY);
 	wf_run_look(run_id, &run);
-	if (wf_run_is_final(run.state))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("run %s has ended",
-						DatumGetCString(DirectFunctionCall1(
-							uuid_out, UUIDPGetDatum(run_id)))),
-				 errdetail("It %s at %s, so nobody will take the signal.",
-						   run.state == WF_RUN_SUCCEEDED ? "succeeded"
-						   : run.state == WF_RUN_FAILED	 ? "failed"
-														 : "was cancelled",
-						   timestamptz_to_str(run.finished_at)),
-				 run.continued ?
-				 errhint("It goes on as run %s.",
-						 DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&run.continued_as)))) :
-				 errhint("Send it to a run that is unfinished: see workflow.runs.")));
+	wf_signal_require_unfinished(&run);
 	PG_RETURN_BOOL(wf_signal_send(run_id, name, payload, dedup_key));
 }

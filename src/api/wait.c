@@ -3,12 +3,8 @@
  *		wait_for_run() and wait_until_idle().
  *
  * They are procedures because a function runs inside a query, whose snapshot
- * would keep VACUUM from removing anything for as long as the wait lasts.
- * CALL gives its own snapshot to the portal, and that one is ours to drop; so
- * while we sleep backend_xmin is NULL, in a transaction block as well.  Where
- * there is any other snapshot - REPEATABLE READ, a function around the CALL,
- * an open cursor - or where what is waited for could never come true because
- * it depends on our own commit, the call is refused with 25001.
+ * would keep VACUUM from removing anything for as long as the wait lasts; see
+ * wait_place.h.
  *
  * Whoever ends a run broadcasts its channel after the commit.  A look at the
  * table every WF_LOOK_AGAIN ms is the backstop for a broadcast that its sender
@@ -17,7 +13,6 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/xact.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -30,97 +25,18 @@
 
 #include "api/arguments.h"
 #include "api/runs.h"
+#include "api/wait_place.h"
 #include "base/clock.h"
 #include "base/spi.h"
 #include "core/state.h"
 #include "worker/shmem.h"
-#include "worker/workers.h"
 
 PG_FUNCTION_INFO_V1(workflow_wait_for_run);
 PG_FUNCTION_INFO_V1(workflow_wait_until_idle);
 
 #define WF_LOOK_AGAIN 10000 /* ms */
 
-/* ---- may we wait here? ---- */
-
-static void
-refuse(const char *procedure, const char *detail, const char *hint)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-			 errmsg("workflow.%s() cannot wait here", procedure),
-			 errdetail("%s", detail),
-			 errhint("%s", hint)));
-}
-
-static void
-check_place(const char *procedure)
-{
-	if (wf_executor_has_run())
-		refuse(
-			procedure, "It was called by a workflow.",
-			"A body or step that waits would keep its executor from all other work.");
-	if (IsolationUsesXactSnapshot())
-		refuse(
-			procedure,
-			"The transaction is REPEATABLE READ or SERIALIZABLE and sees nothing newer than its snapshot.",
-			"Wait in a transaction that is READ COMMITTED, or outside a transaction block.");
-	if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
-		refuse(
-			procedure,
-			"The transaction has written something that others cannot see before it commits.",
-			"Commit first.");
-}
-
-/*
- * Drops the portal's snapshot, so that the transaction holds none; puts up an
- * error where it holds another one.  EnsurePortalSnapshotExists() makes the
- * portal's anew.
- */
-static void
-drop_snapshot(const char *procedure)
-{
-	static const char *const detail =
-		"It was called inside a function, a query or beside an open cursor, whose snapshot would be held.";
-	static const char *const hint =
-		"Call it as a statement of its own, or in a DO block or a procedure outside a transaction block.";
-
-	if (ActivePortal == NULL || ActivePortal->portalSnapshot == NULL ||
-		!ActiveSnapshotSet() ||
-		GetActiveSnapshot() != ActivePortal->portalSnapshot)
-		refuse(procedure, detail, hint);
-	PopActiveSnapshot();
-	ActivePortal->portalSnapshot = NULL;
-
-	/*
-	 * A CALL that returns a row has its snapshot registered, too, lest TOAST
-	 * pointers in the row lose what they point to.  Our rows have none.
-	 */
-	if (ActivePortal->holdSnapshot)
-	{
-		UnregisterSnapshotFromOwner(ActivePortal->holdSnapshot,
-									ActivePortal->resowner);
-		ActivePortal->holdSnapshot = NULL;
-	}
-	InvalidateCatalogSnapshot();
-	if (HaveRegisteredOrActiveSnapshot())
-		refuse(procedure, detail, hint);
-}
-
 /* ---- time ---- */
-
-/* When to give up; DT_NOEND where the argument is NULL. */
-static TimestampTz
-read_timeout(FunctionCallInfo fcinfo, int arg)
-{
-	Interval *timeout = wf_arg_interval(fcinfo, arg, "timeout", false);
-
-	if (timeout == NULL)
-		return DT_NOEND;
-	return DatumGetTimestampTz(DirectFunctionCall2(
-		timestamptz_pl_interval, TimestampTzGetDatum(wf_clock_now()),
-		IntervalPGetDatum(timeout)));
-}
 
 /* Milliseconds to sleep now; 0 when the time is over. */
 static long
@@ -183,8 +99,8 @@ workflow_wait_for_run(PG_FUNCTION_ARGS)
 
 	wf_require_preloaded();
 	run_id = *wf_arg_run_id(fcinfo, 0);
-	end = read_timeout(fcinfo, 1);
-	check_place(me);
+	end = wf_wait_end(fcinfo, 1);
+	wf_wait_check_place(me);
 	channel = wf_wait_channel(&run_id);
 
 	/* one look may follow another for hours: runs share channels */
@@ -204,7 +120,7 @@ workflow_wait_for_run(PG_FUNCTION_ARGS)
 		ms = time_to_sleep(end);
 		if (ms == 0)
 			break;
-		drop_snapshot(me);
+		wf_wait_drop_snapshot(me);
 		(void) ConditionVariableTimedSleep(channel, ms, PG_WAIT_EXTENSION);
 		EnsurePortalSnapshotExists();
 	}
@@ -236,8 +152,8 @@ workflow_wait_until_idle(PG_FUNCTION_ARGS)
 	uint64 asked;
 
 	wf_require_preloaded();
-	end = read_timeout(fcinfo, 0);
-	check_place(me);
+	end = wf_wait_end(fcinfo, 0);
+	wf_wait_check_place(me);
 	if (!OidIsValid(wf_schema_oid()))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -262,7 +178,7 @@ workflow_wait_until_idle(PG_FUNCTION_ARGS)
 			ConditionVariableCancelSleep();
 			raise_still_busy(db);
 		}
-		drop_snapshot(me);
+		wf_wait_drop_snapshot(me);
 		(void) ConditionVariableTimedSleep(&db->idle_cv, ms,
 										   PG_WAIT_EXTENSION);
 		EnsurePortalSnapshotExists();

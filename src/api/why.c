@@ -115,6 +115,9 @@ say_stopped(StringInfo out, const Known *k)
 		appendStringInfoString(
 			out,
 			" After repair, call workflow.retry_run to go on from there.");
+	if (run->state == WF_RUN_PARKED && run->held_at != 0)
+		appendStringInfoString(
+			out, " It is paused as well: call workflow.resume_run.");
 	if (run->state == WF_RUN_FAILED && run->waiting_for == WF_WAIT_REPAIR &&
 		k->queue.blocks && k->queue.group != NULL)
 		appendStringInfo(out,
@@ -265,6 +268,16 @@ say_limit(StringInfo out, const WfRunQueue *queue)
 }
 
 static void
+say_held(StringInfo out, const WfRunView *run)
+{
+	appendStringInfo(
+		out, "The run is paused by %s since %s%s%s. Call workflow.resume_run.",
+		run->held_by ? run->held_by : "somebody",
+		timestamptz_to_str(run->held_at), run->hold_reason ? ": " : "",
+		run->hold_reason ? run->hold_reason : "");
+}
+
+static void
 say_paused(StringInfo out, const WfRunQueue *queue)
 {
 	appendStringInfo(
@@ -368,6 +381,8 @@ say_waiting(StringInfo out, const Known *k)
 		appendStringInfoString(
 			out,
 			"Nothing is started on this server: workflow.enabled is off.");
+	else if (run->held_at != 0 && run->to_hold != WF_REQUEST_RESUME)
+		say_held(out, run);
 	else if (run->paused)
 		appendStringInfo(
 			out,
@@ -409,16 +424,13 @@ look(const pg_uuid_t *run_id, Known *k)
 	wf_window_close(&window);
 }
 
-Datum
-workflow_why(PG_FUNCTION_ARGS)
+char *
+wf_run_why(const pg_uuid_t *run_id)
 {
-	pg_uuid_t *run_id;
 	Known k;
 	WfSlot slot;
 	StringInfoData out;
 
-	wf_require_preloaded();
-	run_id = wf_arg_run_id(fcinfo, 0);
 	look(run_id, &k);
 
 	initStringInfo(&out);
@@ -434,12 +446,24 @@ workflow_why(PG_FUNCTION_ARGS)
 	else if (k.run.state == WF_RUN_FAILED || k.run.state == WF_RUN_PARKED)
 		say_stopped(&out, &k);
 	else if (wf_run_find_slot(run_id, &slot))
+	{
 		say_running(&out, &slot);
+		if (k.run.to_hold == WF_REQUEST_PAUSE)
+			appendStringInfoString(
+				&out, " It is to be paused when this step has ended.");
+	}
 	else
 		say_waiting(&out, &k);
 	if (k.run.continued)
 		appendStringInfo(&out, " It goes on as run %s.",
 						 DatumGetCString(DirectFunctionCall1(
 							 uuid_out, UUIDPGetDatum(&k.run.continued_as))));
-	PG_RETURN_TEXT_P(cstring_to_text_with_len(out.data, out.len));
+	return out.data;
+}
+
+Datum
+workflow_why(PG_FUNCTION_ARGS)
+{
+	wf_require_preloaded();
+	PG_RETURN_TEXT_P(cstring_to_text(wf_run_why(wf_arg_run_id(fcinfo, 0))));
 }

@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "access/tableam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_namespace.h"
 #include "executor/executor.h"
@@ -74,9 +73,9 @@ wf_insert_index_tuples(ResultRelInfo *info, TupleTableSlot *slot,
 #endif
 }
 
-bool
+TM_Result
 wf_tuple_update(Relation rel, ItemPointer tid, TupleTableSlot *slot,
-				CommandId cid, Snapshot snapshot, bool *feed)
+				CommandId cid, Snapshot snapshot, bool wait, bool *feed)
 {
 	TM_FailureData failure;
 	LockTupleMode lockmode;
@@ -88,13 +87,13 @@ wf_tuple_update(Relation rel, ItemPointer tid, TupleTableSlot *slot,
 #endif
 
 	result = table_tuple_update(rel, tid, slot, cid, snapshot, InvalidSnapshot,
-								true, &failure, &lockmode, &update);
+								wait, &failure, &lockmode, &update);
 #if PG_VERSION_NUM >= 160000
 	*feed = update != TU_None;
 #else
 	*feed = update;
 #endif
-	return result == TM_Ok;
+	return result;
 }
 
 IndexScanDesc

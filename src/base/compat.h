@@ -9,6 +9,7 @@
 
 #include "access/genam.h"
 #include "access/htup.h"
+#include "access/tableam.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "nodes/execnodes.h"
@@ -20,6 +21,9 @@
 
 #if PG_VERSION_NUM >= 180000
 #include "storage/procnumber.h" /* MAX_BACKENDS */
+#endif
+#if PG_VERSION_NUM < 170000
+#include "storage/backendid.h"
 #endif
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
@@ -66,6 +70,14 @@
 #define wf_my_lxid() (MyProc->lxid)
 #endif
 
+/* Which of the server's backends this one is: 0 to wf_backend_slots() - 1. */
+#if PG_VERSION_NUM >= 170000
+#define wf_my_backend() ((int) MyProcNumber)
+#else
+#define wf_my_backend() (MyBackendId - 1)
+#endif
+#define wf_backend_slots() (MaxBackends)
+
 /* May "member" act as "role"? (SET ROLE) */
 #if PG_VERSION_NUM >= 160000
 #define wf_can_become(member, role) member_can_set_role((member), (role))
@@ -99,12 +111,12 @@ extern void wf_insert_index_tuples(ResultRelInfo *info, TupleTableSlot *slot,
 								   EState *estate, bool update);
 
 /*
- * table_tuple_update(), waiting for others; false when the version is not the
- * newest.  *feed: indexes need an entry for the new version.
+ * table_tuple_update(), with "wait" waiting for others.  *feed: indexes need an
+ * entry for the new version.
  */
-extern bool wf_tuple_update(Relation rel, ItemPointer tid,
-							TupleTableSlot *slot, CommandId cid,
-							Snapshot snapshot, bool *feed);
+extern TM_Result wf_tuple_update(Relation rel, ItemPointer tid,
+								 TupleTableSlot *slot, CommandId cid,
+								 Snapshot snapshot, bool wait, bool *feed);
 
 extern IndexScanDesc wf_index_beginscan(Relation rel, Relation index,
 										Snapshot snapshot, int nkeys);

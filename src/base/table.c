@@ -126,42 +126,66 @@ feed_any_indexes(Relation rel, TupleTableSlot *slot, bool update)
 	FreeExecutorState(estate);
 }
 
-/* Our own: keys are plain columns, predicates are known. */
+/* One of our own: its keys are plain columns. */
 static void
-feed_known_indexes(WfOpenTable *open, TupleTableSlot *slot, Datum *values,
-				   bool *nulls)
+feed_index(Relation rel, Relation index, IndexInfo *info, ItemPointer tid,
+		   const Datum *values, const bool *nulls)
+{
+	Datum keys[INDEX_MAX_KEYS];
+	bool key_nulls[INDEX_MAX_KEYS];
+
+	for (int k = 0; k < info->ii_NumIndexAttrs; k++)
+	{
+		int column = index->rd_index->indkey.values[k] - 1;
+
+		keys[k] = values[column];
+		key_nulls[k] = nulls[column];
+	}
+	(void) index_insert(index, keys, key_nulls, tid, rel,
+						info->ii_Unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
+						false, info);
+}
+
+/*
+ * The rows whose columns stand one after the other, at these places; each
+ * index is opened once, and only where a row belongs in it.
+ */
+static void
+feed_known_indexes(WfOpenTable *open, int n, const ItemPointerData *tids,
+				   const Datum *values, const bool *nulls)
 {
 	WfTable *table = open->table;
 
 	for (int i = 0; i < WF_TABLE_INDEXES && table->indexes[i].name; i++)
 	{
-		Relation index;
-		IndexInfo *info;
-		Datum keys[INDEX_MAX_KEYS];
-		bool key_nulls[INDEX_MAX_KEYS];
-		int nkeys;
+		Relation index = NULL;
+		IndexInfo *info = NULL;
 
-		if (table->indexes[i].wants && !table->indexes[i].wants(values, nulls))
-			continue;
-		index = index_open(table->index_oids[i], RowExclusiveLock);
-		nkeys = index->rd_index->indnatts;
-		for (int k = 0; k < nkeys; k++)
+		for (int r = 0; r < n; r++)
 		{
-			int column = index->rd_index->indkey.values[k] - 1;
+			const Datum *row = values + (Size) r * table->natts;
+			const bool *row_nulls = nulls + (Size) r * table->natts;
+			ItemPointerData tid = tids[r];
 
-			keys[k] = values[column];
-			key_nulls[k] = nulls[column];
+			if (table->indexes[i].wants &&
+				!table->indexes[i].wants(row, row_nulls))
+				continue;
+			if (index == NULL)
+			{
+				index = index_open(table->index_oids[i], RowExclusiveLock);
+				info = makeNode(IndexInfo);
+				info->ii_NumIndexAttrs = index->rd_index->indnatts;
+				info->ii_NumIndexKeyAttrs = index->rd_index->indnkeyatts;
+				info->ii_Unique = index->rd_index->indisunique;
+				info->ii_ReadyForInserts = true;
+			}
+			feed_index(open->rel, index, info, &tid, row, row_nulls);
 		}
-		info = makeNode(IndexInfo);
-		info->ii_NumIndexAttrs = nkeys;
-		info->ii_NumIndexKeyAttrs = index->rd_index->indnkeyatts;
-		info->ii_Unique = index->rd_index->indisunique;
-		info->ii_ReadyForInserts = true;
-		(void) index_insert(
-			index, keys, key_nulls, &slot->tts_tid, open->rel,
-			info->ii_Unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false, info);
-		pfree(info);
-		index_close(index, NoLock);
+		if (index != NULL)
+		{
+			pfree(info);
+			index_close(index, NoLock);
+		}
 	}
 }
 
@@ -170,7 +194,7 @@ feed_indexes(WfOpenTable *open, TupleTableSlot *slot, Datum *values,
 			 bool *nulls, bool update)
 {
 	if (open->table->known)
-		feed_known_indexes(open, slot, values, nulls);
+		feed_known_indexes(open, 1, &slot->tts_tid, values, nulls);
 	else
 		feed_any_indexes(open->rel, slot, update);
 }
@@ -209,6 +233,39 @@ wf_table_insert(WfOpenTable *open, Datum *values, bool *nulls)
 	return tid;
 }
 
+void
+wf_table_insert_many(WfOpenTable *open, int n, Datum *values, bool *nulls,
+					 ItemPointerData *tids)
+{
+	TupleTableSlot **slots = palloc(mul_size(n, sizeof(TupleTableSlot *)));
+	int natts = open->table->natts;
+	bool pushed = !ActiveSnapshotSet();
+
+	for (int i = 0; i < n; i++)
+		slots[i] = make_slot(open->rel, values + (Size) i * natts,
+							 nulls + (Size) i * natts);
+	/* see wf_table_insert() */
+	if (pushed)
+		PushActiveSnapshot(GetTransactionSnapshot());
+	table_multi_insert(open->rel, slots, n, GetCurrentCommandId(true), 0,
+					   NULL);
+	for (int i = 0; i < n; i++)
+		tids[i] = slots[i]->tts_tid;
+	if (open->table->known)
+		feed_known_indexes(open, n, tids, values, nulls);
+	else
+	{
+		for (int i = 0; i < n; i++)
+			feed_any_indexes(open->rel, slots[i], false);
+	}
+	for (int i = 0; i < n; i++)
+		ExecDropSingleTupleTableSlot(slots[i]);
+	if (pushed)
+		PopActiveSnapshot();
+	CommandCounterIncrement();
+	pfree(slots);
+}
+
 HeapTuple
 wf_slot_copy_row(TupleTableSlot *slot, MemoryContext cxt, Datum *values,
 				 bool *nulls)
@@ -223,11 +280,12 @@ wf_slot_copy_row(TupleTableSlot *slot, MemoryContext cxt, Datum *values,
 	return copy;
 }
 
-HeapTuple
-wf_table_fetch(WfOpenTable *open, const Datum *key, int nkeys,
-			   MemoryContext cxt, Datum *values, bool *nulls)
+static HeapTuple
+fetch_by_key(WfOpenTable *open, const Datum *key, int nkeys,
+			 Snapshot new_snapshot, MemoryContext cxt, Datum *values,
+			 bool *nulls)
 {
-	Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	Snapshot snapshot = RegisterSnapshot(new_snapshot);
 	Relation index = index_open(open->table->index_oids[0], AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(open->rel, NULL);
 	IndexScanDesc scan;
@@ -256,41 +314,125 @@ wf_table_fetch(WfOpenTable *open, const Datum *key, int nkeys,
 }
 
 HeapTuple
+wf_table_fetch(WfOpenTable *open, const Datum *key, int nkeys,
+			   MemoryContext cxt, Datum *values, bool *nulls)
+{
+	return fetch_by_key(open, key, nkeys, GetTransactionSnapshot(), cxt,
+						values, nulls);
+}
+
+HeapTuple
+wf_table_fetch_newest(WfOpenTable *open, const Datum *key, int nkeys,
+					  MemoryContext cxt, Datum *values, bool *nulls)
+{
+	return fetch_by_key(open, key, nkeys, GetLatestSnapshot(), cxt, values,
+						nulls);
+}
+
+static HeapTuple
+fetch_at(WfOpenTable *open, ItemPointer tid, Snapshot snapshot,
+		 MemoryContext cxt, Datum *values, bool *nulls)
+{
+	TupleTableSlot *slot = table_slot_create(open->rel, NULL);
+	HeapTuple copy = NULL;
+
+	if (table_tuple_fetch_row_version(open->rel, tid, snapshot, slot))
+		copy = wf_slot_copy_row(slot, cxt, values, nulls);
+	ExecDropSingleTupleTableSlot(slot);
+	return copy;
+}
+
+/* The table may have been cut off, or written anew, since it was there. */
+static bool
+is_within(WfOpenTable *open, ItemPointer tid)
+{
+	return ItemPointerIsValid(tid) && ItemPointerGetBlockNumber(tid) <
+										  RelationGetNumberOfBlocks(open->rel);
+}
+
+HeapTuple
 wf_table_fetch_at(WfOpenTable *open, ItemPointer tid, MemoryContext cxt,
 				  Datum *values, bool *nulls)
 {
 	Snapshot snapshot;
-	TupleTableSlot *slot;
-	HeapTuple copy = NULL;
+	HeapTuple copy;
 
-	/* the table may have been cut off, or written anew, since */
-	if (!ItemPointerIsValid(tid) ||
-		ItemPointerGetBlockNumber(tid) >= RelationGetNumberOfBlocks(open->rel))
+	if (!is_within(open, tid))
 		return NULL;
 	snapshot = RegisterSnapshot(GetTransactionSnapshot());
-	slot = table_slot_create(open->rel, NULL);
-	if (table_tuple_fetch_row_version(open->rel, tid, snapshot, slot))
-		copy = wf_slot_copy_row(slot, cxt, values, nulls);
-	ExecDropSingleTupleTableSlot(slot);
+	copy = fetch_at(open, tid, snapshot, cxt, values, nulls);
 	UnregisterSnapshot(snapshot);
 	return copy;
+}
+
+HeapTuple
+wf_table_fetch_newest_at(WfOpenTable *open, ItemPointer tid, MemoryContext cxt,
+						 Datum *values, bool *nulls)
+{
+	if (!is_within(open, tid))
+		return NULL;
+	return fetch_at(open, tid, SnapshotSelf, cxt, values, nulls);
+}
+
+static WfRowResult
+row_result(TM_Result result)
+{
+	switch (result)
+	{
+		case TM_Ok:
+			return WF_ROW_DONE;
+		case TM_BeingModified:
+		case TM_WouldBlock:
+			return WF_ROW_LOCKED;
+		default:
+			return WF_ROW_CHANGED;
+	}
+}
+
+WfRowResult
+wf_table_replace(WfOpenTable *open, ItemPointer tid, Datum *values,
+				 bool *nulls, bool wait)
+{
+	TupleTableSlot *slot = make_slot(open->rel, values, nulls);
+	Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	TM_Result result;
+	bool feed;
+
+	result = wf_tuple_update(open->rel, tid, slot, GetCurrentCommandId(true),
+							 snapshot, wait, &feed);
+	if (result == TM_Ok)
+	{
+		*tid = slot->tts_tid;
+		if (feed)
+			feed_indexes(open, slot, values, nulls, true);
+	}
+	UnregisterSnapshot(snapshot);
+	ExecDropSingleTupleTableSlot(slot);
+	if (result == TM_Ok)
+		CommandCounterIncrement();
+	return row_result(result);
 }
 
 bool
 wf_table_update(WfOpenTable *open, ItemPointer tid, Datum *values, bool *nulls)
 {
-	TupleTableSlot *slot = make_slot(open->rel, values, nulls);
-	Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
-	bool ok;
-	bool feed;
+	ItemPointerData at = *tid;
 
-	ok = wf_tuple_update(open->rel, tid, slot, GetCurrentCommandId(true),
-						 snapshot, &feed);
-	if (ok && feed)
-		feed_indexes(open, slot, values, nulls, true);
+	return wf_table_replace(open, &at, values, nulls, true) == WF_ROW_DONE;
+}
+
+WfRowResult
+wf_table_delete(WfOpenTable *open, ItemPointer tid)
+{
+	Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	TM_FailureData failure;
+	TM_Result result;
+
+	result =
+		table_tuple_delete(open->rel, tid, GetCurrentCommandId(true), snapshot,
+						   InvalidSnapshot, true, &failure, false);
 	UnregisterSnapshot(snapshot);
-	ExecDropSingleTupleTableSlot(slot);
-	if (ok)
+	if (result == TM_Ok)
 		CommandCounterIncrement();
-	return ok;
+	return row_result(result);
 }

@@ -27,7 +27,7 @@
 #include "storage/itemptr.h"
 #include "utils/rel.h"
 
-#define WF_TABLE_INDEXES 8
+#define WF_TABLE_INDEXES 10
 
 typedef struct WfTableIndex
 {
@@ -71,6 +71,13 @@ extern ItemPointerData wf_table_insert(WfOpenTable *open, Datum *values,
 									   bool *nulls);
 
 /*
+ * Inserts "n" rows with no more WAL than their pages need, and as one command.
+ * Row i has its columns in values[i * natts], and is put where tids[i] says.
+ */
+extern void wf_table_insert_many(WfOpenTable *open, int n, Datum *values,
+								 bool *nulls, ItemPointerData *tids);
+
+/*
  * The row with this primary key in a new snapshot, or NULL: a copy in "cxt"
  * whose t_self says where it is.  "values" and "nulls", if not NULL, get its
  * columns, pointing into the copy.
@@ -86,6 +93,17 @@ extern HeapTuple wf_table_fetch_at(WfOpenTable *open, ItemPointer tid,
 								   MemoryContext cxt, Datum *values,
 								   bool *nulls);
 
+/*
+ * The same two, but of what is committed by now, whatever snapshot the
+ * transaction goes by, or was written by ourselves.
+ */
+extern HeapTuple wf_table_fetch_newest(WfOpenTable *open, const Datum *key,
+									   int nkeys, MemoryContext cxt,
+									   Datum *values, bool *nulls);
+extern HeapTuple wf_table_fetch_newest_at(WfOpenTable *open, ItemPointer tid,
+										  MemoryContext cxt, Datum *values,
+										  bool *nulls);
+
 /* The row in "slot", copied as wf_table_fetch() does. */
 extern HeapTuple wf_slot_copy_row(TupleTableSlot *slot, MemoryContext cxt,
 								  Datum *values, bool *nulls);
@@ -96,5 +114,22 @@ extern HeapTuple wf_slot_copy_row(TupleTableSlot *slot, MemoryContext cxt,
  */
 extern bool wf_table_update(WfOpenTable *open, ItemPointer tid, Datum *values,
 							bool *nulls);
+
+typedef enum WfRowResult
+{
+	WF_ROW_DONE,
+	WF_ROW_CHANGED, /* that version is not the newest, or not any more */
+	WF_ROW_LOCKED	/* somebody is about to change it, and we do not wait */
+} WfRowResult;
+
+/*
+ * The same, and *tid is where the new version is.  Without "wait" a row that
+ * is locked is left alone.
+ */
+extern WfRowResult wf_table_replace(WfOpenTable *open, ItemPointer tid,
+									Datum *values, bool *nulls, bool wait);
+
+/* Deletes the version at *tid, having waited for who has it locked. */
+extern WfRowResult wf_table_delete(WfOpenTable *open, ItemPointer tid);
 
 #endif /* WF_BASE_TABLE_H */

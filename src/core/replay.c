@@ -18,8 +18,9 @@ wf_replay_match(const WfRecorded *records, int nrecords, int ordinal,
 		return WF_MATCH_WANTED;
 
 	record = &records[ordinal - 1];
-	if (record->kind != kind || record->fingerprint != fingerprint ||
-		strcmp(record->name, name) != 0)
+	if (record->kind != kind || strcmp(record->name, name) != 0 ||
+		(record->fingerprint != fingerprint &&
+		 record->fingerprint != WF_FINGERPRINT_ANY))
 		return WF_MATCH_DIFFERENT;
 	if (record->state == WF_STEP_RETRYING || record->state == WF_STEP_STARTED)
 		return WF_MATCH_WANTED;

@@ -10,6 +10,12 @@
 #ifndef WF_CORE_REPLAY_H
 #define WF_CORE_REPLAY_H
 
+/*
+ * The fingerprint of a record that was copied from another run: its outcome
+ * was given, not asked for with these arguments, so only kind and name count.
+ */
+#define WF_FINGERPRINT_ANY UINT64CONST(0)
+
 typedef struct WfRecorded
 {
 	char kind;	/* WF_STEP_KIND_... */

@@ -88,10 +88,37 @@ wf_uuid_message(const pg_uuid_t *id)
 	return (int64) wf_runid_ticks_of(id);
 }
 
+pg_uuid_t
+wf_bound_of_runs(const pg_uuid_t *bound)
+{
+	pg_uuid_t result = *bound;
+
+	result.data[6] = 0x70 | (bound->data[6] & 0x0F);
+	return result;
+}
+
+/* The number of the last message that is not above the bound. */
+int64
+wf_bound_of_messages(const pg_uuid_t *bound)
+{
+	uint64 ticks = wf_runid_ticks_of(bound);
+	pg_uuid_t id;
+
+	wf_message_uuid((int64) ticks, &id);
+	return (int64) ticks - (wf_runid_cmp(&id, bound) > 0);
+}
+
+/* ticks first, and then the rest; the version between them says nothing */
 int
 wf_runid_cmp(const pg_uuid_t *a, const pg_uuid_t *b)
 {
-	return memcmp(a->data, b->data, UUID_LEN);
+	int result = memcmp(a->data, b->data, 6);
+
+	if (result == 0)
+		result = (a->data[6] & 0x0F) - (b->data[6] & 0x0F);
+	if (result == 0)
+		result = memcmp(a->data + 7, b->data + 7, UUID_LEN - 7);
+	return result;
 }
 
 pg_uuid_t

@@ -34,10 +34,20 @@ extern void wf_message_uuid(int64 message_id, pg_uuid_t *out);
 extern bool wf_uuid_is_message(const pg_uuid_t *id);
 extern int64 wf_uuid_message(const pg_uuid_t *id);
 
-/* memcmp order, which is also the order of the uuid btree */
+/*
+ * A bound between ids of both kinds, as one for run ids in the order of the
+ * uuid btree, or for message ids: what is above the one is above the other.
+ */
+extern pg_uuid_t wf_bound_of_runs(const pg_uuid_t *bound);
+extern int64 wf_bound_of_messages(const pg_uuid_t *bound);
+
 /* The id just before: so an inclusive bound becomes an exclusive one. */
 extern pg_uuid_t wf_runid_before(const pg_uuid_t *id);
 
+/*
+ * The order of the calls, be they of runs or of messages; among run ids that is
+ * also the order of the uuid btree.
+ */
 extern int wf_runid_cmp(const pg_uuid_t *a, const pg_uuid_t *b);
 
 #endif /* WF_CORE_RUNID_H */

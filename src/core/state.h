@@ -9,6 +9,10 @@
  *	  | \------> parked ---> queued			(retry_run after repair)
  *	failed ----> queued						(retry_run)
  *	any unfinished state --> cancelled		(cancel_run)
+ *	any final state --> gone				(delete_run, retention)
+ *
+ * Paused is no state but a flag on top of any unfinished one (paused_at): the
+ * run is as it was, only that nobody starts it before resume_run.
  *
  * and where compensate() has registered something, instead of the end:
  *
@@ -32,6 +36,7 @@
  *	(none) --> started ---> done | failed	(at_most_once only)
  *	(none) --> waiting ---> done | failed	(timer, signal, child, task, ...)
  *	failed --> retrying						(retry_run)
+ *	failed --> done							(set_step_result, parked runs)
  */
 #ifndef WF_CORE_STATE_H
 #define WF_CORE_STATE_H
@@ -90,6 +95,7 @@
 #define WF_REASON_BODY		 "body"	 /* body missing, changed or not allowed */
 #define WF_REASON_OWNER		 "owner" /* role missing or without a right */
 #define WF_REASON_UNDO		 "undo"	 /* what it did could not be undone */
+#define WF_REASON_EXPIRED	 "expired"	  /* message: outcome is not known */
 #define WF_REASON_TERMINATED "terminated" /* its executor kept being ended */
 
 /* _workflow.signal.kind */
@@ -116,6 +122,11 @@
 /* _workflow.request.kind */
 #define WF_REQUEST_CANCEL 'c'
 #define WF_REQUEST_RETRY  'r'
+#define WF_REQUEST_PAUSE  'p'
+#define WF_REQUEST_RESUME 'u'
+#define WF_REQUEST_WAKE	  'w'
+#define WF_REQUEST_RESULT 's' /* set_step_result() */
+#define WF_REQUEST_DELETE 'd'
 
 /* how often one step may take the server down before its run is given up */
 #define WF_MAX_CRASHES		2

@@ -29,6 +29,11 @@
 
 #define MAX_LINT_HITS 12
 
+static const WfFunctionUse as_body = {
+	"body",	  "a body",
+	"A body", "the body of a workflow",
+	"body",	  "f(input jsonb) RETURNS jsonb"};
+
 /* ---- finding ---- */
 
 /* The name before "(jsonb)", palloc'd; NULL when other arguments are there. */
@@ -55,7 +60,7 @@ strip_arguments(const char *name)
 
 /* The parts of a name, one or two of them. */
 static List *
-split_name(const char *name, char *bare)
+split_name(const char *name, char *bare, const WfFunctionUse *use)
 {
 	List *parts;
 
@@ -64,13 +69,14 @@ split_name(const char *name, char *bare)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"%s\" is not the name of a function", name),
-				 errdetail("A body is named as function, schema.function or schema.function(jsonb)."),
+				 errdetail("%s is named as function, schema.function or schema.function(jsonb).",
+						   use->article),
 				 errhint("Put names in double quotes that have other characters than a to z, 0 to 9 and _.")));
 	return textToQualifiedNameList(cstring_to_text(bare));
 }
 
 Oid
-wf_body_resolve(const char *name)
+wf_function_resolve(const char *name, const WfFunctionUse *use)
 {
 	char *bare = strip_arguments(name);
 	List *names;
@@ -79,12 +85,13 @@ wf_body_resolve(const char *name)
 	if (bare == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
-				 errmsg("\"%s\" cannot be the body of a workflow", name),
-				 errdetail("A body takes one argument of type jsonb."),
-				 errhint("Declare it as %s.", "f(input jsonb) RETURNS jsonb")));
+				 errmsg("\"%s\" cannot be %s", name, use->role),
+				 errdetail("%s takes one argument of type jsonb.",
+						   use->article),
+				 errhint("Declare it as %s.", use->form)));
 
 	/* not LookupFuncName(), to which a procedure is not there */
-	names = split_name(name, bare);
+	names = split_name(name, bare, use);
 	candidates =
 		FuncnameGetCandidates(names, -1, NIL, false, false, false, true);
 	for (FuncCandidateList c = candidates; c != NULL; c = c->next)
@@ -96,15 +103,22 @@ wf_body_resolve(const char *name)
 	if (candidates != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
-				 errmsg("\"%s\" cannot be the body of a workflow", name),
+				 errmsg("\"%s\" cannot be %s", name, use->role),
 				 errdetail("There is a function of this name, but none that takes one argument of type jsonb."),
-				 errhint("Declare it as %s.", "f(input jsonb) RETURNS jsonb")));
+				 errhint("Declare it as %s.", use->form)));
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_FUNCTION),
-			 errmsg("body \"%s\" does not exist", name),
+			 errmsg("%s \"%s\" does not exist", use->noun, name),
 			 errdetail("No function %s(jsonb) is in the search path \"%s\".",
 					   bare, namespace_search_path),
-			 errhint("Create the function first, or name it with its schema in the argument \"body\".")));
+			 errhint("Create the function first, or name it with its schema in the argument \"%s\".",
+					 use->argument)));
+}
+
+Oid
+wf_body_resolve(const char *name)
+{
+	return wf_function_resolve(name, &as_body);
 }
 
 char *
@@ -165,6 +179,35 @@ unfit_signature(Form_pg_proc proc)
 	return NULL;
 }
 
+static void
+check_kind(char kind, const char *name, const WfFunctionUse *use)
+{
+	if (kind == PROKIND_FUNCTION)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			 errmsg("\"%s\" cannot be %s", name, use->role),
+			 errdetail("It is %s, %s is a plain function.",
+					   kind == PROKIND_PROCEDURE ? "a procedure" :
+					   kind == PROKIND_AGGREGATE ? "an aggregate" :
+					   "a window function",
+					   use->one),
+			 errhint("Declare it as %s.", use->form)));
+}
+
+void
+wf_function_check_kind(Oid function, const char *name,
+					   const WfFunctionUse *use)
+{
+	check_kind(get_func_prokind(function), name, use);
+	if (get_func_retset(function))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
+				 errmsg("\"%s\" cannot be %s", name, use->role),
+				 errdetail("It returns a set."),
+				 errhint("Declare it as %s.", use->form)));
+}
+
 void
 wf_body_check(Oid function, const char *signature)
 {
@@ -180,15 +223,7 @@ wf_body_check(Oid function, const char *signature)
 				 errhint("Create it again, or give the workflow another body with alter_workflow.")));
 	proc = (Form_pg_proc) GETSTRUCT(tuple);
 
-	if (proc->prokind != PROKIND_FUNCTION)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("\"%s\" cannot be the body of a workflow", signature),
-				 errdetail("It is %s, a body is a plain function.",
-						   proc->prokind == PROKIND_PROCEDURE ? "a procedure" :
-						   proc->prokind == PROKIND_AGGREGATE ? "an aggregate" :
-						   "a window function"),
-				 errhint("Declare it as %s.", "f(input jsonb) RETURNS jsonb")));
+	check_kind(proc->prokind, signature, &as_body);
 	unfit = unfit_signature(proc);
 	if (unfit)
 		ereport(ERROR,

@@ -13,11 +13,29 @@
 
 #include "postgres_ext.h"
 
+/* what a function that takes a jsonb is to be, in words of error messages */
+typedef struct WfFunctionUse
+{
+	const char *noun;	  /* "body" */
+	const char *one;	  /* "a body" */
+	const char *article;  /* "A body" */
+	const char *role;	  /* "the body of a workflow" */
+	const char *argument; /* that names it */
+	const char *form;	  /* how it is declared */
+} WfFunctionUse;
+
 /*
- * The body as a user names it: 'fn', 'schema.fn' or 'schema.fn(jsonb)', looked
- * up under the caller's search_path.  Raises 42883, 42P13, 42809 or 42725 when
- * there is no function that can be a body.
+ * The function as a user names it: 'fn', 'schema.fn' or 'schema.fn(jsonb)',
+ * looked up under the caller's search_path.  Raises 42883, 42P13 or 42725 when
+ * there is none that takes a jsonb.
  */
+extern Oid wf_function_resolve(const char *name, const WfFunctionUse *use);
+
+/* Raises 42809 unless it is a plain function, 42P13 when it returns a set. */
+extern void wf_function_check_kind(Oid function, const char *name,
+								   const WfFunctionUse *use);
+
+/* The same of a body. */
 extern Oid wf_body_resolve(const char *name);
 
 /* "schema.name(jsonb)", palloc'd; NULL when the function is gone. */

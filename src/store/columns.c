@@ -22,6 +22,12 @@ is_unfinished(const Datum *values, const bool *nulls)
 }
 
 static bool
+is_finished(const Datum *values, const bool *nulls)
+{
+	return !nulls[RUN_finished_at];
+}
+
+static bool
 is_failed(const Datum *values, const bool *nulls)
 {
 	return DatumGetChar(values[RUN_state]) == WF_RUN_FAILED;
@@ -68,6 +74,7 @@ WfTable wf_run_table = {.name = "run",
 									{"run_blocking", is_blocking},
 									{"run_due", is_due},
 									{"run_failed", is_failed},
+									{"run_finished", is_finished},
 									{"run_parent", has_parent},
 									{"run_dedup_key", has_dedup_key}}};
 

@@ -184,11 +184,15 @@ static WfStmt adopt_workflows = {
 	0,
 	{0}};
 
-static WfStmt adopt_queues = {"UPDATE _workflow.queue r"
-							  "   SET owner = " OWNER_BY_NAME
-							  " WHERE r.owner <> " OWNER_BY_NAME,
-							  0,
-							  {0}};
+static WfStmt adopt_queues = {
+	"UPDATE _workflow.queue r"
+	"   SET owner = " OWNER_BY_NAME ","
+	"       alert_role = CASE WHEN r.alert_role_name IS NOT NULL"
+	"                    THEN coalesce((SELECT a.oid FROM pg_catalog.pg_roles a"
+	"                                    WHERE a.rolname = r.alert_role_name), 0) END"
+	" WHERE r.owner <> " OWNER_BY_NAME "    OR r.alert_role_name IS NOT NULL",
+	0,
+	{0}};
 
 static WfStmt adopt_grants = {
 	"UPDATE _workflow.queue_grant r"
@@ -196,6 +200,26 @@ static WfStmt adopt_grants = {
 	"                         WHERE a.rolname = r.role_name), 0)",
 	0,
 	{0}};
+
+static WfStmt adopt_unfinished_messages = {
+	"UPDATE _workflow.message r"
+	"   SET origin = $1, owner = " OWNER_BY_NAME
+	" WHERE r.origin <> $1 AND r.finished_at IS NULL",
+	1,
+	{INT8OID}};
+
+static WfStmt adopt_finished_messages = {
+	"UPDATE _workflow.message r"
+	"   SET origin = $1, owner = " OWNER_BY_NAME " WHERE r.origin <> $1",
+	1,
+	{INT8OID}};
+
+/* the name is what counts */
+static WfStmt adopt_keys = {"UPDATE _workflow.message_key r"
+							"   SET owner = " OWNER_BY_NAME
+							" WHERE r.owner <> " OWNER_BY_NAME,
+							0,
+							{0}};
 
 int64
 wf_adopt_rows(void)
@@ -209,6 +233,10 @@ wf_adopt_rows(void)
 	(void) wf_spi_run(&free_keys, values, NULL, false, 0);
 	adopted = (int64) wf_spi_run(&adopt_unfinished, values, NULL, false, 0);
 	(void) wf_spi_run(&adopt_finished, values, NULL, false, 0);
+	adopted +=
+		(int64) wf_spi_run(&adopt_unfinished_messages, values, NULL, false, 0);
+	(void) wf_spi_run(&adopt_finished_messages, values, NULL, false, 0);
+	(void) wf_spi_run(&adopt_keys, NULL, NULL, false, 0);
 	return adopted;
 }
 

@@ -53,8 +53,9 @@ extern bool wf_run_last_id(pg_uuid_t *out);
 /* ---- schedule.c: runs in no cell ---- */
 
 /*
- * A walk over unfinished runs in id order, in chunks, so that no snapshot is
- * held for long: fill in `after` and `upto`, call until it is done.
+ * A walk over unfinished runs, and messages (store/work.h), in id order, in
+ * chunks, so that no snapshot is held for long: fill in `after` and `upto`,
+ * call until it is done.
  */
 typedef enum WfScanKind
 {
@@ -110,9 +111,10 @@ typedef struct WfRequest
 	int64 request_id;
 	pg_uuid_t run_id;
 	char kind;			/* WF_REQUEST_* */
-	TimestampTz due_at; /* retry with a delay: when; else 0 */
-	bool no_undo;		/* cancel: without compensation */
-} WfRequest;
+	TimestampTz due_at; /* retry with a delay: when; delete: when it ended */
+	char by[NAMEDATALEN];
+	bool no_undo; /* cancel: without compensation */
+} WfRequest;	  /* what else there is to it is read by whoever applies it */
 
 /* those with an id above "after", at most "max"; count */
 extern int wf_request_read(int64 after, WfRequest *out, int max);
@@ -121,19 +123,32 @@ extern void wf_request_delete(int64 request_id);
 extern void wf_request_delete_for(const pg_uuid_t *run_id);
 
 /*
- * Applies a request to a run that is in no cell.  Cancel: any unfinished run
- * ends as cancelled, or is queued to be compensated.  Retry: a failed or parked run, or one in back-off, is
- * queued again; the failing step of the former gets fresh attempts, and the
- * run its whole run_timeout, counted from its new start (retried_at: run_at
- * must stay, as now() of the body begins with it).
+ * Applies a request to a run that is in no cell:
  *
- * Fills *info, and for a retry says when to dispatch the run.
+ *	cancel	any unfinished run ends as cancelled, or is to be compensated first
+ *	retry	a failed or parked run, or one in back-off, is queued again; the
+ *			failing step of the former gets fresh attempts, and the run its
+ *			whole run_timeout, counted from its new start (retried_at: run_at
+ *			must stay, as now() of the body begins with it)
+ *	result	the step at which a run is parked is done, with the value of the
+ *			request; the run goes on as after a retry
+ *	wake	a run that sleeps or is in back-off is due now
+ *	pause	sets paused_at of any unfinished run; resume clears it
+ *	delete	deletes a run that has ended, unless it has been retried since
+ *			and has ended otherwise
+ *
+ * Fills *info as far as said here.
  */
 typedef enum WfApplied
 {
 	WF_APPLIED_NOTHING,	  /* the run has moved on, or is not there */
 	WF_APPLIED_CANCELLED, /* info->run_id, workflow_id, queue_id are set */
-	WF_APPLIED_QUEUED	  /* all of *info is set */
+	WF_APPLIED_UNDOES, /* cancelled, to be compensated: all of *info is set */
+	WF_APPLIED_QUEUED, /* likewise */
+	WF_APPLIED_WOKEN,  /* likewise */
+	WF_APPLIED_PAUSED, /* from here on only info->run_id is */
+	WF_APPLIED_RESUMED,
+	WF_APPLIED_DELETED
 } WfApplied;
 
 extern WfApplied wf_request_apply(const WfRequest *request, WfRunInfo *info);
@@ -173,9 +188,12 @@ extern WfEndedOf wf_run_park(const pg_uuid_t *run_id, const char *reason,
 extern WfEndedOf wf_run_expire(const pg_uuid_t *run_id);
 
 /*
- * Has its executor written that the run failed, is parked or will be tried
- * again later?  In a window.
+ * Has its executor written that the run failed, is parked, sleeps or will be
+ * tried again later?
  */
 extern bool wf_run_has_stopped(const pg_uuid_t *run_id);
+
+/* ... that it has ended, and that then? */
+extern bool wf_run_ended_at(const pg_uuid_t *run_id, TimestampTz at);
 
 #endif /* WF_STORE_CONTROL_H */

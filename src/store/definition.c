@@ -295,12 +295,17 @@ wf_workflow_unfinished(int32 workflow_id)
 }
 
 static WfStmt cancel_unfinished = {
-	"INSERT INTO _workflow.request (run_id, kind, requested_at, requested_by,"
-	"                               reason)"
-	"SELECT run_id, 'c', $2, $3, $4"
-	"  FROM _workflow.run"
-	" WHERE finished_at IS NULL AND workflow_id = $1"
-	" ORDER BY run_id",
+	"WITH asked AS ("
+	"  INSERT INTO _workflow.request (run_id, kind, requested_at,"
+	"                                 requested_by, reason)"
+	"  SELECT run_id, 'c', $2, $3, $4"
+	"    FROM _workflow.run"
+	"   WHERE finished_at IS NULL AND workflow_id = $1"
+	"   ORDER BY run_id"
+	"  RETURNING run_id)"
+	"INSERT INTO _workflow.audit (run_id, at, action, role_name, reason)"
+	"SELECT run_id, $2, 'drop_workflow', $3, $4"
+	"  FROM asked",
 	4,
 	{INT4OID, TIMESTAMPTZOID, TEXTOID, TEXTOID},
 	NULL};

@@ -23,7 +23,10 @@
 	"       q.max_running, q.max_active, q.group_max_active,"           \
 	"       q.on_group_failure = 'block', q.fair, q.group_weights,"     \
 	"       q.rate_limit, q.rate_period, q.group_rate_limit, q.policy," \
-	"       q.description"                                              \
+	"       q.description, q.lease, q.dedup_window, q.keep_acked,"      \
+	"       q.keep_dead, q.notify_channel, q.alert, q.alert_role,"      \
+	"       q.alert_role_name, q.alert_depth, q.alert_age,"             \
+	"       q.alert_dead_letters"                                       \
 	"  FROM _workflow.queue q"                                          \
 	" WHERE q.name = $1"
 
@@ -56,6 +59,39 @@ make_default_row(void)
 	(void) wf_spi_run(&make_default, values, NULL, false, 0);
 }
 
+/* NULL where the column is. */
+static Interval *
+copy_interval(int column, MemoryContext cxt)
+{
+	bool isnull;
+	Datum value = wf_spi_get(0, column, &isnull);
+	Interval *copy;
+
+	if (isnull)
+		return NULL;
+	copy = MemoryContextAlloc(cxt, sizeof(Interval));
+	*copy = *DatumGetIntervalP(value);
+	return copy;
+}
+
+static void
+read_message_columns(MemoryContext cxt, WfQueue *out)
+{
+	bool isnull;
+
+	out->lease = *DatumGetIntervalP(wf_spi_get(0, 17, &isnull));
+	out->dedup_window = *DatumGetIntervalP(wf_spi_get(0, 18, &isnull));
+	out->keep_acked = copy_interval(19, cxt);
+	out->keep_dead = copy_interval(20, cxt);
+	out->notify_channel = wf_spi_copy_text(0, 21, cxt);
+	out->alert = wf_spi_copy_text(0, 22, cxt);
+	out->alert_role = wf_spi_get_oid(0, 23);
+	out->alert_role_name = wf_spi_copy_text(0, 24, cxt);
+	out->alert_depth = wf_spi_get_int32(0, 25, 0);
+	out->alert_age = copy_interval(26, cxt);
+	out->alert_dead_letters = wf_spi_get_int32(0, 27, 0);
+}
+
 bool
 wf_queue_lock(const char *name, bool to_drop, MemoryContext cxt, WfQueue *out)
 {
@@ -86,6 +122,7 @@ wf_queue_lock(const char *name, bool to_drop, MemoryContext cxt, WfQueue *out)
 	out->group_rate_limit = wf_spi_get_int32(0, 14, 0);
 	out->has_policy = wf_policy_read(15, cxt, &policy, &out->policy_row);
 	out->description = wf_spi_copy_text(0, 16, cxt);
+	read_message_columns(cxt, out);
 	return true;
 }
 
@@ -152,6 +189,8 @@ wf_queue_insert(WfQueue *queue, TimestampTz now)
 	return true;
 }
 
+#define UPDATE_ARGS 27
+
 /* the policy's type is not a constant: it is set before each use */
 static WfStmt update_queue = {
 	"UPDATE _workflow.queue"
@@ -159,12 +198,19 @@ static WfStmt update_queue = {
 	"       max_active = $6, group_max_active = $7, on_group_failure = $8,"
 	"       fair = $9, group_weights = $10, rate_limit = $11,"
 	"       rate_period = $12, group_rate_limit = $13, policy = $14,"
-	"       description = $15, altered_at = $16"
+	"       description = $15, altered_at = $16, lease = $17,"
+	"       dedup_window = $18, keep_acked = $19, keep_dead = $20,"
+	"       notify_channel = $21, alert = $22, alert_role = $23,"
+	"       alert_role_name = $24, alert_depth = $25, alert_age = $26,"
+	"       alert_dead_letters = $27"
 	" WHERE queue_id = $1",
-	16,
-	{INT4OID, OIDOID, TEXTOID, BOOLOID, INT4OID, INT4OID, INT4OID, TEXTOID,
-	 BOOLOID, JSONBOID, INT4OID, INTERVALOID, INT4OID, InvalidOid, TEXTOID,
-	 TIMESTAMPTZOID},
+	UPDATE_ARGS,
+	{INT4OID,		 OIDOID,	  TEXTOID,	   BOOLOID,		INT4OID,
+	 INT4OID,		 INT4OID,	  TEXTOID,	   BOOLOID,		JSONBOID,
+	 INT4OID,		 INTERVALOID, INT4OID,	   InvalidOid,	TEXTOID,
+	 TIMESTAMPTZOID, INTERVALOID, INTERVALOID, INTERVALOID, INTERVALOID,
+	 TEXTOID,		 TEXTOID,	  OIDOID,	   TEXTOID,		INT4OID,
+	 INTERVALOID,	 INT4OID},
 	NULL};
 
 #define UPDATE_POLICY_ARG 13
@@ -177,11 +223,41 @@ limit_or_null(int32 limit, char *null)
 	return Int32GetDatum(limit);
 }
 
+static Datum
+interval_or_null(const Interval *interval, char *null)
+{
+	if (interval == NULL)
+		*null = 'n';
+	return IntervalPGetDatum(interval);
+}
+
+/* The arguments of update_queue that come last. */
+static void
+set_message_columns(const WfQueue *queue, Datum *values, char *nulls)
+{
+	values[16] = IntervalPGetDatum(&queue->lease);
+	values[17] = IntervalPGetDatum(&queue->dedup_window);
+	values[18] = interval_or_null(queue->keep_acked, &nulls[18]);
+	values[19] = interval_or_null(queue->keep_dead, &nulls[19]);
+	values[20] = wf_text_or_null(queue->notify_channel, &nulls[20]);
+	values[21] = wf_text_or_null(queue->alert, &nulls[21]);
+	values[22] = ObjectIdGetDatum(queue->alert_role);
+	if (!OidIsValid(queue->alert_role))
+		nulls[22] = 'n';
+	values[23] = wf_text_or_null(queue->alert_role_name, &nulls[23]);
+	values[24] = limit_or_null(queue->alert_depth, &nulls[24]);
+	values[25] = interval_or_null(queue->alert_age, &nulls[25]);
+	values[26] = limit_or_null(queue->alert_dead_letters, &nulls[26]);
+}
+
 void
 wf_queue_update(const WfQueue *queue, TimestampTz now)
 {
-	Datum values[16];
-	char nulls[17] = "                ";
+	Datum values[UPDATE_ARGS];
+	char nulls[UPDATE_ARGS + 1];
+
+	memset(nulls, ' ', UPDATE_ARGS);
+	nulls[UPDATE_ARGS] = '\0';
 
 	wf_policy_bind(&update_queue, UPDATE_POLICY_ARG);
 	values[0] = Int32GetDatum(queue->queue_id);
@@ -204,6 +280,7 @@ wf_queue_update(const WfQueue *queue, TimestampTz now)
 		nulls[13] = 'n';
 	values[14] = wf_text_or_null(queue->description, &nulls[14]);
 	values[15] = TimestampTzGetDatum(now);
+	set_message_columns(queue, values, nulls);
 	(void) wf_spi_run(&update_queue, values, nulls, false, 0);
 }
 
@@ -251,12 +328,17 @@ wf_queue_unfinished(int32 queue_id)
 }
 
 static WfStmt cancel_unfinished = {
-	"INSERT INTO _workflow.request (run_id, kind, requested_at, requested_by,"
-	"                               reason)"
-	"SELECT run_id, 'c', $2, $3, $4"
-	"  FROM _workflow.run"
-	" WHERE finished_at IS NULL AND queue_id = $1"
-	" ORDER BY run_id",
+	"WITH asked AS ("
+	"  INSERT INTO _workflow.request (run_id, kind, requested_at,"
+	"                                 requested_by, reason)"
+	"  SELECT run_id, 'c', $2, $3, $4"
+	"    FROM _workflow.run"
+	"   WHERE finished_at IS NULL AND queue_id = $1"
+	"   ORDER BY run_id"
+	"  RETURNING run_id)"
+	"INSERT INTO _workflow.audit (run_id, at, action, role_name, reason)"
+	"SELECT run_id, $2, 'drop_queue', $3, $4"
+	"  FROM asked",
 	4,
 	{INT4OID, TIMESTAMPTZOID, TEXTOID, TEXTOID},
 	NULL};

@@ -34,7 +34,18 @@ typedef struct WfQueue
 	Interval rate_period;
 	int32 group_rate_limit;
 	bool has_policy;
-	Datum policy_row;  /* workflow.policy, valid when has_policy */
+	Datum policy_row; /* workflow.policy, valid when has_policy */
+	Interval lease;
+	Interval dedup_window;
+	Interval *keep_acked;  /* NULL: not kept at all */
+	Interval *keep_dead;   /* NULL: for ever */
+	char *notify_channel;  /* or NULL */
+	char *alert;		   /* name of a function, or NULL */
+	Oid alert_role;		   /* who set it */
+	char *alert_role_name; /* likewise, or NULL */
+	int32 alert_depth;
+	Interval *alert_age; /* or NULL */
+	int32 alert_dead_letters;
 	char *description; /* or NULL */
 } WfQueue;
 

@@ -9,10 +9,14 @@
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "base/spi.h"
 #include "store/definition.h"
 #include "store/queue_send.h"
+
+/* as the install script has it, for "default" without a row */
+#define DEFAULT_WINDOW (5 * USECS_PER_MINUTE)
 
 static WfStmt find_queue = {
 	"SELECT q.queue_id, q.name, q.closed,"
@@ -25,7 +29,8 @@ static WfStmt find_queue = {
 	"                    JOIN pg_catalog.pg_roles o"
 	"                      ON o.oid = g.role AND o.rolname = g.role_name"
 	"                   WHERE g.queue_id = q.queue_id AND g.privilege = 'send'"
-	"                     AND pg_catalog.pg_has_role($3, o.oid, 'USAGE'))"
+	"                     AND pg_catalog.pg_has_role($3, o.oid, 'USAGE')),"
+	"       (extract(epoch FROM q.dedup_window) * 1000000)::pg_catalog.int8"
 	"  FROM _workflow.queue q"
 	" WHERE q.name = $1 OR ($1 IS NULL AND q.queue_id = $2)",
 	3,
@@ -50,6 +55,7 @@ wf_queue_send_load(const char *name, int32 queue_id, Oid user,
 		out->name = wf_spi_copy_text(0, 2, CurrentMemoryContext);
 		out->closed = wf_spi_get_bool(0, 3, false);
 		out->may_send = !out->closed || wf_spi_get_bool(0, 4, false);
+		out->dedup_window = wf_spi_get_int64(0, 5, DEFAULT_WINDOW);
 		return true;
 	}
 
@@ -61,5 +67,6 @@ wf_queue_send_load(const char *name, int32 queue_id, Oid user,
 	out->name = pstrdup(WF_DEFAULT_QUEUE_NAME);
 	out->closed = false;
 	out->may_send = true;
+	out->dedup_window = DEFAULT_WINDOW;
 	return true;
 }

@@ -15,7 +15,8 @@ typedef struct WfQueueSend
 	int32 queue_id;
 	char *name;
 	bool closed;
-	bool may_send; /* open, or the user owns it or was granted 'send' */
+	bool may_send;		/* open, or the user owns it or was granted 'send' */
+	int64 dedup_window; /* microseconds */
 } WfQueueSend;
 
 /*

@@ -30,7 +30,8 @@
 	"                   FROM _workflow.live_slots() l" \
 	"                  WHERE l.run_id IS NOT NULL)"    \
 	" OR EXISTS (SELECT FROM _workflow.step s"         \
-	"             WHERE s.run_id = r.run_id))"
+	"             WHERE s.run_id = r.run_id"           \
+	"               AND s.started_at >= coalesce(r.retried_at, '-infinity')))"
 
 #define OF_GROUP                                  \
 	"  FROM _workflow.run r"                      \

@@ -18,10 +18,17 @@ static WfStmt view_run = {
 	"       r.reason, r.error_code, r.error_message, r.error_detail,"
 	"       r.error_hint, r.error_context, r.result,"
 	"       w.paused_at IS NOT NULL, w.paused_by, w.pause_reason,"
+	"       r.paused_at, r.paused_by, r.pause_reason,"
+	"       (SELECT q.kind FROM _workflow.request q"
+	"         WHERE q.run_id = r.run_id"
+	"           AND q.kind = ANY (ARRAY['p', 'u']::\"char\"[])"
+	"         ORDER BY q.request_id DESC LIMIT 1),"
 	"       EXISTS (SELECT FROM _workflow.request q"
 	"                WHERE q.run_id = r.run_id AND q.kind = 'c'),"
 	"       EXISTS (SELECT FROM _workflow.request q"
-	"                WHERE q.run_id = r.run_id AND q.kind = 'r'),"
+	"                WHERE q.run_id = r.run_id"
+	"                  AND q.kind = ANY (ARRAY['r', 's']::\"char\"[])),"
+	"       r.workflow_id, r.body_id, r.queue_id,"
 	"       r.end_state, r.continued_as"
 	"  FROM _workflow.run r"
 	"  JOIN _workflow.workflow w ON w.workflow_id = r.workflow_id"
@@ -73,13 +80,20 @@ wf_run_view(const pg_uuid_t *run_id, MemoryContext cxt, WfRunView *out)
 	out->paused = wf_spi_get_bool(0, 19, false);
 	out->paused_by = wf_spi_copy_text(0, 20, cxt);
 	out->pause_reason = wf_spi_copy_text(0, 21, cxt);
-	out->cancelling = wf_spi_get_bool(0, 22, false);
-	out->retrying = wf_spi_get_bool(0, 23, false);
-	out->end_state = wf_spi_get_char(0, 24, '\0');
-	(void) wf_spi_get(0, 25, &isnull);
+	out->held_at = wf_spi_get_time(0, 22, 0);
+	out->held_by = wf_spi_copy_text(0, 23, cxt);
+	out->hold_reason = wf_spi_copy_text(0, 24, cxt);
+	out->to_hold = wf_spi_get_char(0, 25, '\0');
+	out->cancelling = wf_spi_get_bool(0, 26, false);
+	out->retrying = wf_spi_get_bool(0, 27, false);
+	out->workflow_id = wf_spi_get_int32(0, 28, 0);
+	out->body_id = wf_spi_get_int32(0, 29, 0);
+	out->queue_id = wf_spi_get_int32(0, 30, 0);
+	out->end_state = wf_spi_get_char(0, 31, '\0');
+	(void) wf_spi_get(0, 32, &isnull);
 	out->continued = !isnull;
 	if (out->continued)
-		wf_spi_get_uuid(0, 25, &out->continued_as);
+		wf_spi_get_uuid(0, 32, &out->continued_as);
 	return true;
 }
 
@@ -114,32 +128,57 @@ wf_step_view(const pg_uuid_t *run_id, MemoryContext cxt, WfStep *out)
 
 static WfStmt insert_request = {
 	"INSERT INTO _workflow.request (run_id, kind, due_at, requested_at,"
-	"                               requested_by, reason, compensate)"
-	"VALUES ($1, $2, $3, $4, $5, $6, $7)",
-	7,
+	"                               requested_by, reason, compensate,"
+	"                               ordinal, body_id, value)"
+	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+	10,
 	{UUIDOID, CHAROID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID,
-	 BOOLOID}};
+	 BOOLOID, INT4OID, INT4OID, JSONBOID}};
 
 void
-wf_request_insert(const pg_uuid_t *run_id, char kind, TimestampTz due_at,
-				  bool no_undo, const char *by, const char *reason)
+wf_request_insert(const pg_uuid_t *run_id, const WfNewRequest *request,
+				  const char *by)
 {
-	Datum values[7];
-	char nulls[8] = "       ";
+	char nulls[11] = "          ";
+	Datum values[10];
 
 	values[0] = UUIDPGetDatum(run_id);
-	values[1] = CharGetDatum(kind);
-	values[2] = TimestampTzGetDatum(due_at);
-	if (due_at == 0)
-		nulls[2] = 'n';
+	values[1] = CharGetDatum(request->kind);
+	values[2] = TimestampTzGetDatum(request->due_at);
+	nulls[2] = request->due_at == 0 ? 'n' : ' ';
 	values[3] = TimestampTzGetDatum(wf_clock_now());
 	values[4] = CStringGetTextDatum(by);
-	if (reason)
-		values[5] = CStringGetTextDatum(reason);
-	else
-		nulls[5] = 'n';
+	values[5] = wf_text_or_null(request->reason, &nulls[5]);
 	values[6] = BoolGetDatum(false);
-	if (!no_undo)
-		nulls[6] = 'n';
+	nulls[6] = request->no_undo ? ' ' : 'n';
+	values[7] = Int32GetDatum(request->ordinal);
+	nulls[7] = request->ordinal == 0 ? 'n' : ' ';
+	values[8] = Int32GetDatum(request->body_id);
+	nulls[8] = request->body_id == 0 ? 'n' : ' ';
+	values[9] = request->value;
+	nulls[9] = DatumGetPointer(request->value) == NULL ? 'n' : ' ';
 	(void) wf_spi_run(&insert_request, values, nulls, false, 0);
+}
+
+static WfStmt insert_audit = {
+	"INSERT INTO _workflow.audit (run_id, at, action, role_name, reason,"
+	"                             detail)"
+	"VALUES ($1, $2, $3, $4, $5, $6::pg_catalog.jsonb)",
+	6,
+	{UUIDOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}};
+
+void
+wf_audit_insert(const pg_uuid_t *run_id, const char *action, const char *by,
+				const char *reason, const char *detail)
+{
+	char nulls[7] = "      ";
+	Datum values[6];
+
+	values[0] = UUIDPGetDatum(run_id);
+	values[1] = TimestampTzGetDatum(wf_clock_now());
+	values[2] = CStringGetTextDatum(action);
+	values[3] = CStringGetTextDatum(by);
+	values[4] = wf_text_or_null(reason, &nulls[4]);
+	values[5] = wf_text_or_null(detail, &nulls[5]);
+	(void) wf_spi_run(&insert_audit, values, nulls, false, 0);
 }

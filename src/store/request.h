@@ -17,6 +17,9 @@ typedef struct WfRunView
 {
 	pg_uuid_t run_id;
 	char *workflow;
+	int32 workflow_id;
+	int32 body_id;
+	int32 queue_id;
 	Oid owner;
 	char *owner_name;
 	int64 origin;
@@ -34,8 +37,12 @@ typedef struct WfRunView
 	bool paused;   /* its workflow is */
 	char *paused_by;
 	char *pause_reason;
+	TimestampTz held_at; /* it is itself paused, since; else 0 */
+	char *held_by;
+	char *hold_reason;
+	char to_hold;	 /* WF_REQUEST_PAUSE or _RESUME to be carried out, or 0 */
 	bool cancelling; /* a cancel was asked for */
-	bool retrying;	 /* retry_run() has been called, and is not carried out */
+	bool retrying;	 /* a retry, or an answer, has yet to be carried out */
 	bool continued;	 /* ended by continue_as_new(), and goes on as: */
 	pg_uuid_t continued_as;
 } WfRunView;
@@ -48,9 +55,27 @@ extern bool wf_run_view(const pg_uuid_t *run_id, MemoryContext cxt,
 extern bool wf_step_view(const pg_uuid_t *run_id, MemoryContext cxt,
 						 WfStep *out);
 
-/* due_at 0: at once */
-extern void wf_request_insert(const pg_uuid_t *run_id, char kind,
-							  TimestampTz due_at, bool no_undo, const char *by,
-							  const char *reason);
+/* A wish to be; what has no meaning for its kind is 0. */
+typedef struct WfNewRequest
+{
+	char kind;			/* WF_REQUEST_* */
+	TimestampTz due_at; /* retry: 0 for at once; delete: when it ended */
+	int32 body_id;		/* retry: 0 to keep the body */
+	bool no_undo;		/* cancel: without compensation */
+	int32 ordinal;		/* result */
+	Datum value;		/* result: jsonb, or 0 for NULL */
+	const char *reason; /* or NULL */
+} WfNewRequest;
+
+extern void wf_request_insert(const pg_uuid_t *run_id,
+							  const WfNewRequest *request, const char *by);
+
+/*
+ * The entry of the audit: "action" is the name of the SQL function, "detail"
+ * the text of a JSON object, or NULL.
+ */
+extern void wf_audit_insert(const pg_uuid_t *run_id, const char *action,
+							const char *by, const char *reason,
+							const char *detail);
 
 #endif /* WF_STORE_REQUEST_H */

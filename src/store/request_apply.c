@@ -14,18 +14,19 @@
 #include "base/spi.h"
 #include "core/state.h"
 #include "store/control.h"
+#include "store/retention.h"
 #include "store/schedule.h"
 
 /* ---- the table ---- */
 
-static WfStmt read_requests = {"SELECT request_id, run_id, kind, due_at,"
-							   "       compensate"
-							   "  FROM _workflow.request"
-							   " WHERE request_id > $1"
-							   " ORDER BY request_id"
-							   " LIMIT $2",
-							   2,
-							   {INT8OID, INT8OID}};
+static WfStmt read_requests = {
+	"SELECT request_id, run_id, kind, due_at, requested_by, compensate"
+	"  FROM _workflow.request"
+	" WHERE request_id > $1"
+	" ORDER BY request_id"
+	" LIMIT $2",
+	2,
+	{INT8OID, INT8OID}};
 
 int
 wf_request_read(int64 after, WfRequest *out, int max)
@@ -39,7 +40,9 @@ wf_request_read(int64 after, WfRequest *out, int max)
 		wf_spi_get_uuid(i, 2, &out[i].run_id);
 		out[i].kind = wf_spi_get_char(i, 3, '\0');
 		out[i].due_at = wf_spi_get_time(i, 4, 0);
-		out[i].no_undo = !wf_spi_get_bool(i, 5, true);
+		strlcpy(out[i].by, wf_spi_copy_text(i, 5, CurrentMemoryContext),
+				NAMEDATALEN);
+		out[i].no_undo = !wf_spi_get_bool(i, 6, true);
 	}
 	return (int) n;
 }
@@ -74,7 +77,8 @@ static WfStmt has_stopped = {
 	"SELECT FROM _workflow.run"
 	" WHERE run_id = $1"
 	"   AND (state = ANY (ARRAY['f', 'p']::\"char\"[])"
-	"        OR waiting_for = 'r'::\"char\" AND due_at > $2)",
+	"        OR waiting_for = ANY (ARRAY['r', 't']::\"char\"[])"
+	"           AND due_at > $2)",
 	2,
 	{UUIDOID, TIMESTAMPTZOID}};
 
@@ -86,6 +90,21 @@ wf_run_has_stopped(const pg_uuid_t *run_id)
 
 	return wf_spi_run(&has_stopped, values, NULL, true, 1) > 0;
 }
+
+static WfStmt ended_at = {"SELECT FROM _workflow.run"
+						  " WHERE run_id = $1 AND finished_at = $2",
+						  2,
+						  {UUIDOID, TIMESTAMPTZOID}};
+
+bool
+wf_run_ended_at(const pg_uuid_t *run_id, TimestampTz at)
+{
+	Datum values[2] = {UUIDPGetDatum(run_id), TimestampTzGetDatum(at)};
+
+	return wf_spi_run(&ended_at, values, NULL, true, 1) > 0;
+}
+
+/* ---- going on: retry_run() and set_step_result() ---- */
 
 /*
  * The step at which a failed or parked run stopped gets as many attempts as it
@@ -121,9 +140,10 @@ static WfStmt hasten_step = {
 	{UUIDOID}};
 
 /*
- * $2 when to start, $3 when it was put off by the request, $4 origin.  One that
- * was parked while it was compensated goes on with that; one that has been
- * compensated cannot go on.
+ * $2 when to start, $3 when it was put off by the request, $4 origin, $5 the
+ * request, which may move the run to another body version.  One that was parked
+ * while it was compensated goes on with that; one that has been compensated
+ * cannot go on.
  */
 static WfStmt retry_stopped = {
 	"UPDATE _workflow.run r"
@@ -144,23 +164,29 @@ static WfStmt retry_stopped = {
 	"       error_hint = r.cause->>'hint',"
 	"       error_context = r.cause->>'context',"
 	"       owner = coalesce((SELECT a.oid FROM pg_catalog.pg_roles a"
-	"                          WHERE a.rolname = r.owner_name), r.owner)"
+	"                          WHERE a.rolname = r.owner_name), r.owner),"
+	"       body_id = coalesce((SELECT q.body_id"
+	"                             FROM _workflow.request q"
+	"                            WHERE q.request_id = $5), r.body_id)"
 	" WHERE r.run_id = $1 AND r.origin = $4"
 	"   AND (r.state = 'p'::\"char\""
 	"        OR r.state = 'f'::\"char\" AND r.end_state IS NULL)"
 	" RETURNING " WF_INFO_COLUMNS,
-	4,
-	{UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID}};
+	5,
+	{UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID}};
 
 static WfStmt retry_waiting = {
 	"UPDATE _workflow.run r"
-	"   SET waiting_for = NULL, due_at = $2"
+	"   SET waiting_for = NULL, due_at = $2,"
+	"       body_id = coalesce((SELECT q.body_id"
+	"                             FROM _workflow.request q"
+	"                            WHERE q.request_id = $4), r.body_id)"
 	" WHERE r.run_id = $1 AND r.origin = $3"
 	"   AND r.waiting_for = 'r'::\"char\""
 	"   AND r.state = ANY (ARRAY['q', 'w', 'k']::\"char\"[])"
 	" RETURNING " WF_INFO_COLUMNS,
-	3,
-	{UUIDOID, TIMESTAMPTZOID, INT8OID}};
+	4,
+	{UUIDOID, TIMESTAMPTZOID, INT8OID, INT8OID}};
 
 static WfApplied
 apply_retry(const WfRequest *request, WfRunInfo *info)
@@ -168,16 +194,18 @@ apply_retry(const WfRequest *request, WfRunInfo *info)
 	TimestampTz now = wf_clock_now();
 	bool later = request->due_at > now;
 	TimestampTz start = later ? request->due_at : now;
-	char nulls[4] = {' ', ' ', later ? ' ' : 'n', ' '};
-	Datum values[4] = {UUIDPGetDatum(&request->run_id),
+	char nulls[5] = {' ', ' ', later ? ' ' : 'n', ' ', ' '};
+	Datum values[5] = {UUIDPGetDatum(&request->run_id),
 					   TimestampTzGetDatum(start), TimestampTzGetDatum(start),
-					   Int64GetDatum(wf_origin())};
+					   Int64GetDatum(wf_origin()),
+					   Int64GetDatum(request->request_id)};
 
 	(void) wf_spi_run(&renew_step, values, NULL, false, 0);
 	if (wf_spi_run(&retry_stopped, values, nulls, false, 0) == 0)
 	{
 		(void) wf_spi_run(&hasten_step, values, NULL, false, 0);
 		values[2] = values[3];
+		values[3] = values[4];
 		if (wf_spi_run(&retry_waiting, values, NULL, false, 0) == 0)
 			return WF_APPLIED_NOTHING;
 	}
@@ -185,35 +213,171 @@ apply_retry(const WfRequest *request, WfRunInfo *info)
 	return WF_APPLIED_QUEUED;
 }
 
-WfApplied
-wf_request_apply(const WfRequest *request, WfRunInfo *info)
+/* the newest step of a parked run, at which it is parked */
+static WfStmt answer_step = {
+	"UPDATE _workflow.step s"
+	"   SET state = 'd'::\"char\", result = q.value, due_at = NULL,"
+	"       finished_at = $2, error_code = NULL, error_message = NULL,"
+	"       error_detail = NULL, error_hint = NULL, error_context = NULL"
+	"  FROM _workflow.request q, _workflow.run r"
+	" WHERE q.request_id = $1 AND r.run_id = q.run_id"
+	"   AND r.state = 'p'::\"char\" AND r.origin = $3"
+	"   AND r.failed_step = q.ordinal"
+	"   AND s.run_id = q.run_id AND s.ordinal = q.ordinal"
+	"   AND s.state = 'f'::\"char\""
+	"   AND NOT EXISTS (SELECT FROM _workflow.step l"
+	"                    WHERE l.run_id = q.run_id AND l.ordinal > q.ordinal)",
+	3,
+	{INT8OID, TIMESTAMPTZOID, INT8OID}};
+
+static WfApplied
+apply_result(const WfRequest *request, WfRunInfo *info)
+{
+	Datum values[3] = {Int64GetDatum(request->request_id),
+					   TimestampTzGetDatum(wf_clock_now()),
+					   Int64GetDatum(wf_origin())};
+
+	if (wf_spi_run(&answer_step, values, NULL, false, 0) == 0)
+		return WF_APPLIED_NOTHING;
+	return apply_retry(request, info);
+}
+
+/* ---- waking ---- */
+
+/*
+ * A run that sleeps or is in back-off; one that has yet to start is neither.
+ * $2 is now, $3 the origin.  The step that waits is told before the run is.
+ */
+#define IS_ASLEEP                                           \
+	"r.run_id = $1 AND r.origin = $3"                       \
+	" AND r.state = ANY (ARRAY['q', 'w', 'k']::\"char\"[])" \
+	" AND r.due_at > $2 AND r.run_at <= $2"                 \
+	" AND coalesce(r.waiting_for, 'r'::\"char\")"           \
+	"     = ANY (ARRAY['r', 't']::\"char\"[])"
+
+static WfStmt wake_step = {
+	"UPDATE _workflow.step s"
+	"   SET due_at = CASE WHEN s.state = 'w'::\"char\" THEN $2 END"
+	"  FROM _workflow.run r"
+	" WHERE " IS_ASLEEP "   AND s.run_id = $1 AND s.due_at > $2"
+	"   AND (s.state = 'r'::\"char\""
+	"        OR s.state = 'w'::\"char\" AND s.kind = 'z'::\"char\")",
+	3,
+	{UUIDOID, TIMESTAMPTZOID, INT8OID}};
+
+static WfStmt wake_run = {
+	"UPDATE _workflow.run r"
+	"   SET due_at = $2,"
+	"       waiting_for = nullif(r.waiting_for, 'r'::\"char\")"
+	" WHERE " IS_ASLEEP " RETURNING " WF_INFO_COLUMNS,
+	3,
+	{UUIDOID, TIMESTAMPTZOID, INT8OID}};
+
+static WfApplied
+apply_wake(const WfRequest *request, WfRunInfo *info)
+{
+	Datum values[3] = {UUIDPGetDatum(&request->run_id),
+					   TimestampTzGetDatum(wf_clock_now()),
+					   Int64GetDatum(wf_origin())};
+
+	(void) wf_spi_run(&wake_step, values, NULL, false, 0);
+	if (wf_spi_run(&wake_run, values, NULL, false, 0) == 0)
+		return WF_APPLIED_NOTHING;
+	wf_info_fill(0, info);
+	return WF_APPLIED_WOKEN;
+}
+
+/* ---- pausing ---- */
+
+static WfStmt pause_run = {
+	"UPDATE _workflow.run r"
+	"   SET paused_at = $2, paused_by = q.requested_by,"
+	"       pause_reason = q.reason"
+	"  FROM _workflow.request q"
+	" WHERE q.request_id = $1 AND r.run_id = q.run_id"
+	"   AND r.finished_at IS NULL AND r.paused_at IS NULL",
+	2,
+	{INT8OID, TIMESTAMPTZOID}};
+
+static WfStmt resume_run = {
+	"UPDATE _workflow.run r"
+	"   SET paused_at = NULL, paused_by = NULL, pause_reason = NULL"
+	" WHERE r.run_id = $1 AND r.paused_at IS NOT NULL",
+	1,
+	{UUIDOID}};
+
+static bool
+apply_pause(const WfRequest *request)
+{
+	Datum values[2] = {Int64GetDatum(request->request_id),
+					   TimestampTzGetDatum(wf_clock_now())};
+
+	return wf_spi_run(&pause_run, values, NULL, false, 0) > 0;
+}
+
+static bool
+apply_resume(const WfRequest *request)
+{
+	Datum values[1] = {UUIDPGetDatum(&request->run_id)};
+
+	return wf_spi_run(&resume_run, values, NULL, false, 0) > 0;
+}
+
+/* ---- all of them ---- */
+
+static WfApplied
+apply_cancel(const WfRequest *request, WfRunInfo *info)
 {
 	WfGiveUp cancel = {.state = WF_RUN_CANCELLED,
 					   .parked_too = true,
 					   .no_undo = request->no_undo};
-	WfEndedOf of;
+	WfEndedOf of = wf_run_give_up(&request->run_id, &cancel);
 
-	memset(info, 0, sizeof(*info));
-	info->run_id = request->run_id;
-	info->last_id = request->run_id;
+	if (of.undoes)
+	{
+		*info = of.info;
+		return WF_APPLIED_UNDOES;
+	}
 
+	if (of.workflow_id == 0)
+		return WF_APPLIED_NOTHING;
+	info->workflow_id = of.workflow_id;
+	info->queue_id = of.queue_id;
+	wf_request_delete_for(&request->run_id);
+	return WF_APPLIED_CANCELLED;
+}
+
+static bool
+apply_delete(const WfRequest *request)
+{
+	if (!wf_run_ended_at(&request->run_id, request->due_at))
+		return false;
+	wf_run_purge(&request->run_id);
+	return true;
+}
+
+static WfApplied
+apply(const WfRequest *request, WfRunInfo *info)
+{
 	switch (request->kind)
 	{
 		case WF_REQUEST_CANCEL:
-			of = wf_run_give_up(&request->run_id, &cancel);
-			if (of.undoes)
-			{
-				*info = of.info;
-				return WF_APPLIED_QUEUED;
-			}
-			if (of.workflow_id == 0)
-				return WF_APPLIED_NOTHING;
-			info->workflow_id = of.workflow_id;
-			info->queue_id = of.queue_id;
-			wf_request_delete_for(&request->run_id);
-			return WF_APPLIED_CANCELLED;
+			return apply_cancel(request, info);
 		case WF_REQUEST_RETRY:
 			return apply_retry(request, info);
+		case WF_REQUEST_RESULT:
+			return apply_result(request, info);
+		case WF_REQUEST_WAKE:
+			return apply_wake(request, info);
+		case WF_REQUEST_PAUSE:
+			return apply_pause(request) ? WF_APPLIED_PAUSED
+										: WF_APPLIED_NOTHING;
+		case WF_REQUEST_RESUME:
+			return apply_resume(request) ? WF_APPLIED_RESUMED
+										 : WF_APPLIED_NOTHING;
+		case WF_REQUEST_DELETE:
+			return apply_delete(request) ? WF_APPLIED_DELETED
+										 : WF_APPLIED_NOTHING;
 		default:
 			ereport(WARNING,
 					(errcode(ERRCODE_DATA_CORRUPTED),
@@ -221,4 +385,18 @@ wf_request_apply(const WfRequest *request, WfRunInfo *info)
 							request->request_id)));
 			return WF_APPLIED_NOTHING;
 	}
+}
+
+WfApplied
+wf_request_apply(const WfRequest *request, WfRunInfo *info)
+{
+	WfApplied applied;
+
+	memset(info, 0, sizeof(*info));
+	info->run_id = request->run_id;
+	info->last_id = request->run_id;
+	applied = apply(request, info);
+	if (applied == WF_APPLIED_NOTHING)
+		wf_run_sweep(&request->run_id);
+	return applied;
 }

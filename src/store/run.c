@@ -96,6 +96,8 @@ wf_run_load(const pg_uuid_t *run_id, ItemPointer tid, MemoryContext cxt,
 	out->body_attempts = nulls[RUN_body_attempts]
 							 ? 0
 							 : DatumGetInt32(values[RUN_body_attempts]);
+	out->paused = !nulls[RUN_paused_at];
+	out->retried = !nulls[RUN_retried_at];
 	out->input = copy_jsonb(values[RUN_input], cxt);
 #undef TIME_OR
 	PopActiveSnapshot();

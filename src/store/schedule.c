@@ -51,6 +51,8 @@ wf_info_fill(uint64 row, WfRunInfo *info)
 	}
 	if (wf_spi_get_bool(row, 13, false))
 		info->flags |= WF_ASSIGN_BEGUN;
+	if (wf_spi_get_bool(row, 14, false))
+		info->flags |= WF_ASSIGN_PAUSED;
 	group_key = wf_spi_copy_text(row, 9, CurrentMemoryContext);
 	if (group_key != NULL)
 	{
@@ -185,7 +187,8 @@ wf_run_scan(WfScan *scan, WfRunInfo *out, int max)
 
 /*
  * A run that retry_run() has queued anew after a failure is not started until
- * a step of it has run since; its started_at was taken away then.
+ * a step of it has run since; its started_at was taken away then.  Nor is a
+ * fork, whose retried_at is its start, by the steps it was given.
  */
 static WfStmt scan_started = {
 	"SELECT " WF_INFO_COLUMNS ", r.origin, r.state"
@@ -260,10 +263,12 @@ static WfStmt give_up = {
 	"       error_message = $8, error_detail = $9, error_hint = $10,"
 	"       error_context = NULL, due_at = NULL, crashes = NULL,"
 	"       crash_step = NULL, cause = CASE WHEN $4 IS NULL THEN r.cause END,"
+	"       paused_at = CASE WHEN $4 IS NULL THEN r.paused_at END,"
 	"       started_at = coalesce(r.started_at,"
-	"                             (SELECT s.started_at"
+	"                             (SELECT min(s.started_at)"
 	"                                FROM _workflow.step s"
-	"                               WHERE s.run_id = $1 AND s.ordinal = 1)),"
+	"                               WHERE s.run_id = $1"
+	"                                 AND s.started_at >= r.enqueued_at)),"
 	"       steps_done = (SELECT count(*)"
 	"                       FROM _workflow.step s"
 	"                      WHERE s.run_id = $1 AND s.state = 'd'::\"char\"),"

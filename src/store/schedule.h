@@ -24,7 +24,8 @@
 	" r.dedup_key IS NOT NULL,"                                             \
 	" r.group_key, r.state = 'w'::\"char\","                                \
 	" r.state = 'w'::\"char\" AND " WF_SOMETHING_CAME ", r.due_at IS NULL," \
-	" r.end_state IS NOT NULL OR r.continued_from IS NOT NULL"
+	" r.end_state IS NOT NULL OR r.continued_from IS NOT NULL,"             \
+	" r.paused_at IS NOT NULL"
 #define WF_INFO_N 13
 
 /* Reads those columns of a row, of which the first is column 1. */

@@ -35,6 +35,19 @@ wf_signal_insert(const pg_uuid_t *run_id, const char *name,
 	return wf_spi_run(&insert_signal, values, nulls, false, 0) == 1;
 }
 
+static WfStmt move_signals = {
+	"UPDATE _workflow.signal SET run_id = $2 WHERE run_id = $1",
+	2,
+	{UUIDOID, UUIDOID}};
+
+void
+wf_signal_move(const pg_uuid_t *from, const pg_uuid_t *to)
+{
+	Datum values[2] = {UUIDPGetDatum(from), UUIDPGetDatum(to)};
+
+	(void) wf_spi_run(&move_signals, values, NULL, false, 0);
+}
+
 static WfStmt take_signal = {
 	"UPDATE _workflow.signal"
 	"   SET taken_at = $4, ordinal = $2"
@@ -65,6 +78,68 @@ wf_signal_take(const pg_uuid_t *run_id, int32 ordinal, const char *names,
 	*value = wf_spi_copy_jsonb(0, 1, cxt);
 	return true;
 }
+
+/* ---- outcomes of tasks ---- */
+
+static WfStmt insert_task = {
+	"INSERT INTO _workflow.signal (run_id, sent_at, ordinal, kind, name,"
+	"                              sent_by, payload, error_code,"
+	"                              error_message, error_detail)"
+	"SELECT r.run_id, $3, $2, 't',"
+	"       coalesce((SELECT s.name FROM _workflow.step s"
+	"                  WHERE s.run_id = $1 AND s.ordinal = $2), 'task'),"
+	"       $4, $5, $6, $7, $8"
+	"  FROM _workflow.run r"
+	" WHERE r.run_id = $1 AND r.finished_at IS NULL",
+	8,
+	{UUIDOID, INT4OID, TIMESTAMPTZOID, TEXTOID, JSONBOID, TEXTOID, TEXTOID,
+	 TEXTOID}};
+
+void
+wf_signal_insert_task(const pg_uuid_t *run_id, int32 ordinal, Datum result,
+					  const char *by, const WfError *error, TimestampTz now)
+{
+	char nulls[] = "        ";
+	Datum values[8] = {UUIDPGetDatum(run_id), Int32GetDatum(ordinal),
+					   TimestampTzGetDatum(now), CStringGetTextDatum(by),
+					   result};
+
+	if (DatumGetPointer(result) == NULL)
+		nulls[4] = 'n';
+	values[5] = wf_text_or_null(error ? error->code : NULL, &nulls[5]);
+	values[6] = wf_text_or_null(error ? error->message : NULL, &nulls[6]);
+	values[7] = wf_text_or_null(error ? error->detail : NULL, &nulls[7]);
+	(void) wf_spi_run(&insert_task, values, nulls, false, 0);
+}
+
+static WfStmt take_task = {
+	"DELETE FROM _workflow.signal"
+	" WHERE run_id = $1 AND ordinal = $2 AND kind = 't'::\"char\""
+	"   AND taken_at IS NULL"
+	" RETURNING payload, error_code, error_message, error_detail",
+	2,
+	{UUIDOID, INT4OID}};
+
+bool
+wf_signal_take_task(const pg_uuid_t *run_id, int32 ordinal, MemoryContext cxt,
+					Jsonb **result, WfError *error)
+{
+	Datum values[2] = {UUIDPGetDatum(run_id), Int32GetDatum(ordinal)};
+	char *code;
+
+	memset(error, 0, sizeof(*error));
+	if (wf_spi_run(&take_task, values, NULL, false, 0) == 0)
+		return false;
+	*result = wf_spi_copy_jsonb(0, 1, cxt);
+	code = wf_spi_copy_text(0, 2, cxt);
+	if (code != NULL)
+		strlcpy(error->code, code, sizeof(error->code));
+	error->message = wf_spi_copy_text(0, 3, cxt);
+	error->detail = wf_spi_copy_text(0, 4, cxt);
+	return true;
+}
+
+/* ---- for the scheduler ---- */
 
 static WfStmt find_receivers = {
 	"SELECT DISTINCT s.run_id"

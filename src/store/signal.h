@@ -23,6 +23,9 @@ extern bool wf_signal_insert(const pg_uuid_t *run_id, const char *name,
 							 const Jsonb *payload, const char *dedup_key,
 							 const char *by, TimestampTz now);
 
+/* Another run takes the place of this one, and gets what was sent to it. */
+extern void wf_signal_move(const pg_uuid_t *from, const pg_uuid_t *to);
+
 /*
  * Takes the first signal of the run with one of these names, an array in text
  * form, for the call with this ordinal; false when there is none.  *value, in
@@ -32,6 +35,22 @@ extern bool wf_signal_insert(const pg_uuid_t *run_id, const char *name,
 extern bool wf_signal_take(const pg_uuid_t *run_id, int32 ordinal,
 						   const char *names, TimestampTz now,
 						   MemoryContext cxt, Jsonb **value);
+
+/*
+ * The outcome of the task that this call waits for: its result, NULL for SQL
+ * NULL, or an error.  Nothing is written where the run has ended.
+ */
+extern void wf_signal_insert_task(const pg_uuid_t *run_id, int32 ordinal,
+								  Datum result, const char *by,
+								  const WfError *error, TimestampTz now);
+
+/*
+ * Takes it; false when it has not come.  *result and *error (code empty: none)
+ * are allocated in "cxt".
+ */
+extern bool wf_signal_take_task(const pg_uuid_t *run_id, int32 ordinal,
+								MemoryContext cxt, Jsonb **result,
+								WfError *error);
 
 /* The unfinished runs for which something has come and not been taken; count. */
 extern int wf_signal_receivers(MemoryContext cxt, pg_uuid_t **out);

@@ -25,6 +25,9 @@
  * Locks: the run's own lock in each turn (runs with a dedup_key); for the rest,
  * what the user's code takes.  Nothing of it is kept over a commit.
  *
+ * try_workflow() plays a run in a client's process, with the same words and the
+ * same record, but without turns (try.c): its WfExec has neither slot nor cell.
+ *
  * Lifetime: everything hangs off run_cxt, which is reset for each run.
  */
 #ifndef WF_WORKER_EXEC_H
@@ -89,8 +92,8 @@ typedef struct WfBody WfBody;
 
 typedef struct WfExec
 {
-	WfSlot *slot;
-	WfCell *cell;
+	WfSlot *slot;			  /* NULL: a trial */
+	WfCell *cell;			  /* NULL between runs, and in a trial */
 	MemoryContext run_cxt;	  /* for the life of the run in this process */
 	MemoryContext wanted_cxt; /* of `wanted` */
 	MemoryContext asked_cxt;  /* of `asked_for` */
@@ -115,6 +118,7 @@ typedef struct WfExec
 	bool blocked;		 /* ... because a call it needs waits: */
 	int blocked_on;		 /* its ordinal */
 	int asked;			 /* recorded calls taken so far */
+	TimestampTz now;	 /* what now() says */
 	uint32 derived;		 /* now/random/uuid since the last call */
 	int swallowed;		 /* times the body caught our unwinding */
 	sigjmp_buf *way_out; /* past a body that does so for ever */
@@ -148,7 +152,10 @@ typedef struct WfExec
 	int progress_place; /* which call of the body said what the slot shows */
 } WfExec;
 
-extern WfExec *wf_exec; /* of this executor, NULL elsewhere */
+extern WfExec *wf_exec; /* of this executor or trial, NULL elsewhere */
+
+/* Is it played by try_workflow(), in a session that is not ours? */
+#define wf_exec_is_trial(exec) ((exec)->slot == NULL)
 
 /* ---- exec_run.c ---- */
 
@@ -165,7 +172,7 @@ extern WfOutcome wf_exec_run(WfExec *exec, TimestampTz *due_at);
 extern void wf_body_prepare(WfExec *exec);
 /*
  * Puts its search_path in force again, where a turn that failed took it back.
- * In a transaction.
+ * In a transaction.  In a trial it holds for the present GUC nest level.
  */
 extern void wf_body_force_path(const WfBody *body);
 extern void wf_body_init(void);
@@ -198,6 +205,12 @@ extern const char *wf_call_word(char kind);
  */
 extern Jsonb *wf_step_run(WfExec *exec, const WfPolicy *policy,
 						  MemoryContext cxt);
+
+/*
+ * The statement of it alone.  What it leaves in the session is the caller's to
+ * settle.
+ */
+extern Jsonb *wf_step_statement(WfExec *exec, MemoryContext cxt);
 
 /* Drops what user code can leave in a session in spite of a rollback. */
 extern void wf_session_clean(void);

@@ -166,6 +166,13 @@ check_superuser(Oid function, const WfBodyRow *row)
 				 errhint("Enqueue as another role, or set workflow.allow_superuser_runs.")));
 }
 
+/* What to do after repair, for the end of a hint. */
+static const char *
+then_retry(void)
+{
+	return wf_exec_is_trial(wf_exec) ? "" : ", then call workflow.retry_run()";
+}
+
 /* The rules that hold at create_workflow() hold when a run runs, too. */
 static Oid
 find_function(const WfBodyRow *row)
@@ -176,13 +183,15 @@ find_function(const WfBodyRow *row)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
 				 errmsg("body %s does not exist", row->body),
-				 errhint("Create it again, then call workflow.retry_run().")));
+				 errhint("Create it again%s.", then_retry())));
 	wf_body_check(function, row->body);
-	if (!wf_body_callable(function, GetUserId()))
+	/* our own needs no grants */
+	if (row->body_id > 0 && !wf_body_callable(function, GetUserId()))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for function %s", row->body),
-				 errhint("Grant EXECUTE on it and USAGE on its schema to the run's owner, then call workflow.retry_run().")));
+				 errhint("Grant EXECUTE on it and USAGE on its schema to the run's owner%s.",
+						 then_retry())));
 	check_superuser(function, row);
 	return function;
 }
@@ -195,20 +204,24 @@ void
 wf_body_force_path(const WfBody *body)
 {
 	if (strcmp(namespace_search_path, body->row.search_path) != 0)
-		SetConfigOption("search_path", body->row.search_path, PGC_USERSET,
-						PGC_S_SESSION);
+		(void) set_config_option(
+			"search_path", body->row.search_path, PGC_USERSET, PGC_S_SESSION,
+			wf_exec_is_trial(wf_exec) ? GUC_ACTION_SAVE : GUC_ACTION_SET, true,
+			0, false);
 }
 
 void
 wf_body_prepare(WfExec *exec)
 {
 	BodyKey key = {exec->run.body_id, exec->run.queue_id};
-	WfDatabase *db = wf_database_find(exec->slot->database);
+	WfDatabase *db = wf_database_find(MyDatabaseId);
 	uint64 definitions = db ? pg_atomic_read_u64(&db->definitions) : 0;
 	WfBody *body;
 	bool found;
 
 	exec->park_reason = WF_REASON_BODY;
+	if (bodies == NULL)
+		wf_body_init();
 	body = hash_search(bodies, &key, HASH_ENTER, &found);
 	if (!found)
 	{
@@ -280,8 +293,11 @@ wf_exec_request(const WfExec *exec)
 bool
 wf_exec_interrupted(WfExec *exec)
 {
-	uint32 request = wf_exec_request(exec);
+	uint32 request;
 
+	if (wf_exec_is_trial(exec))
+		return false;
+	request = wf_exec_request(exec);
 	return (exec->timed_out || (request & (WF_REQ_CANCEL | WF_REQ_TIMEOUT))) &&
 		   !QueryCancelPending;
 }
@@ -292,7 +308,7 @@ wf_exec_interrupted(WfExec *exec)
 static bool
 cancel_is_stale(WfExec *exec)
 {
-	return strcmp(exec->error.code, "57014") == 0 &&
+	return !wf_exec_is_trial(exec) && strcmp(exec->error.code, "57014") == 0 &&
 		   pg_atomic_read_u32(&exec->slot->cancels) != exec->cancels_seen;
 }
 
@@ -386,6 +402,7 @@ begin_replay(WfExec *exec)
 	exec->blocked = false;
 	exec->timed_out = false;
 	exec->asked = 0;
+	exec->now = Max(exec->run.enqueued_at, exec->run.run_at);
 	exec->derived = 0;
 	exec->swallowed = 0;
 	exec->raised_step = 0;
@@ -442,7 +459,8 @@ wf_body_replay(WfExec *exec, bool bounded)
 	wf_user_code_end(exec);
 	while (GetCurrentTransactionNestLevel() >= level)
 		RollbackAndReleaseCurrentSubTransaction();
-	wf_session_clean();
+	if (!wf_exec_is_trial(exec))
+		wf_session_clean();
 	MemoryContextSwitchTo(save_context);
 	CurrentResourceOwner = save_owner;
 
@@ -452,8 +470,8 @@ wf_body_replay(WfExec *exec, bool bounded)
 			"A body is read-only and is replayed: write in a workflow.step().";
 	if (exec->retire)
 		return WF_REPLAY_SWALLOWED;
-	if (pg_atomic_read_u32(&exec->cell->request) &
-		(WF_REQ_CANCEL | WF_REQ_TIMEOUT))
+	if (!wf_exec_is_trial(exec) && (pg_atomic_read_u32(&exec->cell->request) &
+									(WF_REQ_CANCEL | WF_REQ_TIMEOUT)))
 		return WF_REPLAY_CANCELLED;
 	if (interrupted || (raised && cancel_is_stale(exec)))
 		return WF_REPLAY_LATER;

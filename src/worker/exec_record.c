@@ -10,6 +10,7 @@
 
 #include "utils/memutils.h"
 
+#include "core/machine.h"
 #include "core/state.h"
 #include "worker/exec_turn.h"
 
@@ -93,6 +94,9 @@ wf_record_write(WfExec *exec, const WfStep *step)
 	write->exists = step->ordinal <= exec->nsteps;
 	if (write->exists)
 		write->before = exec->steps[step->ordinal - 1];
+	Assert(wf_step_may(write->exists ? write->before.match.state : '\0',
+					   step->match.state) ||
+		   (write->exists && write->before.match.state == step->match.state));
 	wf_record_step(exec, step);
 }
 

@@ -31,10 +31,12 @@
 #include "base/stoppoint.h"
 #include "core/state.h"
 #include "store/control.h"
+#include "store/message_task.h"
 #include "store/undo.h"
 #include "worker/exec_turn.h"
 #include "worker/queue_stats.h"
 #include "worker/stats.h"
+#include "worker/wakeup.h"
 
 /* how long a run that the engine could not load or record is left alone */
 #define WF_TROUBLE_DELAY_USEC (2 * USECS_PER_SEC)
@@ -161,6 +163,27 @@ count_steps(WfExec *exec)
 	exec->nwrites = 0;
 }
 
+/* Nobody waits for the tasks of a run that has ended. */
+static void
+withdraw_tasks(WfExec *exec)
+{
+	WfWindow window;
+	int64 *ids;
+	int n;
+	bool any = false;
+
+	for (int i = 0; i < exec->nsteps && !any; i++)
+		any = exec->steps[i].message_id != 0 &&
+			  exec->steps[i].match.state == WF_STEP_WAITING;
+	if (!any)
+		return;
+	wf_window_open(&window);
+	n = wf_task_withdraw(&exec->run.run_id, exec->turn_cxt, &ids);
+	wf_window_close(&window);
+	for (int i = 0; i < n; i++)
+		wf_note_message(ids[i]);
+}
+
 static void
 write_and_commit(WfExec *exec, WfTurn *turn)
 {
@@ -178,6 +201,9 @@ write_and_commit(WfExec *exec, WfTurn *turn)
 	if (turn->has_end)
 		write_end(exec, turn);
 	state = write_run(exec, turn);
+	if (turn->undo_begins ||
+		(turn->has_end && wf_run_is_final(turn->end.state)))
+		withdraw_tasks(exec);
 	exec->writing = false;
 	WF_STOP("exec-before-commit");
 	CommitTransactionCommand();

@@ -417,7 +417,7 @@ check_value(const Jsonb *value)
 }
 
 Jsonb *
-wf_step_run(WfExec *exec, const WfPolicy *policy, MemoryContext cxt)
+wf_step_statement(WfExec *exec, MemoryContext cxt)
 {
 	FirstRow row = {{first_row_receive, first_row_startup, first_row_nothing,
 					 first_row_nothing, DestNone},
@@ -425,19 +425,9 @@ wf_step_run(WfExec *exec, const WfPolicy *policy, MemoryContext cxt)
 					NULL,
 					NULL};
 	MemoryContext old = CurrentMemoryContext;
-	int64 timeout = policy->timeout;
-	int nest = NewGUCNestLevel();
 	uint64 processed;
 	int kind;
 	Jsonb *value;
-
-	if (timeout == 0 && StatementTimeout > 0)
-		timeout = StatementTimeout * INT64CONST(1000);
-	exec->in_step = true;
-	exec->timed_out = false;
-	exec->derived = PG_INT32_MAX; /* apart from what the body derives */
-	if (timeout > 0)
-		wf_timer_start(timeout, USECS_PER_SEC);
 
 	/* for parsing; the statement takes a newer one of its own */
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -457,7 +447,25 @@ wf_step_run(WfExec *exec, const WfPolicy *policy, MemoryContext cxt)
 	}
 	MemoryContextSwitchTo(old);
 	PopActiveSnapshot();
+	return value;
+}
 
+Jsonb *
+wf_step_run(WfExec *exec, const WfPolicy *policy, MemoryContext cxt)
+{
+	int64 timeout = policy->timeout;
+	int nest = NewGUCNestLevel();
+	Jsonb *value;
+
+	if (timeout == 0 && StatementTimeout > 0)
+		timeout = StatementTimeout * INT64CONST(1000);
+	exec->in_step = true;
+	exec->timed_out = false;
+	exec->derived = PG_INT32_MAX; /* apart from what the body derives */
+	if (timeout > 0)
+		wf_timer_start(timeout, USECS_PER_SEC);
+
+	value = wf_step_statement(exec, cxt);
 	settle(nest);
 	wf_session_clean();
 	CHECK_FOR_INTERRUPTS();

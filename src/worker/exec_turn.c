@@ -15,6 +15,7 @@
 #include "base/spi.h"
 #include "base/stoppoint.h"
 #include "core/derive.h"
+#include "core/machine.h"
 #include "core/state.h"
 #include "worker/exec_turn.h"
 #include "worker/marks.h"
@@ -34,6 +35,7 @@ wf_turn_end_run(WfExec *exec, WfTurn *turn, char state, const char *reason)
 {
 	WfRunEnd *end = &turn->end;
 
+	Assert(wf_run_may(exec->run.state, state));
 	memset(end, 0, sizeof(*end));
 	turn->has_end = true;
 	turn->next = WF_NEXT_NONE;
@@ -42,17 +44,20 @@ wf_turn_end_run(WfExec *exec, WfTurn *turn, char state, const char *reason)
 	if (state == WF_RUN_PARKED)
 		turn->outcome = WF_OUTCOME_PARKED;
 	else
-		turn->outcome = end->blocks ? WF_OUTCOME_BLOCKS : WF_OUTCOME_ENDED;
+		turn->outcome = end->blocks				 ? WF_OUTCOME_BLOCKS
+						: state == WF_RUN_FAILED ? WF_OUTCOME_FAILED
+												 : WF_OUTCOME_ENDED;
 	end->state = state;
 	end->reason = reason;
 	end->finished_at = wf_clock_now();
 	end->started_at = exec->run.started_at;
 	if (end->started_at == 0)
 		end->started_at = exec->taken_at;
-	if (exec->nsteps > 0)
-		end->started_at = Min(end->started_at, exec->steps[0].started_at);
 	for (int i = 0; i < exec->nsteps; i++)
 	{
+		/* the first steps of a fork are of another run */
+		if (exec->steps[i].started_at >= exec->run.enqueued_at)
+			end->started_at = Min(end->started_at, exec->steps[i].started_at);
 		end->attempts += exec->steps[i].attempt;
 		if (exec->steps[i].match.state == WF_STEP_DONE)
 			end->steps_done++;
@@ -271,59 +276,6 @@ wf_turn_leave(WfTurn *turn, WfOutcome outcome)
 	turn->outcome = outcome;
 }
 
-/*
- * An at-most-once step was started by a process that is no more: nobody knows
- * how far it came, so the body gets WF002 for it.  Committed at once, as the
- * step that comes next may abort this transaction.
- */
-static void
-settle_unknown_outcome(WfExec *exec)
-{
-	WfStep *step = &exec->steps[exec->nsteps - 1];
-	WfWindow window;
-
-	step->match.state = WF_STEP_FAILED;
-	step->finished_at = wf_clock_now();
-	strlcpy(step->error.code, "WF002", sizeof(step->error.code));
-	step->error.message = "outcome of the step is unknown";
-	step->error.detail =
-		"It was started at most once, and its executor ended before the outcome was recorded.";
-	exec->records[exec->nsteps - 1] = step->match;
-
-	wf_window_open(&window);
-	wf_step_update(&exec->run.run_id, step);
-	wf_window_close(&window);
-	CommitTransactionCommand();
-	exec->run.row = NULL;
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	MemoryContextSwitchTo(exec->turn_cxt);
-}
-
-/* The record; "any" is false where it is known to be empty. */
-static void
-load_steps(WfExec *exec, bool any)
-{
-	WfWindow window;
-
-	exec->nsteps = 0;
-	exec->nalloc = 16;
-	if (any)
-	{
-		wf_window_open(&window);
-		exec->nsteps = wf_step_load_all(&exec->cell->run_id, exec->run_cxt,
-										&exec->steps, &exec->nalloc);
-		wf_window_close(&window);
-	}
-	else
-		exec->steps =
-			MemoryContextAlloc(exec->run_cxt, exec->nalloc * sizeof(WfStep));
-	exec->records = MemoryContextAllocHuge(
-		exec->run_cxt, mul_size(exec->nalloc, sizeof(WfRecorded)));
-	for (int i = 0; i < exec->nsteps; i++)
-		exec->records[i] = exec->steps[i].match;
-}
-
 /* Reads run and record; false when there is nothing to run (turn says why). */
 static bool
 load_run(WfExec *exec, WfTurn *turn)
@@ -334,7 +286,9 @@ load_run(WfExec *exec, WfTurn *turn)
 	wf_mark_set(&exec->cell->run_id, 0, 0);
 	found = wf_run_load(&exec->cell->run_id, &exec->cell->tid, exec->run_cxt,
 						&exec->run);
-	load_steps(exec, found && !(exec->cell->flags & WF_ASSIGN_FRESH));
+	/* a fork that came in a range is taken for fresh */
+	wf_load_steps(exec, found && (!(exec->cell->flags & WF_ASSIGN_FRESH) ||
+								  exec->run.retried));
 	wf_mark_clear();
 
 	if (!found || wf_run_is_final(exec->run.state))
@@ -344,6 +298,8 @@ load_run(WfExec *exec, WfTurn *turn)
 		wf_turn_leave(turn, WF_OUTCOME_PARKED);
 	else if (exec->run.origin != wf_origin())
 		wf_turn_leave(turn, WF_OUTCOME_FOREIGN);
+	else if (exec->run.paused)
+		wf_turn_leave(turn, WF_OUTCOME_PAUSED);
 	else if (exec->run.state != WF_RUN_WAITING &&
 			 Max(exec->run.due_at, exec->run.run_at) > wf_clock_now())
 	{
@@ -353,28 +309,6 @@ load_run(WfExec *exec, WfTurn *turn)
 	else
 		return true;
 	return false;
-}
-
-static void
-check_owner(WfExec *exec)
-{
-	char *name = GetUserNameFromId(GetUserId(), true);
-
-	exec->park_reason = WF_REASON_OWNER;
-	if (name == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("role that owns the run does not exist"),
-				 errhint("Create the role \"%s\" again, call workflow.start() to give it its runs back, then workflow.retry_run().",
-						 exec->run.owner_name)));
-	if (exec->run.owner != GetUserId() ||
-		strcmp(name, exec->run.owner_name) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("the run's owner \"%s\" is not role \"%s\"",
-						exec->run.owner_name, name),
-				 errhint("If the role was renamed, give it its name back, then call workflow.retry_run().")));
-	exec->park_reason = NULL;
 }
 
 /* The run has failed or was cancelled, and is not undone yet. */
@@ -387,7 +321,7 @@ load_undo(WfExec *exec, WfTurn *turn)
 	if (exec->nsteps > 0 && last->match.kind == WF_STEP_KIND_UNDO &&
 		last->match.state == WF_STEP_STARTED)
 	{
-		settle_unknown_outcome(exec);
+		wf_load_settle_unknown(exec);
 		park_at_step(exec, turn, last);
 		return false;
 	}
@@ -399,7 +333,7 @@ load_turn(WfExec *exec, WfTurn *turn)
 {
 	if (!load_run(exec, turn))
 		return false;
-	check_owner(exec);
+	wf_load_check_owner(exec);
 	wf_body_prepare(exec);
 	wf_show_run(exec);
 	if (wf_undo_runs(exec))
@@ -407,7 +341,7 @@ load_turn(WfExec *exec, WfTurn *turn)
 	if (exec->nsteps > 0 &&
 		exec->records[exec->nsteps - 1].state == WF_STEP_STARTED)
 	{
-		settle_unknown_outcome(exec);
+		wf_load_settle_unknown(exec);
 		if (wf_body_parks(exec->body))
 		{
 			park_at_step(exec, turn, &exec->steps[exec->nsteps - 1]);
@@ -457,6 +391,23 @@ commit_start(WfExec *exec, const WfPolicy *policy)
 	MemoryContextSwitchTo(exec->turn_cxt);
 }
 
+/* A call whose outcome comes from elsewhere, once it is started. */
+static void
+start_turn(WfExec *exec, WfTurn *turn, const WfPolicy *policy)
+{
+	WfStep step;
+
+	exec->where = WF_IN_STEP;
+	exec->permanent = false;
+	wf_turn_fill_step(exec, policy, &step);
+	step.max_attempts = 0;
+	step.started_at = wf_clock_now();
+	wf_wait_start(exec, &step);
+	WF_STOP("exec-after-start");
+	wf_record_write(exec, &step);
+	(void) take_replay(exec, turn, replay(exec, true));
+}
+
 static void
 step_turn(WfExec *exec, WfTurn *turn)
 {
@@ -465,6 +416,11 @@ step_turn(WfExec *exec, WfTurn *turn)
 	TimestampTz started_at;
 
 	wf_turn_policy(exec, &policy);
+	if (wf_wait_is_started(exec->wanted.kind))
+	{
+		start_turn(exec, turn, &policy);
+		return;
+	}
 	if (policy.at_most_once)
 		commit_start(exec, &policy);
 

@@ -71,6 +71,20 @@ extern void wf_turn_end_run(WfExec *exec, WfTurn *turn, char state,
 /* The run goes elsewhere with nothing more to write. */
 extern void wf_turn_leave(WfTurn *turn, WfOutcome outcome);
 
+/* ---- exec_load.c ---- */
+
+/* The record; "any" is false where it is known to be empty. */
+extern void wf_load_steps(WfExec *exec, bool any);
+
+/* Raises an error, with exec->park_reason set, unless we are the run's owner. */
+extern void wf_load_check_owner(WfExec *exec);
+
+/*
+ * The newest call was started at most once, by a process that is no more: its
+ * outcome is unknown from now on.  Commits.
+ */
+extern void wf_load_settle_unknown(WfExec *exec);
+
 /* ---- exec_wait.c ---- */
 
 /* Is this call begun by waiting, without any user code? */
@@ -81,6 +95,15 @@ extern bool wf_wait_is_plain(char kind);
  * where what it waits for is there already; true in that case.
  */
 extern bool wf_wait_begin(WfExec *exec);
+
+/* Is this call one that waits, but is started by engine code? */
+extern bool wf_wait_is_started(char kind);
+
+/*
+ * Starts the call in exec->wanted, of which "step" is the record: waiting, and
+ * of what.
+ */
+extern void wf_wait_start(WfExec *exec, WfStep *step);
 
 /*
  * Looks for what has come for calls that wait, and records it; true when

@@ -122,6 +122,8 @@ want(WfExec *exec, const WfStep *registered, int ordinal)
 	}
 	/* for what the step asks about itself */
 	exec->asked = ordinal - 1;
+	for (int i = 0; i < exec->asked; i++)
+		exec->now = Max(exec->now, exec->steps[i].finished_at);
 	wanted->due_at = DT_NOEND;
 	wanted->has_policy = args.has_policy;
 	wanted->policy = args.policy;

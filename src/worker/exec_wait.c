@@ -27,9 +27,11 @@
 
 #include "base/clock.h"
 #include "base/spi.h"
+#include "core/machine.h"
 #include "core/state.h"
 #include "store/signal.h"
 #include "worker/exec_turn.h"
+#include "worker/words.h"
 
 bool
 wf_wait_is_plain(char kind)
@@ -37,10 +39,35 @@ wf_wait_is_plain(char kind)
 	return kind == WF_STEP_KIND_SLEEP || kind == WF_STEP_KIND_SIGNAL;
 }
 
-static bool
-is_over(const WfStep *step, TimestampTz now)
+static WfStarter starters[PG_UINT8_MAX + 1];
+
+void
+wf_word_set_starter(char kind, WfStarter starter)
 {
-	return step->due_at != 0 && step->due_at <= now;
+	starters[(unsigned char) kind] = starter;
+}
+
+bool
+wf_wait_is_started(char kind)
+{
+	return starters[(unsigned char) kind] != NULL;
+}
+
+void
+wf_wait_start(WfExec *exec, WfStep *step)
+{
+	const WfWanted *wanted = &exec->wanted;
+	WfStarting start = {.run_id = &exec->run.run_id,
+						.workflow_id = exec->run.workflow_id,
+						.ordinal = wanted->ordinal,
+						.name = wanted->name,
+						.values = wanted->values,
+						.nulls = wanted->nulls};
+	WfStartedCall started = {0};
+
+	starters[(unsigned char) wanted->kind](&start, &started);
+	step->match.state = WF_STEP_WAITING;
+	step->message_id = started.message_id;
 }
 
 static void
@@ -69,11 +96,19 @@ settle(WfExec *exec, WfStep *step, TimestampTz now)
 				return true;
 			}
 			break;
+		case WF_STEP_KIND_TASK:
+			if (!wf_signal_take_task(&exec->run.run_id, step->ordinal,
+									 exec->run_cxt, &result, &step->error))
+				return false;
+			set_done(step, result, now);
+			if (step->error.code[0] != '\0')
+				step->match.state = WF_STEP_FAILED;
+			return true;
 		default:
 			return false;
 	}
 	/* at the end of its time the body gets NULL */
-	if (!is_over(step, now))
+	if (!wf_wait_is_over(step->due_at, now))
 		return false;
 	set_done(step, NULL, now);
 	return true;

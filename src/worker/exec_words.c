@@ -35,13 +35,14 @@
 bool
 wf_executor_has_run(void)
 {
-	return wf_exec != NULL && wf_exec->cell != NULL;
+	return wf_exec != NULL &&
+		   (wf_exec->cell != NULL || wf_exec_is_trial(wf_exec));
 }
 
 bool
 wf_executor_runs(const pg_uuid_t *run_id)
 {
-	return wf_executor_has_run() &&
+	return wf_exec != NULL && wf_exec->cell != NULL &&
 		   memcmp(&wf_exec->cell->run_id, run_id, UUID_LEN) == 0;
 }
 
@@ -56,7 +57,7 @@ wf_word_check(const char *word, WfWordPlace place)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("workflow.%s() can only be called while a workflow runs",
 						word),
-				 errhint("Call it in the body of a workflow and start that with workflow.enqueue_workflow().")));
+				 errhint("Call it in the body of a workflow. Start that with workflow.enqueue_workflow(), or try it here with workflow.try_workflow().")));
 	if (wf_exec->in_step && place == WF_WORD_IN_RUN)
 		return;
 
@@ -332,7 +333,7 @@ record_at_once(WfExec *exec, int ordinal, uint64 print, const WfCall *call)
 	step.match.name = pstrdup(call->name);
 	step.command = pstrdup(call->command);
 	step.result = DatumGetJsonbPCopy(JsonbPGetDatum(call->outcome));
-	step.started_at = step.finished_at = wf_clock_now();
+	step.started_at = step.finished_at = Max(wf_clock_now(), exec->now);
 	wf_record_write(exec, &step);
 	MemoryContextSwitchTo(old);
 }
@@ -374,6 +375,9 @@ wf_word_call(const WfCall *call)
 	exec->asked = ordinal;
 	exec->derived = 0;
 	step = &exec->steps[ordinal - 1];
+	/* a call that was only started may or may not have ended by now */
+	exec->now =
+		Max(exec->now, call->starts ? step->started_at : step->finished_at);
 	if (step->match.state == WF_STEP_FAILED && !call->starts)
 		raise_recorded(exec, step);
 	return step;
@@ -390,6 +394,7 @@ wf_word_await(int ordinal)
 		unwind(exec);
 	if (step->match.state == WF_STEP_WAITING)
 		block(exec, ordinal);
+	exec->now = Max(exec->now, step->finished_at);
 	if (step->match.state == WF_STEP_FAILED)
 		raise_recorded(exec, step);
 	return step;
@@ -524,11 +529,7 @@ wf_word_attempt(void)
 TimestampTz
 wf_word_now(void)
 {
-	WfExec *exec = wf_exec;
-
-	if (exec->asked == 0)
-		return Max(exec->run.enqueued_at, exec->run.run_at);
-	return exec->steps[exec->asked - 1].finished_at;
+	return wf_exec->now;
 }
 
 uint32

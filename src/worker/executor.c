@@ -161,6 +161,8 @@ wf_show_progress(WfExec *exec, const Jsonb *progress)
 	WfSlot *slot = exec->slot;
 
 	Assert(VARSIZE(progress) <= WF_MAX_PROGRESS);
+	if (wf_exec_is_trial(exec))
+		return;
 	begin_show(slot);
 	memcpy(slot->progress, progress, VARSIZE(progress));
 	slot->has_progress = true;
@@ -229,6 +231,8 @@ tell_begun(WfExec *exec)
 void
 wf_user_code_begin(WfExec *exec, int ordinal, int attempt)
 {
+	if (wf_exec_is_trial(exec))
+		return;
 	/* a crash is the fault of the run that checks */
 	if (!exec->checks)
 		wf_mark_set(&exec->run.run_id, ordinal, attempt);
@@ -250,6 +254,8 @@ wf_user_code_begin(WfExec *exec, int ordinal, int attempt)
 void
 wf_user_code_end(WfExec *exec)
 {
+	if (wf_exec_is_trial(exec))
+		return;
 	QueryCancelHoldoffCount = 1;
 	QueryCancelPending = false;
 	exec->slot->in_user_code = false;
@@ -334,8 +340,9 @@ run_cell(WfExec *exec, WfCell *cell)
 	exec->cell = cell;
 	outcome = wf_exec_run(exec, &due_at);
 	exec->cell = NULL;
-	show_idle(exec,
-			  outcome == WF_OUTCOME_ENDED || outcome == WF_OUTCOME_BLOCKS);
+	show_idle(exec, outcome == WF_OUTCOME_ENDED ||
+						outcome == WF_OUTCOME_FAILED ||
+						outcome == WF_OUTCOME_BLOCKS);
 	give_back(exec, cell, outcome, due_at);
 	MemoryContextReset(exec->run_cxt);
 }

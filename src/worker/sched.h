@@ -12,6 +12,11 @@
  * sched_dispatch.c		who gets what
  * sched_executors.c	how many executors, and of which roles
  * sched_requests.c		what clients and the clock ask of single runs, control
+ * sched_messages.c		messages: news of them, and who has them
+ * sched_leases.c		... and when they come back
+ * sched_receivers.c		who asks for messages, or waits for some
+ * sched_retention.c	what was kept long enough
+ * sched_alerts.c		who is told of what happens in a queue
  *
  * There is one scheduler in a process, so its state is one variable.
  */
@@ -66,7 +71,7 @@ typedef struct WfSched
 	int scans_allocated;
 	bool loading;		  /* the first of them is the initial load */
 	pg_uuid_t scanned_to; /* highest id seen by any scan */
-	WfRunInfo *infos;	  /* [WF_SCHED_CHUNK] what is being learnt */
+	WfRunInfo *infos;	  /* [2 * WF_SCHED_CHUNK] what is being learnt */
 
 	pg_uuid_t *suspects; /* runs that may have crashed the server */
 	int nsuspects;
@@ -111,9 +116,52 @@ extern void wf_load_ring(void);
 /* NULL: no bound */
 extern WfScan *wf_load_add_scan(const pg_uuid_t *first, const pg_uuid_t *last);
 extern void wf_load_scan(void);
+/* up to where WAL has to be flushed for what a transaction now has seen */
+extern XLogRecPtr wf_load_seen_upto(void);
 /* are there more runs than one or two that have yet to be read? */
 extern bool wf_load_is_reading(void);
 extern void wf_load_started(const WfStarted *started);
+
+/* one that was returned by a read of the table, or by the ring (scan NULL) */
+extern void wf_load_learn(const WfRunInfo *info, const WfScan *from_scan);
+
+/* ---- sched_messages.c ---- */
+
+extern void wf_messages_init(void);
+/* what was told before we came is in the tables */
+extern void wf_messages_discard_news(void);
+extern void wf_messages_news(void);
+/* a message of which there is no entry, as its row was read */
+extern void wf_messages_learn(const WfRunInfo *info);
+/* one that was just made, or admitted: it is with a receiver, until a time */
+extern void wf_messages_hold(WfEntry *entry, TimestampTz until);
+/* the list of what a receiver holds */
+extern dlist_head *wf_messages_held_by(int receiver);
+
+/* before the gate again, or until a time */
+extern void wf_messages_give_back(WfEntry *entry, TimestampTz due_at);
+/* acknowledged; dead */
+extern void wf_messages_done(WfEntry *entry);
+extern void wf_messages_died(WfEntry *entry);
+/* it was given up and deleted */
+extern void wf_messages_gone(WfEntry *entry);
+
+/* ---- sched_leases.c ---- */
+
+/* leases that are over, and receives that were rolled back */
+extern void wf_messages_expire(void);
+
+/* ---- sched_receivers.c ---- */
+
+extern void wf_receivers_init(void);
+/* this one asks, or waits */
+extern void wf_receivers_came(int receiver);
+/* hands out what may be, to all that ask; may be called again in a cycle */
+extern void wf_receivers_serve(void);
+/* answers those that were served, or cannot be; wakes who waits */
+extern void wf_receivers_answer(void);
+/* does anybody ask or wait for messages of the queue? */
+extern bool wf_receivers_attend(int32 queue_id);
 
 /* ---- sched_seats.c ---- */
 
@@ -161,6 +209,33 @@ extern void wf_control_apply(void);
 extern bool wf_workflow_is_paused(int32 workflow_id);
 extern void wf_sched_events(void);
 extern void wf_sched_deadlines(void);
+
+/* In an open window: the run has been ended here; nobody waits for its tasks. */
+extern void wf_sched_withdraw(const pg_uuid_t *run_id);
+
+/* ---- sched_retention.c ---- */
+
+/* In the cycle: deletes some of what was kept long enough, when it is time. */
+extern void wf_retention_run(void);
+/* something has ended, or a key was used, that is kept for some time */
+extern void wf_retention_touch(void);
+/* how long things are kept may have changed */
+extern void wf_retention_restart(void);
+
+/* ---- sched_alerts.c ---- */
+
+/* in an open window: who wants to be told of what */
+extern void wf_alerts_read(void);
+/* this run or message became a dead letter; before it is forgotten */
+extern void wf_alerts_died(const WfEntry *entry);
+/* dead letters may have become fewer */
+extern void wf_alerts_recount(void);
+/* how full the queue is now */
+extern void wf_alerts_gauges(int32 queue_id, const WfQueueGauges *g);
+/* In the cycle: tells what there is to tell. */
+extern void wf_alerts_run(void);
+
+/* ---- sched_requests.c ---- */
 
 /* Parks many runs at once, in a transaction of its own, and forgets them. */
 extern void wf_sched_park(WfEntry **entries, int n, const char *reason,

@@ -16,86 +16,94 @@
 #define MAX_READING_USEC (2 * USECS_PER_SEC)
 
 /* Nobody can have more in hand than all executors together. */
-static uint32
-most_running(const WfQueueRules *rules)
+static bool
+may_run_more(const WfQueue *queue, WfSideOf side)
 {
+	const WfQueueRules *rules = &queue->rules;
 	uint32 hands = Max(wf_executors, 1) * (WF_CELLS + 1);
 
-	if (rules->max_running > 0 && !WF_BROKEN("ignore-limits"))
-		return Min(hands, (uint32) rules->max_running);
-	return hands;
+	if (rules->paused)
+		return false;
+	if (rules->max_running > 0 && queue->running >= rules->max_running &&
+		!WF_BROKEN("ignore-limits"))
+		return false;
+	return side != WF_SIDE_RUNS || queue->running - queue->nhanded < hands;
 }
 
 /* Groups whose rate limit lets them start again. */
 static void
-wake_groups(WfQueue *queue)
+wake_groups(WfQueue *queue, WfSideOf side)
 {
-	while (!pairingheap_is_empty(&queue->rate_waits))
-	{
-		WfGroup *group = pairingheap_container(
-			WfGroup, node, pairingheap_first(&queue->rate_waits));
+	pairingheap *waits = &queue->sides[side].rate_waits;
 
-		if (group->rate_free_at > wf_sched.now)
+	while (!pairingheap_is_empty(waits))
+	{
+		WfStand *stand =
+			pairingheap_container(WfStand, node, pairingheap_first(waits));
+
+		if (stand->rate_free_at > wf_sched.now)
 		{
-			if (group->rate_free_at != DT_NOEND)
-				wf_sched_wake_at(group->rate_free_at);
+			if (stand->rate_free_at != DT_NOEND)
+				wf_sched_wake_at(stand->rate_free_at);
 			queue->rate_short = true;
 			return;
 		}
-		wf_group_step_out(group);
-		wf_group_settle(group);
+		wf_group_step_out(stand);
+		wf_group_settle(stand->group);
 		/* it may stand here again, for later */
 	}
 }
 
 /* The group whose turn it is, or whose first entry starts first; or NULL. */
-static WfGroup *
-next_group(WfQueue *queue)
+static WfStand *
+next_group(WfQueue *queue, WfSideOf of)
 {
+	WfSide *side = &queue->sides[of];
+
 	if (queue->rules.fair)
-		return dlist_is_empty(&queue->turns)
+		return dlist_is_empty(&side->turns)
 				   ? NULL
-				   : dlist_head_element(WfGroup, turn, &queue->turns);
-	return pairingheap_is_empty(&queue->heads)
+				   : dlist_head_element(WfStand, turn, &side->turns);
+	return pairingheap_is_empty(&side->heads)
 			   ? NULL
-			   : pairingheap_container(WfGroup, node,
-									   pairingheap_first(&queue->heads));
+			   : pairingheap_container(WfStand, node,
+									   pairingheap_first(&side->heads));
 }
 
 /* What of all that has not begun comes next, by everything but queue limits. */
 static WfEntry *
-next_new(WfQueue *queue)
+next_new(WfQueue *queue, WfSideOf side)
 {
 	for (;;)
 	{
-		WfEntry *plain = wf_line_first(&queue->plain);
-		WfGroup *group = next_group(queue);
+		WfEntry *plain = wf_line_first(&queue->sides[side].plain);
+		WfStand *stand = next_group(queue, side);
 		WfEntry *entry;
 
-		if (group == NULL)
+		if (stand == NULL)
 			return plain;
-		entry = wf_line_first(&group->line);
+		entry = wf_stand_first(stand);
 		if (plain != NULL && wf_starts_before(plain, entry))
 			return plain;
-		if (!wf_limiter_wants_reserve(&group->limiter))
+		if (!wf_limiter_wants_reserve(&stand->group->limiter))
 			return entry;
 		/* out of the way until its starts are on disk */
-		wf_group_step_out(group);
-		wf_limiter_reserve_soon(queue, group);
+		wf_group_step_out(stand);
+		wf_limiter_reserve_soon(queue, stand->group);
 	}
 }
 
 /* A turn is over when its starts are. */
 static void
-count_turn(WfGroup *group)
+count_turn(WfStand *stand)
 {
-	if (--group->credit > 0)
+	if (--stand->credit > 0)
 		return;
-	group->credit = group->weight;
-	if (group->standing == WF_GROUP_TURN)
+	stand->credit = stand->group->weight;
+	if (stand->standing == WF_GROUP_TURN)
 	{
-		wf_group_step_out(group);
-		wf_group_settle(group);
+		wf_group_step_out(stand);
+		wf_group_settle(stand->group);
 	}
 }
 
@@ -119,7 +127,7 @@ take_start(WfEntry *entry)
 }
 
 static void
-admit(WfEntry *entry)
+admit(WfEntry *entry, WfSideOf side)
 {
 	bool fresh = !entry->active;
 
@@ -131,9 +139,8 @@ admit(WfEntry *entry)
 	if (fresh && entry->group != NULL)
 	{
 		wf_group_settle(entry->group);
-		count_turn(entry->group);
+		count_turn(&entry->group->stands[side]);
 	}
-	wf_ready_admit(&wf_sched.ready, entry);
 }
 
 /*
@@ -141,9 +148,9 @@ admit(WfEntry *entry)
  * not start yet.
  */
 static WfEntry *
-next_held(WfQueue *queue)
+next_held(WfQueue *queue, WfSideOf side)
 {
-	WfEntry *entry = wf_line_first(&queue->held);
+	WfEntry *entry = wf_line_first(&queue->sides[side].held);
 	WfLimiter *limiter;
 
 	if (entry == NULL || !wf_limiter_may_take(&queue->limiter, queue))
@@ -180,45 +187,92 @@ waits_for_scans(WfQueue *queue)
 	return wf_sched.now - queue->reading_since < MAX_READING_USEC;
 }
 
-/* One more; false when nothing may start now. */
-static bool
-admit_one(WfQueue *queue)
+/* What may start now, and is the next to; NULL when nothing may. */
+static WfEntry *
+next_to_admit(WfQueue *queue, WfSideOf of)
 {
 	const WfQueueRules *rules = &queue->rules;
+	WfSide *side = &queue->sides[of];
 	WfEntry *entry;
 
-	if (rules->paused || queue->running >= most_running(rules))
+	if (!may_run_more(queue, of))
+		return NULL;
+	entry = wf_line_first(&side->resumed);
+	if (entry == NULL)
+		entry = next_held(queue, of);
+	if (entry != NULL)
+		return entry;
+	if (rules->max_active > 0 && queue->active >= rules->max_active &&
+		!WF_BROKEN("ignore-limits"))
+		return NULL;
+	/* nothing is reserved on disk for what could not start anyway */
+	if (side->plain.n == 0 && side->nstanding == 0)
+		return NULL;
+	if (waits_for_scans(queue))
+		return NULL;
+	if (!wf_limiter_may_take(&queue->limiter, queue))
+		return NULL;
+	return next_new(queue, of);
+}
+
+/* One more run; false when none may start now. */
+static bool
+admit_run(WfQueue *queue)
+{
+	WfEntry *entry = next_to_admit(queue, WF_SIDE_RUNS);
+
+	if (entry == NULL)
 		return false;
-	entry = wf_line_first(&queue->resumed);
-	if (entry == NULL)
-		entry = next_held(queue);
-	if (entry == NULL)
-	{
-		if (rules->max_active > 0 && queue->active >= rules->max_active &&
-			!WF_BROKEN("ignore-limits"))
-			return false;
-		/* nothing is reserved on disk for what could not start anyway */
-		if (wf_line_first(&queue->plain) == NULL && next_group(queue) == NULL)
-			return false;
-		if (waits_for_scans(queue))
-			return false;
-		if (!wf_limiter_may_take(&queue->limiter, queue))
-			return false;
-		entry = next_new(queue);
-	}
-	if (entry == NULL)
-		return false;
-	admit(entry);
+	admit(entry, WF_SIDE_RUNS);
+	wf_ready_admit(&wf_sched.ready, entry);
 	return true;
+}
+
+WfEntry *
+wf_gate_admit_message(WfQueue *queue)
+{
+	WfEntry *entry;
+
+	if (wf_sched.halted || queue->sides[WF_SIDE_MESSAGES].nwaiting == 0)
+		return NULL;
+	wake_groups(queue, WF_SIDE_MESSAGES);
+	entry = next_to_admit(queue, WF_SIDE_MESSAGES);
+	if (entry != NULL)
+		admit(entry, WF_SIDE_MESSAGES);
+	return entry;
+}
+
+/*
+ * Not more than this many receivers are of use: in a strict group one is, in
+ * any other perhaps as many as wait in it.
+ */
+uint32
+wf_gate_receivable(WfQueue *queue)
+{
+	const WfQueueRules *rules = &queue->rules;
+	WfSide *side = &queue->sides[WF_SIDE_MESSAGES];
+	uint32 n;
+
+	if (wf_sched.halted || side->nwaiting == 0)
+		return 0;
+	wake_groups(queue, WF_SIDE_MESSAGES);
+	if (next_to_admit(queue, WF_SIDE_MESSAGES) == NULL)
+		return 0;
+	n = side->nwaiting;
+	if (rules->group_max_active == 1)
+		n = side->resumed.n + side->held.n + side->plain.n + side->nstanding;
+	if (rules->max_running > 0)
+		n = Min(n, rules->max_running - queue->running);
+	return n;
 }
 
 /* What comes first of all that waits, whether it may start now or not. */
 static WfEntry *
-first_waiting(WfQueue *queue)
+first_waiting(WfQueue *queue, WfSideOf side)
 {
-	WfEntry *plain = wf_line_first(&queue->plain);
-	WfGroup *group = next_group(queue);
-	WfEntry *entry = group != NULL ? wf_line_first(&group->line) : NULL;
+	WfEntry *plain = wf_line_first(&queue->sides[side].plain);
+	WfStand *stand = next_group(queue, side);
+	WfEntry *entry = stand != NULL ? wf_stand_first(stand) : NULL;
 
 	if (entry == NULL || (plain != NULL && wf_starts_before(plain, entry)))
 		return plain;
@@ -232,7 +286,7 @@ first_waiting(WfQueue *queue)
 static void
 make_way(WfQueue *queue)
 {
-	WfEntry *first = first_waiting(queue);
+	WfEntry *first = first_waiting(queue, WF_SIDE_RUNS);
 	dlist_mutable_iter iter;
 
 	if (first == NULL || first->priority <= 0)
@@ -258,13 +312,23 @@ make_way(WfQueue *queue)
 TimestampTz
 wf_gate_oldest(const WfQueue *queue)
 {
-	WfEntry *first = first_waiting(unconstify(WfQueue *, queue));
-	WfEntry *resumed = wf_line_first(&queue->resumed);
+	TimestampTz oldest = 0;
 
-	if (first == NULL ||
-		(resumed != NULL && resumed->due_at < wf_ready_since(first)))
-		first = resumed;
-	return first != NULL ? wf_ready_since(first) : 0;
+	for (int i = 0; i < WF_SIDES; i++)
+	{
+		WfEntry *firsts[2] = {first_waiting(unconstify(WfQueue *, queue), i),
+							  wf_line_first(&queue->sides[i].resumed)};
+
+		for (int j = 0; j < lengthof(firsts); j++)
+		{
+			TimestampTz since =
+				firsts[j] != NULL ? wf_ready_since(firsts[j]) : 0;
+
+			if (since != 0 && (oldest == 0 || since < oldest))
+				oldest = since;
+		}
+	}
+	return oldest;
 }
 
 void
@@ -281,14 +345,15 @@ wf_gates_open(void)
 			WfQueue *queue = dlist_container(WfQueue, node, iter.cur);
 
 			queue->rate_short = false;
-			if (queue->nwaiting == 0)
+			if (queue->sides[WF_SIDE_RUNS].nwaiting == 0)
 				continue;
-			wake_groups(queue);
+			wake_groups(queue, WF_SIDE_RUNS);
 			if (queue->running > 0)
 				make_way(queue);
-			while (admit_one(queue))
+			while (admit_run(queue))
 				;
 		}
+		wf_receivers_serve();
 	} while (wf_limiters_reserve());
 }
 
@@ -301,7 +366,8 @@ wf_gates_are_idle(void)
 	{
 		WfQueue *queue = dlist_container(WfQueue, node, iter.cur);
 
-		if (queue->nwaiting > 0 && queue->rate_short && !queue->rules.paused)
+		if (queue->sides[WF_SIDE_RUNS].nwaiting > 0 && queue->rate_short &&
+			!queue->rules.paused)
 			return false;
 	}
 	return true;

@@ -31,8 +31,9 @@ wf_dispatch_next(WfRole *role)
 			wf_gate_leave(entry);
 			wf_ready_place(ready, entry, wf_sched.now);
 		}
-		else if (wf_sched.npaused > 0 &&
-				 wf_workflow_is_paused(entry->workflow_id))
+		else if ((entry->flags & WF_ASSIGN_PAUSED) ||
+				 (wf_sched.npaused > 0 &&
+				  wf_workflow_is_paused(entry->workflow_id)))
 		{
 			wf_ready_take(ready, entry);
 			wf_sched.more |= entry->queue != NULL;

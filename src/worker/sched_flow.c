@@ -63,6 +63,7 @@ wf_flow_ended(const WfEntry *entry)
 	WfFlow *flow = flow_of(entry);
 
 	flow->ended[part_of(flow)]++;
+	wf_retention_touch();
 }
 
 static void
@@ -74,6 +75,7 @@ publish(int32 queue_id, WfFlow *flow, WfQueueGauges *g)
 	memcpy(g->started, flow->started, sizeof(g->started));
 	memcpy(g->ended, flow->ended, sizeof(g->ended));
 	wf_queue_publish(MyDatabaseId, queue_id, g);
+	wf_alerts_gauges(queue_id, g);
 	if (flow->nstarted > 0)
 		wf_queue_count(MyDatabaseId, queue_id, WF_QCOUNT_STARTED,
 					   flow->nstarted);

@@ -32,6 +32,8 @@ wf_gate_set_admitted(WfEntry *entry, bool admitted)
 	if (admitted == entry->admitted)
 		return;
 	entry->admitted = admitted;
+	if (entry->message)
+		entry->queue->nhanded += admitted ? 1 : -1;
 	if (admitted)
 	{
 		entry->queue->running++;
@@ -57,6 +59,18 @@ give_start_back(WfEntry *entry)
 		wf_limiter_return(&entry->group->limiter);
 }
 
+static WfSideOf
+side_of(const WfEntry *entry)
+{
+	return entry->message ? WF_SIDE_MESSAGES : WF_SIDE_RUNS;
+}
+
+static WfSide *
+lines_of(const WfEntry *entry)
+{
+	return &entry->queue->sides[side_of(entry)];
+}
+
 /* ---- what happens to entries ---- */
 
 void
@@ -64,6 +78,9 @@ wf_gate_attach(WfEntry *entry)
 {
 	WfQueue *queue =
 		wf_gate_queue(entry->queue_id, entry->queue_id != WF_DEFAULT_QUEUE);
+
+	if (queue == NULL && entry->message)
+		queue = wf_gate_of_default();
 
 	/* one that was known from a cell is complete only now */
 	if (entry->queue != NULL || queue == NULL)
@@ -110,22 +127,26 @@ wf_gate_add(WfEntry *entry)
 {
 	WfQueue *queue = entry->queue;
 	WfGroup *group = entry->group;
+	WfSide *side = lines_of(entry);
 
 	queue->nwaiting++;
+	side->nwaiting++;
 	queue->flow.changed = true;
 	if (entry->active)
-		wf_line_add(entry->begun ? &queue->resumed : &queue->held, entry);
+		wf_line_add(entry->begun ? &side->resumed : &side->held, entry);
 	else if (group == NULL)
-		wf_line_add(&queue->plain, entry);
+		wf_line_add(&side->plain, entry);
 	else
 	{
+		WfLine *strict = &group->stands[0].line;
+
 		wf_group_loosen(group);
 		if (!wf_group_is_strict(group))
-			wf_line_add(&group->line, entry);
+			wf_line_add(&group->stands[side_of(entry)].line, entry);
 		else if (entry->returned)
-			wf_line_prepend(&group->line, entry);
+			wf_line_prepend(strict, entry);
 		else
-			wf_line_append(&group->line, entry);
+			wf_line_append(strict, entry);
 		wf_group_settle(group);
 	}
 	entry->returned = false;
@@ -137,6 +158,7 @@ wf_gate_remove(WfEntry *entry)
 	WfGroup *group = entry->active ? NULL : entry->group;
 
 	entry->queue->nwaiting--;
+	lines_of(entry)->nwaiting--;
 	entry->queue->flow.changed = true;
 	if (group != NULL)
 		wf_group_loosen(group);

@@ -21,8 +21,16 @@
  *	waiting --wf_gates_open()--> admitted --wf_gate_leave()--> waiting
  *	   ...................... any --wf_gate_end()--> gone
  *
- * No more are admitted than executors can have in hand, so that the order
+ * No more runs are admitted than executors can have in hand, so that the order
  * among those that wait stays open as long as possible.
+ *
+ * Messages wait before the same gates and are counted by the same limits, but
+ * are admitted only when somebody asks for one (sched_receivers.c), and have
+ * begun with that.  What waits is kept by kind, on two *sides*, so that runs
+ * for which there is no executor do not hold up messages that nobody asks for,
+ * nor the reverse.  In a strict group there is one order over both kinds: it
+ * has one line, that of the first side, and stands on the side of whatever is
+ * first in it.  "default" has a gate as soon as there is a message in it.
  *
  * Must not: touch cells, or run SQL but through store/.
  */
@@ -45,7 +53,8 @@ typedef struct WfLimiter
 	int32 limit;
 	int64 period;	   /* microseconds */
 	int32 reserved;	   /* starts on disk that nobody has taken */
-	TimestampTz until; /* ... before which they have to be */
+	bool wished;	   /* some are about to be */
+	TimestampTz until; /* ... before which they have to be taken */
 } WfLimiter;
 
 typedef enum WfStanding
@@ -56,6 +65,26 @@ typedef enum WfStanding
 	WF_GROUP_RATE  /* in queue->rate_waits, until rate_free_at */
 } WfStanding;
 
+typedef enum WfSideOf
+{
+	WF_SIDE_RUNS,
+	WF_SIDE_MESSAGES,
+	WF_SIDES
+} WfSideOf;
+
+/* a group on one side of its queue */
+typedef struct WfStand
+{
+	struct WfGroup *group;
+	WfSideOf side;
+	WfStanding standing;
+	WfLine line; /* those that wait and are not active; see above */
+	dlist_node turn;
+	pairingheap_node node; /* heads or rate_waits */
+	int32 credit;		   /* starts left in this turn */
+	TimestampTz rate_free_at;
+} WfStand;
+
 typedef struct WfGroup
 {
 	uint64 hash;
@@ -63,14 +92,9 @@ typedef struct WfGroup
 	uint32 members; /* entries that point here */
 	uint32 active;
 	uint32 nblocking; /* of active: failed, so that nothing else may start */
-	WfLine line;	  /* those that wait and are not active */
-	WfStanding standing;
-	dlist_node turn;
-	pairingheap_node node; /* heads or rate_waits */
 	int32 weight;
-	int32 credit; /* starts left in this turn */
 	WfLimiter limiter;
-	TimestampTz rate_free_at;
+	WfStand stands[WF_SIDES];
 } WfGroup;
 
 /* what only views show of a queue */
@@ -85,25 +109,37 @@ typedef struct WfFlow
 	uint32 ended[WF_MINUTE_PARTS];
 } WfFlow;
 
+/* what waits before the gate, of one kind */
+typedef struct WfSide
+{
+	uint32 nwaiting;
+	uint32 nstanding; /* groups in turns or heads */
+	WfLine resumed;	  /* active ones that wait and have begun */
+	WfLine held;	  /* active ones that wait and have not begun */
+	WfLine plain;	  /* the others, as far as no group matters */
+	dlist_head turns; /* these three are of WfStand */
+	pairingheap heads;
+	pairingheap rate_waits;
+} WfSide;
+
 typedef struct WfQueue
 {
 	WfQueueRules rules;
 	dlist_node node; /* in WfGates.queues */
-	uint32 running;	 /* admitted */
-	dlist_head hand; /* ... those */
+	uint32 running;	 /* admitted, of both kinds */
+	uint32 nhanded;	 /* ... of which messages */
+	dlist_head hand; /* ... all of those */
 	uint32 active;
 	uint32 nmembers; /* entries that point here */
 	uint32 nwaiting; /* before the gate */
-	WfLine resumed;	 /* active ones that wait and have begun */
-	WfLine held;	 /* active ones that wait and have not begun */
-	WfLine plain;	 /* the others, as far as no group matters */
+	WfSide sides[WF_SIDES];
 	struct wf_groups_hash *groups;
-	dlist_head turns;
-	pairingheap heads;
-	pairingheap rate_waits;
 	WfLimiter limiter;
 	TimestampTz reading_since; /* fair: since when scans keep it closed */
 	bool rate_short;		   /* the last look ended at a rate limit */
+	uint32 nwoken;	   /* receivers that were woken and have not asked */
+	uint32 receivable; /* what they were woken for */
+	uint64 wake_look;  /* ... as of this look at who waits */
 	WfFlow flow;
 	WfSpill spill;
 } WfQueue;
@@ -135,9 +171,17 @@ extern bool wf_gate_keeps(const WfEntry *entry, bool failed);
 
 /* ---- the scheduler's cycle ---- */
 
-/* Admits what may start. */
+/* Admits runs that may start, and hands messages to whoever asks. */
 extern void wf_gates_open(void);
-/* Does nothing wait for its rate limit? */
+
+/*
+ * Admits the message of a queue that comes next, which is in no place then;
+ * NULL when none may be handed out now.
+ */
+extern WfEntry *wf_gate_admit_message(WfQueue *queue);
+/* about how many could be, for waiting receivers */
+extern uint32 wf_gate_receivable(WfQueue *queue);
+/* Does no run wait for its rate limit? */
 extern bool wf_gates_are_idle(void);
 
 /* ---- what views show (sched_flow.c) ---- */

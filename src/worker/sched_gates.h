@@ -28,6 +28,8 @@ extern WfGates wf_gates;
 
 /* by id; NULL when it is not known and "make" is false */
 extern WfQueue *wf_gate_queue(int32 queue_id, bool make);
+/* the gate of "default", whose entries move behind it when it is made */
+extern WfQueue *wf_gate_of_default(void);
 /* uncounts an entry that is in no line, and takes it out of queue and group */
 extern void wf_gate_detach(WfEntry *entry);
 /* dropped: forgotten unless something in it has yet to end */
@@ -46,7 +48,9 @@ extern TimestampTz wf_gate_oldest(const WfQueue *queue);
 extern void wf_group_settle(WfGroup *group);
 /* before its line changes: a heap is in order by what is first in it */
 extern void wf_group_loosen(WfGroup *group);
-extern void wf_group_step_out(WfGroup *group);
+extern void wf_group_step_out(WfStand *stand);
+/* what of this kind comes next in the group, as far as it is its turn */
+extern WfEntry *wf_stand_first(const WfStand *stand);
 extern void wf_group_forget(WfGroup *group);
 extern void wf_groups_sweep(WfQueue *queue, bool all);
 extern bool wf_group_is_strict(const WfGroup *group);

@@ -60,19 +60,17 @@ typedef struct QueueSlot
 static int
 head_compare(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 {
-	const WfGroup *x = pairingheap_const_container(WfGroup, node, a);
-	const WfGroup *y = pairingheap_const_container(WfGroup, node, b);
+	const WfStand *x = pairingheap_const_container(WfStand, node, a);
+	const WfStand *y = pairingheap_const_container(WfStand, node, b);
 
-	return wf_starts_before(wf_line_first(&x->line), wf_line_first(&y->line))
-			   ? 1
-			   : -1;
+	return wf_starts_before(wf_stand_first(x), wf_stand_first(y)) ? 1 : -1;
 }
 
 static int
 rate_compare(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 {
-	const WfGroup *x = pairingheap_const_container(WfGroup, node, a);
-	const WfGroup *y = pairingheap_const_container(WfGroup, node, b);
+	const WfStand *x = pairingheap_const_container(WfStand, node, a);
+	const WfStand *y = pairingheap_const_container(WfStand, node, b);
 
 	if (x->rate_free_at == y->rate_free_at)
 		return 0;
@@ -86,13 +84,18 @@ make_queue(int32 queue_id)
 
 	queue->rules.queue_id = queue_id;
 	dlist_init(&queue->hand);
-	wf_line_init(&queue->resumed);
-	wf_line_init(&queue->held);
-	wf_line_init(&queue->plain);
 	queue->groups = wf_groups_create(wf_gates.cxt, 16, NULL);
-	dlist_init(&queue->turns);
-	wf_heap_init(&queue->heads, head_compare);
-	wf_heap_init(&queue->rate_waits, rate_compare);
+	for (int i = 0; i < WF_SIDES; i++)
+	{
+		WfSide *side = &queue->sides[i];
+
+		wf_line_init(&side->resumed);
+		wf_line_init(&side->held);
+		wf_line_init(&side->plain);
+		dlist_init(&side->turns);
+		wf_heap_init(&side->heads, head_compare);
+		wf_heap_init(&side->rate_waits, rate_compare);
+	}
 	dlist_push_tail(&wf_gates.queues, &queue->node);
 	return queue;
 }
@@ -168,8 +171,16 @@ wf_gate_group(WfQueue *queue, uint64 hash)
 		wf_gates.ngroups++;
 		group->hash = hash;
 		group->queue = queue;
-		wf_line_init(&group->line);
-		group->weight = group->credit = weight_of(&queue->rules, hash);
+		group->weight = weight_of(&queue->rules, hash);
+		for (int i = 0; i < WF_SIDES; i++)
+		{
+			WfStand *stand = &group->stands[i];
+
+			stand->group = group;
+			stand->side = i;
+			stand->credit = group->weight;
+			wf_line_init(&stand->line);
+		}
 		if (hash != 0)
 			wf_limiter_set(&group->limiter, queue->rules.group_rate_limit,
 						   queue->rules.rate_period);
@@ -195,76 +206,105 @@ is_full(const WfGroup *group)
 		   (group->hash != 0 && most > 0 && group->active >= most);
 }
 
-void
-wf_group_step_out(WfGroup *group)
+WfEntry *
+wf_stand_first(const WfStand *stand)
 {
-	WfQueue *queue = group->queue;
+	const WfGroup *group = stand->group;
+	WfEntry *first;
 
-	switch (group->standing)
+	if (!wf_group_is_strict(group))
+		return wf_line_first(&stand->line);
+	first = wf_line_first(&group->stands[0].line);
+	if (first != NULL && first->message != (stand->side == WF_SIDE_MESSAGES))
+		return NULL;
+	return first;
+}
+
+void
+wf_group_step_out(WfStand *stand)
+{
+	WfSide *side = &stand->group->queue->sides[stand->side];
+
+	switch (stand->standing)
 	{
 		case WF_GROUP_OUT:
 			break;
 		case WF_GROUP_TURN:
-			dlist_delete(&group->turn);
+			dlist_delete(&stand->turn);
+			side->nstanding--;
 			break;
 		case WF_GROUP_HEAD:
-			pairingheap_remove(&queue->heads, &group->node);
+			pairingheap_remove(&side->heads, &stand->node);
+			side->nstanding--;
 			break;
 		case WF_GROUP_RATE:
-			pairingheap_remove(&queue->rate_waits, &group->node);
+			pairingheap_remove(&side->rate_waits, &stand->node);
 			break;
 	}
-	group->standing = WF_GROUP_OUT;
+	stand->standing = WF_GROUP_OUT;
 }
 
-/* Before its line changes: a heap is in order by what is first in it. */
+/* Before its lines change: a heap is in order by what is first in it. */
 void
 wf_group_loosen(WfGroup *group)
 {
-	if (group->standing == WF_GROUP_HEAD)
-		wf_group_step_out(group);
+	for (int i = 0; i < WF_SIDES; i++)
+	{
+		if (group->stands[i].standing == WF_GROUP_HEAD)
+			wf_group_step_out(&group->stands[i]);
+	}
+}
+
+static void
+settle_stand(WfStand *stand)
+{
+	WfGroup *group = stand->group;
+	WfSide *side = &group->queue->sides[stand->side];
+
+	if (wf_stand_first(stand) == NULL || is_full(group))
+	{
+		wf_group_step_out(stand);
+		return;
+	}
+	if (stand->standing == WF_GROUP_RATE)
+		wf_group_step_out(stand);
+	stand->rate_free_at = wf_limiter_free_at(&group->limiter);
+	if (stand->rate_free_at > wf_sched.now)
+	{
+		wf_group_step_out(stand);
+		pairingheap_add(&side->rate_waits, &stand->node);
+		stand->standing = WF_GROUP_RATE;
+		return;
+	}
+	if (stand->standing != WF_GROUP_OUT)
+		return;
+	if (group->queue->rules.fair)
+	{
+		dlist_push_tail(&side->turns, &stand->turn);
+		stand->standing = WF_GROUP_TURN;
+	}
+	else
+	{
+		pairingheap_add(&side->heads, &stand->node);
+		stand->standing = WF_GROUP_HEAD;
+	}
+	side->nstanding++;
 }
 
 /* To where it belongs; one that keeps its turn stays in its place. */
 void
 wf_group_settle(WfGroup *group)
 {
-	WfQueue *queue = group->queue;
-
-	if (group->line.n == 0 || is_full(group))
-	{
-		wf_group_step_out(group);
-		return;
-	}
-	if (group->standing == WF_GROUP_RATE)
-		wf_group_step_out(group);
-	group->rate_free_at = wf_limiter_free_at(&group->limiter);
-	if (group->rate_free_at > wf_sched.now)
-	{
-		wf_group_step_out(group);
-		pairingheap_add(&queue->rate_waits, &group->node);
-		group->standing = WF_GROUP_RATE;
-		return;
-	}
-	if (group->standing != WF_GROUP_OUT)
-		return;
-	if (queue->rules.fair)
-	{
-		dlist_push_tail(&queue->turns, &group->turn);
-		group->standing = WF_GROUP_TURN;
-	}
-	else
-	{
-		pairingheap_add(&queue->heads, &group->node);
-		group->standing = WF_GROUP_HEAD;
-	}
+	for (int i = 0; i < WF_SIDES; i++)
+		settle_stand(&group->stands[i]);
 }
 
 /* Nothing points here, and no start of it counts any more. */
 void
 wf_group_forget(WfGroup *group)
 {
-	wf_group_step_out(group);
+	for (int i = 0; i < WF_SIDES; i++)
+		wf_group_step_out(&group->stands[i]);
 	(void) wf_groups_delete(group->queue->groups, group->hash);
 	wf_limiter_set(&group->limiter, 0, 0);
 	pfree(group);
@@ -343,10 +383,14 @@ wf_gate_set_rules(WfQueue *queue, const WfQueueRules *rules)
 	{
 		WfGroup *group = slot->group;
 
-		wf_group_step_out(group);
 		wf_limiter_set(&group->limiter, rules->group_rate_limit,
 					   rules->rate_period);
-		group->weight = group->credit = weight_of(rules, group->hash);
+		group->weight = weight_of(rules, group->hash);
+		for (int i = 0; i < WF_SIDES; i++)
+		{
+			wf_group_step_out(&group->stands[i]);
+			group->stands[i].credit = group->weight;
+		}
 	}
 }
 

@@ -26,6 +26,7 @@
 #include "base/stoppoint.h"
 #include "core/runid.h"
 #include "store/continue.h"
+#include "store/work.h"
 #include "worker/marks.h"
 #include "worker/queue_stats.h"
 #include "worker/sched.h"
@@ -60,7 +61,10 @@ wf_load_strikes(void)
 		}
 		of = wf_run_strike(&marks[i].run_id, marks[i].ordinal,
 						   (int64) marks[i].crash_id);
-		if (of.workflow_id == 0)
+		if (of.workflow_id == 0 && !of.undoes)
+			continue;
+		wf_sched_withdraw(&marks[i].run_id);
+		if (of.undoes)
 			continue;
 		wf_stats_add(MyDatabaseId, of.workflow_id, WF_COUNT_FAILED, 1);
 		wf_queue_count(MyDatabaseId, of.queue_id, WF_QCOUNT_FAILED, 1);
@@ -111,8 +115,8 @@ complete(WfEntry *entry, const WfRunInfo *info)
 		wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
 }
 
-static void
-learn(const WfRunInfo *info, const WfScan *from_scan)
+void
+wf_load_learn(const WfRunInfo *info, const WfScan *from_scan)
 {
 	WfEntry *entry = wf_ready_find(&wf_sched.ready, &info->run_id);
 	WfScan *scan;
@@ -132,9 +136,9 @@ learn(const WfRunInfo *info, const WfScan *from_scan)
 	{
 		if (entry->partial && !(info->flags & WF_ASSIGN_REREAD))
 			complete(entry, info);
-		else if (!from_scan)
+		else if (!from_scan && !entry->message)
 			recheck(entry, info);
-		else if ((info->flags & WF_ASSIGN_BEGUN) &&
+		else if (!entry->message && (info->flags & WF_ASSIGN_BEGUN) &&
 				 !(info->flags & WF_ASSIGN_ASLEEP))
 			wf_seat_wake(entry);
 		return;
@@ -144,17 +148,19 @@ learn(const WfRunInfo *info, const WfScan *from_scan)
 	if ((info->flags & WF_ASSIGN_ASLEEP) && info->due_at == 0)
 		return;
 
-	/*
-	 * A scan for what was left has room for it, and who goes on with the work
-	 * of another has his place.
-	 */
-	if ((from_scan != NULL ? from_scan->kind == WF_SCAN_RANGE ||
-								 from_scan->kind == WF_SCAN_ALL ||
-								 (from_scan->kind == WF_SCAN_QUEUE &&
-								  info->due_at > wf_sched.now)
-						   : !(info->flags & WF_ASSIGN_BEGUN)) &&
+	/* a scan for what was left has room for it */
+	if ((!(info->flags & (WF_ASSIGN_BEGUN | WF_ASSIGN_LOCKED)) ||
+		 (info->flags & WF_ASSIGN_ASLEEP)) &&
+		(from_scan == NULL || from_scan->kind == WF_SCAN_RANGE ||
+		 from_scan->kind == WF_SCAN_ALL ||
+		 (from_scan->kind == WF_SCAN_QUEUE && info->due_at > wf_sched.now)) &&
 		wf_spill_leaves(info))
 		return;
+	if (wf_uuid_is_message(&info->run_id))
+	{
+		wf_messages_learn(info);
+		return;
+	}
 	entry = wf_ready_make(&wf_sched.ready, info);
 	if (wf_runid_cmp(&info->run_id, &wf_sched.scanned_to) <= 0)
 		entry->flags &= ~WF_ASSIGN_FRESH;
@@ -170,6 +176,12 @@ wf_load_started(const WfStarted *started)
 	WfEntry *entry = wf_ready_find(&wf_sched.ready, &started->info.run_id);
 	bool waits;
 
+	if (entry == NULL && !started->failed &&
+		wf_uuid_is_message(&started->info.run_id))
+	{
+		wf_messages_learn(&started->info);
+		return;
+	}
 	if (entry == NULL)
 	{
 		entry = wf_ready_make(&wf_sched.ready, &started->info);
@@ -295,7 +307,7 @@ wf_load_ring(void)
 		WfRunInfo *info = &wf_sched.infos[i];
 
 		if (wf_runid_cmp(&info->run_id, &info->last_id) == 0)
-			learn(info, NULL);
+			wf_load_learn(info, NULL);
 		else
 		{
 			WfScan *scan = wf_load_add_scan(&info->run_id, &info->last_id);
@@ -334,6 +346,7 @@ wf_load_add_scan(const pg_uuid_t *first, const pg_uuid_t *last)
 	}
 	scan = &wf_sched.scans[wf_sched.nscans++];
 	memset(scan, 0, sizeof(*scan));
+	wf_sched.more = true; /* this cycle may be past its reading */
 	if (first != NULL && !is_zero(first))
 		scan->after = wf_runid_before(first);
 	if (last != NULL)
@@ -351,8 +364,8 @@ wf_load_add_scan(const pg_uuid_t *first, const pg_uuid_t *last)
  * seen to be on disk.  The insert position may lie just past a page header
  * that nobody has written yet, which XLogFlush() does not accept.
  */
-static XLogRecPtr
-seen_upto(void)
+XLogRecPtr
+wf_load_seen_upto(void)
 {
 	XLogRecPtr lsn = GetXLogInsertRecPtr();
 
@@ -437,8 +450,8 @@ skip_spilled(WfScan *scan)
 	if (scan->done || !wf_spill_is_past(scan->after_queue, &scan->after))
 		return;
 	wf_sched_begin(&w, "counting runs");
-	nleft =
-		wf_run_count_left(scan->after_queue, wf_spill_upto(scan->after_queue));
+	nleft = wf_work_count_left(scan->after_queue,
+							   wf_spill_upto(scan->after_queue));
 	wf_sched_commit(&w);
 	wf_spill_set_left(scan->after_queue, nleft);
 	memset(&scan->after, 0xff, sizeof(scan->after));
@@ -458,8 +471,8 @@ read_chunk(void)
 	int n;
 
 	wf_sched_begin(&w, "reading runs");
-	n = wf_run_scan(scan, wf_sched.infos, WF_SCHED_CHUNK);
-	lsn = seen_upto();
+	n = wf_work_scan(scan, wf_sched.infos, WF_SCHED_CHUNK);
+	lsn = wf_load_seen_upto();
 	WF_STOP("sched-scan-commit");
 	wf_sched_commit(&w);
 	if (n > 0)
@@ -473,7 +486,7 @@ read_chunk(void)
 			continue;
 		if (scan->fresh)
 			info->flags |= WF_ASSIGN_FRESH;
-		learn(info, scan);
+		wf_load_learn(info, scan);
 		if (wf_runid_cmp(&info->run_id, &wf_sched.scanned_to) > 0)
 			wf_sched.scanned_to = info->run_id;
 	}

@@ -52,6 +52,7 @@ wf_limiter_set(WfLimiter *limiter, int32 limit, int64 period)
 		return;
 	limiter->rate = NULL;
 	limiter->reserved = 0;
+	limiter->wished = false;
 	if (limit > 0)
 	{
 		limiter->rate =
@@ -96,6 +97,10 @@ wf_limiter_reserve_soon(WfQueue *queue, WfGroup *group)
 {
 	WfLimiter *limiter = group != NULL ? &group->limiter : &queue->limiter;
 
+	/* both sides of a queue may ask for it */
+	if (limiter->wished)
+		return;
+	limiter->wished = true;
 	if (nwishes == wishes_allocated)
 	{
 		Size size;
@@ -202,6 +207,7 @@ wf_limiters_reserve(void)
 	{
 		WfLimiter *limiter = limiter_of(&wishes[i]);
 
+		limiter->wished = false;
 		limiter->reserved = wishes[i].starts;
 		limiter->until = wf_sched.now + WF_RATE_VALID_USEC;
 		if (wishes[i].group != NULL)

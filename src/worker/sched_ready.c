@@ -127,6 +127,7 @@ wf_ready_init(WfReady *ready, MemoryContext parent)
 	dlist_init(&ready->paused);
 	dlist_init(&ready->solo);
 	wf_heap_init(&ready->timers, timer_compare);
+	wf_heap_init(&ready->leases, timer_compare);
 	wf_heap_init(&ready->deadlines, deadline_compare);
 }
 
@@ -173,6 +174,7 @@ wf_ready_make(WfReady *ready, const WfRunInfo *info)
 
 	memset(entry, 0, sizeof(*entry));
 	entry->run_id = info->run_id;
+	entry->message = wf_uuid_is_message(&info->run_id);
 	wf_ready_complete(ready, entry, info);
 	wf_gates.nplain += entry->queue == NULL;
 	ready->nentries++;
@@ -297,6 +299,14 @@ wf_ready_take(WfReady *ready, WfEntry *entry)
 			if (entry->solo)
 				ready->nsolo_cells--;
 			break;
+		case WF_PLACE_HELD:
+			dlist_delete(&entry->link.node);
+			wf_flow_cell(entry, -1);
+			break;
+		case WF_PLACE_LEASED:
+			pairingheap_remove(&ready->leases, &entry->link.heap);
+			wf_flow_cell(entry, -1);
+			break;
 	}
 	entry->place = WF_PLACE_NONE;
 }
@@ -370,6 +380,25 @@ wf_ready_to_cell(WfReady *ready, WfEntry *entry, int seat, int cell)
 		ready->nsolo_cells++;
 }
 
+void
+wf_ready_hand(WfReady *ready, WfEntry *entry, dlist_head *held)
+{
+	Assert(entry->place == WF_PLACE_NONE && entry->admitted);
+	dlist_push_tail(held, &entry->link.node);
+	entry->place = WF_PLACE_HELD;
+	wf_flow_cell(entry, 1);
+}
+
+void
+wf_ready_lease(WfReady *ready, WfEntry *entry, TimestampTz until)
+{
+	Assert(entry->place == WF_PLACE_NONE && entry->admitted);
+	entry->due_at = until;
+	pairingheap_add(&ready->leases, &entry->link.heap);
+	entry->place = WF_PLACE_LEASED;
+	wf_flow_cell(entry, 1);
+}
+
 /*
  * By priority and age where there is any priority; else both lanes take turns,
  * so that a flood in one does not hold up the other.
@@ -432,6 +461,18 @@ wf_ready_fire_timers(WfReady *ready, TimestampTz now)
 	}
 }
 
+WfEntry *
+wf_ready_next_lease(WfReady *ready, TimestampTz now)
+{
+	WfEntry *entry;
+
+	if (pairingheap_is_empty(&ready->leases))
+		return NULL;
+	entry = pairingheap_container(WfEntry, link.heap,
+								  pairingheap_first(&ready->leases));
+	return entry->due_at <= now ? entry : NULL;
+}
+
 WfDeadline *
 wf_ready_next_deadline(WfReady *ready, TimestampTz now)
 {
@@ -454,6 +495,10 @@ wf_ready_due(WfReady *ready, bool deadlines)
 
 	if (!pairingheap_is_empty(&ready->timers))
 		due = first_timer(ready)->due_at;
+	if (deadlines && !pairingheap_is_empty(&ready->leases))
+		due = Min(due, pairingheap_container(WfEntry, link.heap,
+											 pairingheap_first(&ready->leases))
+						   ->due_at);
 	if (deadlines && !pairingheap_is_empty(&ready->deadlines))
 		due = Min(due, first_deadline(ready)->at);
 	return due;

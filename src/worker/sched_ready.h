@@ -1,12 +1,13 @@
 /*
  * sched_ready.h
- *		What the scheduler knows of runs: one entry each, and where it stands.
+ *		What the scheduler knows of runs and messages: one entry each, and where
+ *		it stands.
  *
  * An entry is always in exactly one place (WfPlace), so a run can never be
  * dispatched twice.  Entries of parked and ended runs are dropped.
  *
  * Owns: the table of entries, the ready queue of each role, the heaps of
- * timers and deadlines, the lists of entries held back.  All of it is private
+ * timers, leases and deadlines, the lists of entries held back.  All of it is private
  * memory of the scheduler, made anew from the tables when one starts.
  *
  * Must not: touch shared memory, run SQL, read the clock.
@@ -25,10 +26,12 @@ typedef enum WfPlace
 	WF_PLACE_READY,	 /* in one of its role's lanes */
 	WF_PLACE_GATE,	 /* due, but its queue has yet to let it in */
 	WF_PLACE_TIMER,	 /* not before due_at */
-	WF_PLACE_PAUSED, /* ready, but its workflow is paused */
+	WF_PLACE_PAUSED, /* ready, but it or its workflow is paused */
 	WF_PLACE_SOLO,	 /* ready, but suspects go one at a time */
 	WF_PLACE_KEPT,	 /* stopped, but keeps its place in queue and group */
-	WF_PLACE_CELL	 /* in an executor's cell */
+	WF_PLACE_CELL,	 /* in an executor's cell */
+	WF_PLACE_HELD,	 /* message: handed out by a transaction still open */
+	WF_PLACE_LEASED	 /* message: to be looked at when due_at has come */
 } WfPlace;
 
 struct WfEntry;
@@ -78,8 +81,8 @@ typedef struct WfEntry
 	pg_uuid_t run_id;
 	union
 	{
-		dlist_node node;	   /* in a line's list, PAUSED, SOLO */
-		pairingheap_node heap; /* in a line's heap, TIMER */
+		dlist_node node;	   /* in a line's list, PAUSED, SOLO, HELD */
+		pairingheap_node heap; /* in a line's heap, TIMER, LEASED */
 	} link;
 	WfRole *role;
 	dlist_node hand;	   /* admitted: in queue->hand */
@@ -100,6 +103,10 @@ typedef struct WfEntry
 	int16 seat;			 /* CELL: index of the slot */
 	int8 cell;			 /* ... and in it */
 	uint8 place;		 /* WfPlace */
+	bool message;		 /* not a run */
+	bool uncounted;		 /* LEASED: an attempt has yet to be counted */
+	uint32 ask;			 /* HELD: of what number */
+	int32 receiver;		 /* ... of which receiver */
 	uint8 losses;		 /* executors that ended under it */
 	bool heaped;		 /* in the heap of its line */
 	bool admitted;		 /* its queue counts it as running; sched_gate.h */
@@ -123,6 +130,7 @@ typedef struct WfReady
 	WfRole *last_role; /* found last */
 	dlist_head active; /* roles with ready work */
 	pairingheap timers;
+	pairingheap leases;
 	pairingheap deadlines;
 	dlist_head paused;
 	dlist_head solo;
@@ -180,6 +188,12 @@ extern void wf_ready_hold(WfReady *ready, WfEntry *entry, WfPlace place);
 extern void wf_ready_to_cell(WfReady *ready, WfEntry *entry, int seat,
 							 int cell);
 
+/* Messages: to a list of what a receiver holds, or until a time. */
+extern void wf_ready_hand(WfReady *ready, WfEntry *entry, dlist_head *held);
+extern void wf_ready_lease(WfReady *ready, WfEntry *entry, TimestampTz until);
+/* One whose time is over, still in its place; NULL when there is none. */
+extern WfEntry *wf_ready_next_lease(WfReady *ready, TimestampTz now);
+
 /* It has ended or stopped: nothing happens at its deadline. */
 extern void wf_ready_drop_deadline(WfReady *ready, WfEntry *entry);
 
@@ -201,7 +215,10 @@ extern void wf_ready_fire_timers(WfReady *ready, TimestampTz now);
 /* A deadline that is over, out of the heap; NULL when there is none. */
 extern WfDeadline *wf_ready_next_deadline(WfReady *ready, TimestampTz now);
 
-/* When the next timer (or deadline) is due; DT_NOEND when none. */
+/*
+ * When the next timer (or, with "deadlines", lease or deadline) is due;
+ * DT_NOEND when none.
+ */
 extern TimestampTz wf_ready_due(WfReady *ready, bool deadlines);
 
 /* Since when this entry has been due. */

@@ -14,15 +14,18 @@
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
+#include "utils/builtins.h"
 
 #include "base/guc.h"
 #include "base/stoppoint.h"
 #include "core/state.h"
+#include "store/message_task.h"
 #include "store/signal.h"
 #include "worker/attach.h"
 #include "worker/queue_stats.h"
 #include "worker/sched.h"
 #include "worker/stats.h"
+#include "worker/wakeup.h"
 
 /* ---- runs that are in no cell ---- */
 
@@ -72,6 +75,8 @@ tell_ended(const Ended *ended, int n)
 			continue;
 		}
 		entry = wf_ready_find(&wf_sched.ready, &ended[i].run_id);
+		if (entry != NULL && ended[i].counter == WF_COUNT_FAILED)
+			wf_alerts_died(entry);
 		if (entry != NULL && entry->place != WF_PLACE_CELL &&
 			ended[i].of.workflow_id != 0 &&
 			ended[i].counter != WF_COUNT_CANCELLED)
@@ -89,6 +94,17 @@ tell_ended(const Ended *ended, int n)
 					   1);
 		ConditionVariableBroadcast(wf_wait_channel(&ended[i].run_id));
 	}
+	wf_retention_touch();
+}
+
+void
+wf_sched_withdraw(const pg_uuid_t *run_id)
+{
+	int64 *ids;
+	int n = wf_task_withdraw(run_id, wf_sched.cycle_cxt, &ids);
+
+	for (int i = 0; i < n; i++)
+		wf_note_message(ids[i]);
 }
 
 void
@@ -114,80 +130,172 @@ wf_sched_park(WfEntry **entries, int n, const char *reason, const char *code,
 
 /* ---- requests ---- */
 
+/* what is to be done in memory, once the answer in the table has committed */
+typedef struct Effect
+{
+	const WfRequest *request;
+	WfApplied applied;
+	WfRunInfo info;
+} Effect;
+
+static uint32
+bits_of(const WfRequest *request)
+{
+	if (request->kind == WF_REQUEST_PAUSE)
+		return WF_REQ_YIELD | WF_REQ_AGAIN;
+	return request->no_undo ? WF_REQ_CANCEL | WF_REQ_NO_UNDO : WF_REQ_CANCEL;
+}
+
 /*
  * Passes the request to the executor that has the run.  Returns true when
- * there is nothing left to do now.
+ * there is nothing left to do now: the request stays until the cell is given
+ * back.  Else the entry may have left its cell, which nobody had begun.
  */
 static bool
 request_in_cell(WfEntry *entry, const WfRequest *request)
 {
-	if (request->kind == WF_REQUEST_CANCEL)
+	switch (request->kind)
 	{
-		if (!wf_seat_take_back(entry))
-		{
-			wf_seat_request(entry, request->no_undo
-									   ? WF_REQ_CANCEL | WF_REQ_NO_UNDO
-									   : WF_REQ_CANCEL);
+		case WF_REQUEST_CANCEL:
+		case WF_REQUEST_PAUSE:
+			if (!wf_seat_take_back(entry))
+			{
+				wf_seat_request(entry, bits_of(request));
+				return true;
+			}
+			wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
+			return false;
+		case WF_REQUEST_RESUME:
+			/* behind the pause that waits for the end of the step */
+			wf_seat_request(entry, WF_REQ_AGAIN);
 			return true;
-		}
-		wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
+		case WF_REQUEST_DELETE:
+			if (!wf_run_ended_at(&request->run_id, request->due_at))
+				return false;
+			break;
+		default:
+			if (!wf_run_has_stopped(&request->run_id))
+				return false;
+			break;
 	}
-	else if (wf_run_has_stopped(&request->run_id))
-	{
-		/* its executor has yet to give the cell back */
-		wf_seat_request(entry, WF_REQ_AGAIN);
-		return true;
-	}
-	return false;
+	/* its executor has yet to give the cell back */
+	wf_seat_request(entry, WF_REQ_AGAIN);
+	return true;
 }
 
-/* In the transaction; what has to wait for its commit goes to the arrays. */
-static void
-apply_request(const WfRequest *request, Ended *ended, int *nended,
-			  WfRunInfo *queued, int *nqueued)
+/* In the transaction; false when there is nothing to do after it. */
+static bool
+apply_request(const WfRequest *request, Effect *effect)
 {
 	WfEntry *entry = wf_ready_find(&wf_sched.ready, &request->run_id);
-	WfRunInfo info;
 
+	effect->request = request;
+	effect->applied = WF_APPLIED_NOTHING;
 	if (entry != NULL && entry->place == WF_PLACE_CELL &&
 		request_in_cell(entry, request))
-		return;
+		return false;
 
-	/* a run that is in a cell needs no retry: it is on its way */
+	/* a run that is in a cell is on its way: there is nothing to repair */
 	if (entry == NULL || entry->place != WF_PLACE_CELL)
 	{
-		switch (wf_request_apply(request, &info))
-		{
-			case WF_APPLIED_NOTHING:
-				break;
-			case WF_APPLIED_CANCELLED:
-				memset(&ended[*nended], 0, sizeof(Ended));
-				ended[*nended].run_id = info.run_id;
-				ended[*nended].of.workflow_id = info.workflow_id;
-				ended[*nended].of.queue_id = info.queue_id;
-				ended[*nended].counter = WF_COUNT_CANCELLED;
-				ended[(*nended)++].of_queue = WF_QCOUNT_CANCELLED;
-				break;
-			case WF_APPLIED_QUEUED:
-				queued[(*nqueued)++] = info;
-				break;
-		}
+		effect->applied = wf_request_apply(request, &effect->info);
+		if (effect->applied == WF_APPLIED_CANCELLED ||
+			effect->applied == WF_APPLIED_UNDOES)
+			wf_sched_withdraw(&request->run_id);
 	}
 	wf_request_delete(request->request_id);
+	return effect->applied != WF_APPLIED_NOTHING;
+}
+
+/* One that was let go on stands where it was, and is held nowhere any more. */
+static void
+let_go_on(WfEntry *entry)
+{
+	entry->flags &= ~WF_ASSIGN_PAUSED;
+	if (entry->place != WF_PLACE_PAUSED)
+		return;
+	wf_ready_take(&wf_sched.ready, entry);
+	wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
+}
+
+/* The audit of a run goes with it; this remains. */
+static void
+log_deleted(const Effect *effects, int n)
+{
+	const WfRequest *first = NULL;
+	int ndeleted = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (effects[i].applied != WF_APPLIED_DELETED)
+			continue;
+		if (ndeleted++ == 0)
+			first = effects[i].request;
+	}
+	if (ndeleted > 0)
+		ereport(LOG,
+				(errmsg_plural("%d workflow run was deleted",
+							   "%d workflow runs were deleted",
+							   ndeleted, ndeleted),
+				 errdetail("The first is %s, deleted by role \"%s\".",
+						   DatumGetCString(DirectFunctionCall1(uuid_out,
+															   UUIDPGetDatum(&first->run_id))),
+						   first->by)));
+}
+
+/* After the commit. */
+static void
+take_effect(const Effect *effect)
+{
+	WfEntry *entry = wf_ready_find(&wf_sched.ready, &effect->info.run_id);
+	Ended ended = {.run_id = effect->info.run_id,
+				   .of.workflow_id = effect->info.workflow_id,
+				   .of.queue_id = effect->info.queue_id,
+				   .counter = WF_COUNT_CANCELLED,
+				   .of_queue = WF_QCOUNT_CANCELLED};
+
+	switch (effect->applied)
+	{
+		case WF_APPLIED_NOTHING:
+			break;
+		case WF_APPLIED_CANCELLED:
+			tell_ended(&ended, 1);
+			break;
+		case WF_APPLIED_UNDOES:
+		case WF_APPLIED_QUEUED:
+			queue_again(&effect->info);
+			break;
+		case WF_APPLIED_WOKEN:
+			/* it may have become due meanwhile */
+			if (entry == NULL || entry->place == WF_PLACE_TIMER)
+				queue_again(&effect->info);
+			break;
+		case WF_APPLIED_PAUSED:
+			/* where it stands, until it is its turn: see wf_dispatch_next() */
+			if (entry != NULL)
+				entry->flags |= WF_ASSIGN_PAUSED;
+			break;
+		case WF_APPLIED_RESUMED:
+			if (entry != NULL)
+				let_go_on(entry);
+			break;
+		case WF_APPLIED_DELETED:
+			if (entry != NULL && entry->place != WF_PLACE_CELL)
+				wf_ready_forget(&wf_sched.ready, entry);
+			break;
+	}
 }
 
 /*
- * One batch of requests after *after; how many there were.  What was to be
- * retried is queued first: it may have been cancelled by a later request.
+ * One batch of requests after *after; how many there were.  They take effect
+ * in the order in which they were made.
  */
 static int
 request_batch(int64 *after)
 {
 	WfRequest *requests = palloc(WF_SCHED_BATCH * sizeof(WfRequest));
-	Ended *ended = palloc(WF_SCHED_BATCH * sizeof(Ended));
-	WfRunInfo *queued = palloc(WF_SCHED_BATCH * sizeof(WfRunInfo));
-	int nended = 0;
-	int nqueued = 0;
+	Effect *effects = palloc(WF_SCHED_BATCH * sizeof(Effect));
+	int neffects = 0;
 	int n;
 	WfWindow w;
 
@@ -196,14 +304,17 @@ request_batch(int64 *after)
 	for (int i = 0; i < n; i++)
 	{
 		*after = requests[i].request_id;
-		apply_request(&requests[i], ended, &nended, queued, &nqueued);
+		if (apply_request(&requests[i], &effects[neffects]))
+			neffects++;
 	}
 	WF_STOP("sched-request-commit");
 	wf_sched_commit(&w);
 
-	for (int i = 0; i < nqueued; i++)
-		queue_again(&queued[i]);
-	tell_ended(ended, nended);
+	for (int i = 0; i < neffects; i++)
+		take_effect(&effects[i]);
+	log_deleted(effects, neffects);
+	if (neffects > 0)
+		wf_alerts_recount(); /* a dead letter may be one no more */
 	return n;
 }
 
@@ -284,6 +395,7 @@ wf_control_refresh(void)
 	wf_sched.npaused = wf_workflow_paused(&wf_sched.paused, wf_sched.life_cxt);
 	qsort(wf_sched.paused, wf_sched.npaused, sizeof(int32), compare_ids);
 	wf_gates_read();
+	wf_alerts_read();
 }
 
 /* Runs in cells that should not go on: back, or to stop after their step. */
@@ -318,6 +430,7 @@ wf_control_apply(void)
 	wf_gates_apply();
 	wf_ready_release(&wf_sched.ready, WF_PLACE_PAUSED);
 	halt_cells();
+	wf_retention_restart();
 }
 
 static void
@@ -385,6 +498,10 @@ wf_sched_events(void)
 		read_requests();
 	if (events & WF_EVENT_SIGNALS)
 		read_signals();
+	if (events & WF_EVENT_DEAD)
+		wf_alerts_recount();
+	if (events & WF_EVENT_KEPT)
+		wf_retention_touch();
 }
 
 /* ---- deadlines ---- */
@@ -421,6 +538,7 @@ expire_batch(void)
 	{
 		ended[i].of = wf_run_expire(&ended[i].run_id);
 		wf_request_delete_for(&ended[i].run_id);
+		wf_sched_withdraw(&ended[i].run_id);
 	}
 	WF_STOP("sched-expire-commit");
 	wf_sched_commit(&w);

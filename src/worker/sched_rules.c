@@ -13,7 +13,9 @@
  */
 #include "postgres.h"
 
+#include "store/definition.h"
 #include "store/rate.h"
+#include "store/work.h"
 #include "worker/sched.h"
 #include "worker/sched_gates.h"
 
@@ -87,7 +89,7 @@ wf_gates_read(void)
 		if (is_new_to_counting(&fresh[i]))
 			ids[n++] = fresh[i].queue_id;
 	}
-	nstarted = wf_run_scan_started(ids, n, wf_gates.cxt, &started);
+	nstarted = wf_work_scan_started(ids, n, wf_gates.cxt, &started);
 	if (first)
 		wf_limiters_read();
 }
@@ -135,13 +137,21 @@ compare_moved(const void *a, const void *b)
 	return memcmp(&x->run_id, &y->run_id, UUID_LEN);
 }
 
+/* Somebody has it, whatever the rules say. */
+static bool
+is_in_hand(const WfEntry *entry)
+{
+	return entry->place == WF_PLACE_CELL || entry->place == WF_PLACE_HELD ||
+		   entry->place == WF_PLACE_LEASED;
+}
+
 /* In or out of what is shown of its queue. */
 static void
 show(const WfEntry *entry, int delta)
 {
 	if (entry->place == WF_PLACE_TIMER)
 		wf_flow_delayed(entry, delta);
-	else if (entry->place == WF_PLACE_CELL)
+	else if (is_in_hand(entry))
 		wf_flow_cell(entry, delta);
 }
 
@@ -154,7 +164,7 @@ take_out(Moved *m)
 	m->known = entry->queue != NULL;
 
 	m->waits = entry->place == WF_PLACE_READY || entry->place == WF_PLACE_GATE;
-	m->admitted = entry->place == WF_PLACE_CELL;
+	m->admitted = is_in_hand(entry);
 	m->rated = m->admitted && entry->rated;
 	/* of "default" without rules nobody counted */
 	m->active =
@@ -209,6 +219,20 @@ change_rules(WfQueue *queue, const WfQueueRules *rules)
 		pfree(moved);
 	moved = NULL;
 	moved_allocated = 0;
+}
+
+WfQueue *
+wf_gate_of_default(void)
+{
+	WfQueueRules none = {.queue_id = WF_DEFAULT_QUEUE};
+	WfQueue *queue = wf_gate_queue(WF_DEFAULT_QUEUE, false);
+
+	if (queue == NULL)
+	{
+		queue = wf_gate_queue(WF_DEFAULT_QUEUE, true);
+		change_rules(queue, &none);
+	}
+	return queue;
 }
 
 /* ---- applying ---- */

@@ -373,12 +373,17 @@ reap_done(WfSeat *seat, WfEntry *entry)
 	switch (outcome)
 	{
 		case WF_OUTCOME_ENDED:
+		case WF_OUTCOME_FAILED:
 		case WF_OUTCOME_FOREIGN:
+			if (outcome == WF_OUTCOME_FAILED)
+				wf_alerts_died(entry);
 			wf_flow_ended(entry);
 			wf_ready_forget(&wf_sched.ready, entry);
 			break;
 		case WF_OUTCOME_PARKED:
 		case WF_OUTCOME_BLOCKS:
+			if (outcome == WF_OUTCOME_BLOCKS)
+				wf_alerts_died(entry);
 			wf_flow_ended(entry);
 			wf_seat_stopped(entry, outcome == WF_OUTCOME_BLOCKS);
 			break;
@@ -392,6 +397,10 @@ reap_done(WfSeat *seat, WfEntry *entry)
 				put_back(entry, wf_sched.now);
 			else
 				wf_seat_sleeps(entry, due_at);
+			break;
+		case WF_OUTCOME_PAUSED:
+			entry->flags |= WF_ASSIGN_PAUSED;
+			put_back(entry, wf_sched.now);
 			break;
 		case WF_OUTCOME_YIELDED:
 			if ((request & WF_REQ_YIELD) || recheck)

@@ -168,10 +168,15 @@ is_stuck(WfQueue *queue)
 {
 	if (queue == NULL)
 		return wf_gates.flow.ncells == 0 && wf_sched.ready.nready == 0;
-	return !queue->rules.paused && queue->running == 0 &&
-		   queue->resumed.n == 0 && queue->held.n == 0 &&
-		   queue->plain.n == 0 && dlist_is_empty(&queue->turns) &&
-		   pairingheap_is_empty(&queue->heads) && !queue->rate_short;
+	for (int i = 0; i < WF_SIDES; i++)
+	{
+		const WfSide *side = &queue->sides[i];
+
+		if (side->resumed.n > 0 || side->held.n > 0 || side->plain.n > 0 ||
+			side->nstanding > 0)
+			return false;
+	}
+	return !queue->rules.paused && queue->running == 0 && !queue->rate_short;
 }
 
 static void

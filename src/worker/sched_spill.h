@@ -1,6 +1,11 @@
 /*
  * sched_spill.h
- *		Runs that stay in the table until there is room for them in memory.
+ *		Runs and messages that stay in the table until there is room for them in
+ *		memory.
+ *
+ * What is said of runs holds for messages too: of a queue both are left and
+ * read again in one order (store/work.h).  One that somebody has, or had, is
+ * never left.
  *
  * The scheduler keeps no more entries than workflow.scheduler_memory has room
  * for.  Beyond that a queue is *spilled*: its runs with ids above `upto` stay

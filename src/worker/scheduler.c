@@ -39,7 +39,7 @@
 #include "base/clock.h"
 #include "base/guc.h"
 #include "base/stoppoint.h"
-#include "core/runid.h"
+#include "store/work.h"
 #include "worker/attach.h"
 #include "worker/marks.h"
 #include "worker/sched.h"
@@ -100,8 +100,10 @@ make_contexts(void)
 	wf_gates_init(wf_sched.life_cxt);
 	wf_ready_init(&wf_sched.ready, wf_sched.life_cxt);
 	wf_seats_init();
-	wf_sched.infos = MemoryContextAlloc(wf_sched.life_cxt,
-										WF_SCHED_CHUNK * sizeof(WfRunInfo));
+	wf_messages_init();
+	wf_receivers_init();
+	wf_sched.infos = MemoryContextAlloc(
+		wf_sched.life_cxt, 2 * WF_SCHED_CHUNK * sizeof(WfRunInfo));
 	wf_sched.scans_allocated = 8;
 	wf_sched.scans = MemoryContextAlloc(
 		wf_sched.life_cxt, wf_sched.scans_allocated * sizeof(WfScan));
@@ -163,13 +165,10 @@ lock_extension(void)
 static void
 raise_run_ids(void)
 {
-	pg_uuid_t last;
 	uint64 ticks;
 	uint64 present;
 
-	if (!wf_run_last_id(&last))
-		return;
-	ticks = wf_runid_ticks_of(&last);
+	wf_work_last_ticks(&ticks);
 	present = pg_atomic_read_u64(&wf_shared->runid_ticks);
 	while (present < ticks && !pg_atomic_compare_exchange_u64(
 								  &wf_shared->runid_ticks, &present, ticks))
@@ -189,6 +188,7 @@ start_up(void)
 
 	lock_extension();
 	wf_sched.now = wf_clock_now();
+	wf_queue_unpublish(MyDatabaseId);
 
 	wf_sched_begin(&w, "starting");
 	raise_run_ids();
@@ -202,10 +202,10 @@ start_up(void)
 	if (struck)
 		wf_marks_settle(MyDatabaseId);
 
-	wf_queue_unpublish(MyDatabaseId);
 	wf_load_cells();
 	wf_control_apply();
 	wf_load_discard_ring();
+	wf_messages_discard_news();
 	wf_sched.loading = true;
 	wf_load_add_scan(NULL, NULL);
 	wf_sched.events = WF_EVENT_REQUEST;
@@ -279,19 +279,24 @@ cycle(void)
 
 	wf_seats_reap();
 	wf_load_ring();
+	wf_messages_news();
 	/* after the ring: events that came with a run count for it */
 	if (pg_atomic_read_u32(&db->events) != 0)
 		wf_sched.events |= pg_atomic_exchange_u32(&db->events, 0);
 	wf_sched_events();
 	wf_spill_refill();
 	wf_load_scan();
+	wf_messages_expire();
 	wf_ready_fire_timers(&wf_sched.ready, wf_sched.now);
 	wf_sched_deadlines();
 	wf_gates_open();
+	wf_receivers_answer();
 	wf_dispatch();
 	wf_executors_adjust();
+	wf_retention_run();
 
 	publish();
+	wf_alerts_run();
 	answer_idle(asked);
 	if (loading && !wf_sched.loading)
 		wf_scheduler_ready();

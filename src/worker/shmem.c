@@ -21,6 +21,7 @@
 #include "base/guc.h"
 #include "core/runid.h"
 #include "worker/queue_stats.h"
+#include "worker/receivers.h"
 #include "worker/shmem.h"
 #include "worker/stats.h"
 
@@ -59,6 +60,7 @@ wf_shmem_request(void)
 	RequestAddinShmemSpace(shared_size());
 	RequestAddinShmemSpace(wf_stats_size());
 	RequestAddinShmemSpace(wf_queue_stats_size());
+	RequestAddinShmemSpace(wf_receivers_size());
 	RequestNamedLWLockTranche(WF_TRANCHE, 3);
 }
 
@@ -132,6 +134,7 @@ wf_shmem_startup(void)
 	}
 	wf_stats_startup(found);
 	wf_queue_stats_startup(found);
+	wf_receivers_startup(found);
 	LWLockRelease(AddinShmemInitLock);
 }
 

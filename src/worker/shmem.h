@@ -63,10 +63,12 @@ typedef enum WfOutcome
 {
 	WF_OUTCOME_ENDED,	/* final, or no longer there: forget it */
 	WF_OUTCOME_PARKED,	/* needs repair: forget it until retry_run */
+	WF_OUTCOME_FAILED,	/* final, and a dead letter: forget it */
 	WF_OUTCOME_BLOCKS,	/* failed, and keeps its group closed till then */
 	WF_OUTCOME_LATER,	/* ready again at due_at */
 	WF_OUTCOME_YIELDED, /* ready again now: asked to, or lock not had */
 	WF_OUTCOME_WAITS,	/* until something comes, or due_at (0: no time) */
+	WF_OUTCOME_PAUSED,	/* its row says so: held until resume_run */
 	WF_OUTCOME_FOREIGN	/* another origin or owner: not ours to run */
 } WfOutcome;
 
@@ -178,6 +180,8 @@ typedef struct WfSlot
 #define WF_EVENT_RESCAN	 0x04 /* look for unknown runs in the table */
 #define WF_EVENT_EXIT	 0x08 /* extension dropped: look and leave */
 #define WF_EVENT_SIGNALS 0x10 /* look for what was sent to runs */
+#define WF_EVENT_KEPT	 0x20 /* something is kept for some time only */
+#define WF_EVENT_DEAD	 0x40 /* dead letters were retried or deleted */
 
 /*
  * All changes are made through worker/entries.h, under the lock:

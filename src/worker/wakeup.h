@@ -28,6 +28,14 @@ extern void wf_note_run(const WfRunInfo *run);
 /* Something was sent to this run, which may wait for it. */
 extern void wf_note_wake(const pg_uuid_t *run_id);
 
+/*
+ * A message was deleted, or queued again after its death; or all of a queue
+ * that nobody holds were deleted: the scheduler looks at the rows again.
+ * Dropped by the abort of the subtransaction.
+ */
+extern void wf_note_message(int64 message_id);
+extern void wf_note_queue_purged(int32 queue_id);
+
 /* WF_EVENT_* bits, delivered at commit. */
 extern void wf_note_events(uint32 events);
 

@@ -91,6 +91,33 @@ extern void wf_word_check_run(const pg_uuid_t *run_id, int32 body_id,
  */
 extern bool wf_word_patched(const char *id);
 
+/*
+ * How a call that waits is started, where that takes more than its record: the
+ * executor calls it at top level of the transaction that will record the call,
+ * as the run's owner and with no window open.  What it raises is a failed
+ * attempt to start.
+ */
+typedef struct WfStarting
+{
+	const pg_uuid_t *run_id;
+	int32 workflow_id;
+	int ordinal;
+	const char *name;
+	const Datum *values; /* of the call */
+	const char *nulls;	 /* 'n' where a value is NULL */
+} WfStarting;
+
+/* what goes to the record */
+typedef struct WfStartedCall
+{
+	int64 message_id; /* 0: none */
+} WfStartedCall;
+
+typedef void (*WfStarter)(const WfStarting *start, WfStartedCall *started);
+
+/* Once for each kind of call, from _PG_init. */
+extern void wf_word_set_starter(char kind, WfStarter starter);
+
 extern const pg_uuid_t *wf_word_run_id(void);
 
 /* Is the next call one that no replay has made? */

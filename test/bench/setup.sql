@@ -5,7 +5,10 @@ SELECT workflow.grant_usage('bench');
 CREATE SCHEMA bench AUTHORIZATION bench;
 CREATE TABLE bench.raw (LIKE _workflow.run);
 ALTER TABLE bench.raw ADD CONSTRAINT raw_pkey PRIMARY KEY (run_id);
-GRANT ALL ON bench.raw TO bench;
+CREATE TABLE bench.raw_message (LIKE _workflow.message);
+ALTER TABLE bench.raw_message ADD CONSTRAINT raw_message_pkey PRIMARY KEY (message_id);
+CREATE SEQUENCE bench.raw_message_id CACHE 100;
+GRANT ALL ON bench.raw, bench.raw_message, bench.raw_message_id TO bench;
 
 \connect - bench
 SET search_path TO bench;

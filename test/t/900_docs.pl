@@ -81,7 +81,7 @@ sub shows
 sub check_page
 {
 	my ($page) = @_;
-	my $name = basename($page, '.md');
+	my $name = $page =~ s,^\Q$top\E/(docs/)?|\.md$,,gr =~ tr,/,_,r;
 	my @blocks = blocks_of($page);
 	return pass("$name has no examples") unless grep { $_->[1] =~ /^sql/ } @blocks;
 
@@ -115,5 +115,5 @@ sub check_page
 	return;
 }
 
-check_page($_) foreach "$top/README.md", sort glob("$top/docs/*.md");
+check_page($_) foreach "$top/README.md", sort glob("$top/docs/*.md $top/docs/*/*.md");
 done_testing();

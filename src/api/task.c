@@ -1,0 +1,176 @@
+/*
+ * task.c
+ *		task() and start_task(): steps done by workers outside.
+ *
+ * The call is recorded as waiting in the commit that sends its message.  The
+ * message is the run's: who acknowledges it gives the call its result, and what
+ * gives it up its error (see store/message_task.h).
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+
+#include "api/arguments.h"
+#include "api/queue_cache.h"
+#include "api/task.h"
+#include "base/clock.h"
+#include "base/spi.h"
+#include "core/state.h"
+#include "store/definition.h"
+#include "store/message.h"
+#include "store/message_task.h"
+#include "worker/wakeup.h"
+#include "worker/words.h"
+
+PG_FUNCTION_INFO_V1(workflow_task);
+PG_FUNCTION_INFO_V1(workflow_start_task);
+
+/* arguments of the functions, and of the recorded call from ARG_QUEUE on */
+typedef enum Argument
+{
+	ARG_NAME,
+	ARG_QUEUE,
+	ARG_PAYLOAD,
+	ARG_POLICY,
+	ARG_GROUP_KEY,
+	NARGS
+} Argument;
+
+/* ---- the words ---- */
+
+static const WfStep *
+call_task(FunctionCallInfo fcinfo, const char *word, bool starts)
+{
+	Oid types[NARGS] = {TEXTOID, TEXTOID, JSONBOID, wf_policy_type(), TEXTOID};
+	Datum values[NARGS];
+	bool nulls[NARGS];
+	WfPolicy policy;
+	WfCall call = {.kind = WF_STEP_KIND_TASK,
+				   .nargs = NARGS,
+				   .types = types,
+				   .values = values,
+				   .nulls = nulls,
+				   .due_at = DT_NOEND,
+				   .starts = starts};
+
+	wf_word_check(word, WF_WORD_IN_BODY);
+	call.name = wf_arg_name(fcinfo, ARG_NAME, "name of a task");
+	call.command = wf_arg_name(fcinfo, ARG_QUEUE, "name of a queue");
+	(void) wf_arg_limited_text(fcinfo, ARG_GROUP_KEY, "group_key",
+							   WF_MAX_GROUP);
+	for (int i = 0; i < NARGS; i++)
+	{
+		values[i] = PG_GETARG_DATUM(i);
+		nulls[i] = PG_ARGISNULL(i);
+	}
+	/* what is wrong with it is an error of the body, not of the worker */
+	if (!nulls[ARG_POLICY])
+		wf_policy_from_datum(values[ARG_POLICY], &policy);
+	return wf_word_call(&call);
+}
+
+Datum
+workflow_task(PG_FUNCTION_ARGS)
+{
+	const WfStep *step = call_task(fcinfo, "task", false);
+
+	if (step->result == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_JSONB_P(step->result);
+}
+
+Datum
+workflow_start_task(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(call_task(fcinfo, "start_task", true)->ordinal);
+}
+
+/* ---- starting ---- */
+
+/* What the worker is told besides the payload. */
+static Datum
+make_headers(const WfStarting *start)
+{
+	JsonbParseState *state = NULL;
+	char *id = DatumGetCString(
+		DirectFunctionCall1(uuid_out, UUIDPGetDatum(start->run_id)));
+	const char *pairs[][2] = {
+		{"run_id", id},
+		{"step", start->name},
+		{"idempotency_key", psprintf("%s/%d", id, start->ordinal)}};
+	JsonbValue value;
+
+	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	for (int i = 0; i < lengthof(pairs); i++)
+	{
+		for (int j = 0; j < 2; j++)
+		{
+			value.type = jbvString;
+			value.val.string.val = unconstify(char *, pairs[i][j]);
+			value.val.string.len = strlen(pairs[i][j]);
+			(void) pushJsonbValue(&state, j == 0 ? WJB_KEY : WJB_VALUE,
+								  &value);
+		}
+	}
+	return JsonbPGetDatum(
+		JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
+}
+
+/* The policy of the call, else of the workflow; 0: that of the queue. */
+static Datum
+choose_policy(const WfStarting *start)
+{
+	WfWindow window;
+	Datum policy;
+
+	if (start->nulls[ARG_POLICY] != 'n')
+		return start->values[ARG_POLICY];
+	wf_window_open(&window);
+	policy = wf_task_policy(start->workflow_id, window.save_context);
+	wf_window_close(&window);
+	return policy;
+}
+
+static void
+start_task(const WfStarting *start, WfStartedCall *started)
+{
+	WfNewMessage message = {0};
+	const WfQueueSend *queue;
+	WfRunInfo info;
+	text *name = DatumGetTextPP(start->values[ARG_QUEUE]);
+
+	queue = wf_queue_allowed(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+	message.message_id = wf_messageid_draw();
+	message.origin = wf_origin();
+	message.enqueued_at = message.run_at = wf_clock_now();
+	message.queue_id = queue->queue_id;
+	message.owner = GetUserId();
+	message.owner_name =
+		CStringGetTextDatum(GetUserNameFromId(message.owner, false));
+	message.headers = make_headers(start);
+	message.payload =
+		start->nulls[ARG_PAYLOAD] == 'n'
+			? DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"))
+			: start->values[ARG_PAYLOAD];
+	wf_check_payload(message.payload, "payload");
+	if (start->nulls[ARG_GROUP_KEY] != 'n')
+		message.group_key = start->values[ARG_GROUP_KEY];
+	message.run_id = start->run_id;
+	message.run_ordinal = start->ordinal;
+	message.policy = choose_policy(start);
+
+	wf_message_insert(&message);
+	wf_message_describe(&message, &info);
+	wf_note_run(&info);
+	wf_queue_count_enqueued(message.queue_id, 1);
+	started->message_id = message.message_id;
+}
+
+void
+wf_task_init(void)
+{
+	wf_word_set_starter(WF_STEP_KIND_TASK, start_task);
+}

@@ -1,0 +1,30 @@
+/*
+ * timeline.h
+ *		The life of a run, as its rows tell it.
+ *
+ * Of each step there is one row, so an attempt that another came after is seen
+ * only by its number.
+ */
+#ifndef WF_STORE_TIMELINE_H
+#define WF_STORE_TIMELINE_H
+
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+typedef struct WfMoment
+{
+	TimestampTz at;
+	char *event;
+	int32 ordinal; /* 0: of no call */
+	char *name;	   /* or NULL */
+	char *detail;  /* or NULL */
+	bool took;	   /* it is a span, from "began" to "ended" */
+	TimestampTz began;
+	TimestampTz ended;
+} WfMoment;
+
+/* All of a run, in order, allocated in "cxt"; count.  In an open window. */
+extern int wf_timeline_read(const pg_uuid_t *run_id, MemoryContext cxt,
+							WfMoment **out);
+
+#endif /* WF_STORE_TIMELINE_H */

@@ -1,0 +1,161 @@
+/*
+ * work.c
+ *		Runs and messages that are unfinished, in one order.
+ *
+ * A chunk is read of each table, and given out as far as both are known.  What
+ * is beyond that is read again with the next chunk: so nothing has to be kept
+ * between two, and where one of the tables is empty it costs an index lookup.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+
+#include "base/spi.h"
+#include "core/runid.h"
+#include "store/work.h"
+
+/* Does a come before b in a walk of this kind? */
+static bool
+comes_before(WfScanKind kind, const WfRunInfo *a, const WfRunInfo *b)
+{
+	if (kind == WF_SCAN_ALL && a->queue_id != b->queue_id)
+		return a->queue_id < b->queue_id;
+	if (kind == WF_SCAN_TIMERS && a->due_at != b->due_at)
+		return a->due_at < b->due_at;
+	return wf_runid_cmp(&a->run_id, &b->run_id) < 0;
+}
+
+/* where a walk stands, as if it were something it had read */
+static WfRunInfo
+position(const WfScan *scan)
+{
+	WfRunInfo info = {.run_id = scan->after,
+					  .queue_id = scan->after_queue,
+					  .due_at = scan->after_due};
+
+	return info;
+}
+
+static int
+read_runs(const WfScan *scan, WfScan *of_runs, WfRunInfo *out, int max)
+{
+	*of_runs = *scan;
+	of_runs->after = wf_bound_of_runs(&scan->after);
+	of_runs->upto = wf_bound_of_runs(&scan->upto);
+	return wf_run_scan(of_runs, out, max);
+}
+
+int
+wf_work_scan(WfScan *scan, WfRunInfo *out, int max)
+{
+	WfScan of[2];
+	WfRunInfo *infos[2];
+	int n[2] = {0, 0};
+	int i[2] = {0, 0};
+	WfRunInfo end[2];
+	WfRunInfo *limit = NULL;
+	int total = 0;
+
+	of[0] = of[1] = *scan;
+	of[0].done = of[1].done = true;
+	infos[0] = palloc(mul_size(2 * max, sizeof(WfRunInfo)));
+	infos[1] = infos[0] + max;
+	if (!scan->single || !wf_uuid_is_message(&scan->upto))
+		n[0] = read_runs(scan, &of[0], infos[0], max);
+	if (!scan->single || wf_uuid_is_message(&scan->upto))
+	{
+		of[1] = *scan;
+		n[1] = wf_message_scan(&of[1], infos[1], max);
+	}
+
+	/* both are known up to where the first of the unfinished walks stands */
+	for (int k = 0; k < 2; k++)
+	{
+		end[k] = position(&of[k]);
+		if (!of[k].done &&
+			(limit == NULL || comes_before(scan->kind, &end[k], limit)))
+			limit = &end[k];
+	}
+	while (i[0] < n[0] || i[1] < n[1])
+	{
+		int k = i[0] == n[0] ||
+				(i[1] < n[1] &&
+				 comes_before(scan->kind, &infos[1][i[1]], &infos[0][i[0]]));
+		WfRunInfo *next = &infos[k][i[k]];
+
+		if (limit != NULL && comes_before(scan->kind, limit, next))
+			break;
+		out[total++] = *next;
+		i[k]++;
+	}
+
+	scan->foreign = of[0].foreign + of[1].foreign - scan->foreign;
+	scan->done = limit == NULL;
+	if (limit != NULL)
+	{
+		scan->after = limit->run_id;
+		scan->after_queue = limit->queue_id;
+		scan->after_due = limit->due_at;
+	}
+	else if (total > 0)
+		scan->after = out[total - 1].run_id;
+	pfree(infos[0]);
+	return total;
+}
+
+/* ---- counting ---- */
+
+static WfStmt count_messages = {
+	"SELECT count(*)"
+	"  FROM _workflow.message m"
+	" WHERE m.finished_at IS NULL AND m.queue_id = $1 AND m.message_id > $2",
+	2,
+	{INT4OID, INT8OID}};
+
+int64
+wf_work_count_left(int32 queue_id, const pg_uuid_t *after)
+{
+	Datum values[2] = {Int32GetDatum(queue_id),
+					   Int64GetDatum(wf_bound_of_messages(after))};
+	pg_uuid_t of_runs = wf_bound_of_runs(after);
+	int64 n = wf_run_count_left(queue_id, &of_runs);
+
+	if (wf_spi_run(&count_messages, values, NULL, true, 1) > 0)
+		n += wf_spi_get_int64(0, 1, 0);
+	return n;
+}
+
+int
+wf_work_scan_started(const int32 *queues, int nqueues, MemoryContext cxt,
+					 WfStarted **out)
+{
+	WfStarted *messages;
+	int nruns = wf_run_scan_started(queues, nqueues, cxt, out);
+	int n = wf_message_scan_started(queues, nqueues, cxt, &messages);
+
+	if (n == 0)
+		return nruns;
+	*out = repalloc_huge(*out, mul_size(nruns + n, sizeof(WfStarted)));
+	memcpy(*out + nruns, messages, mul_size(n, sizeof(WfStarted)));
+	pfree(messages);
+	return nruns + n;
+}
+
+static WfStmt last_message = {"SELECT message_id"
+							  "  FROM _workflow.message"
+							  " ORDER BY message_id DESC"
+							  " LIMIT 1",
+							  0,
+							  {0}};
+
+void
+wf_work_last_ticks(uint64 *ticks)
+{
+	pg_uuid_t last;
+
+	*ticks = 0;
+	if (wf_run_last_id(&last))
+		*ticks = wf_runid_ticks_of(&last);
+	if (wf_spi_run(&last_message, NULL, NULL, true, 1) > 0)
+		*ticks = Max(*ticks, (uint64) wf_spi_get_int64(0, 1, 0));
+}

@@ -1,0 +1,49 @@
+/*
+ * work.h
+ *		Runs and messages that are unfinished, as the scheduler reads them.
+ *
+ * All functions need an open owner window.
+ */
+#ifndef WF_STORE_WORK_H
+#define WF_STORE_WORK_H
+
+#include "store/control.h"
+
+/*
+ * The next chunk of a walk over both tables, in the order of the calls: at most
+ * 2 * max infos, which "out" must have room for.  Otherwise as wf_run_scan().
+ */
+extern int wf_work_scan(WfScan *scan, WfRunInfo *out, int max);
+
+/* How many unfinished ones of a queue have ids above this one. */
+extern int64 wf_work_count_left(int32 queue_id, const pg_uuid_t *after);
+
+/* As wf_run_scan_started(), of runs and messages. */
+extern int wf_work_scan_started(const int32 *queues, int nqueues,
+								MemoryContext cxt, WfStarted **out);
+
+/* Raises "ticks" to those of the newest id in either table. */
+extern void wf_work_last_ticks(uint64 *ticks);
+
+/* ---- messages alone (message_scan.c) ---- */
+
+/*
+ * Information on a message: due_at is the end of its lease where it is LEASED.
+ * LOCKED is told of those alone that are queued.
+ */
+extern int wf_message_scan(WfScan *scan, WfRunInfo *out, int max);
+
+/*
+ * The rows of these messages, whatever their state but acknowledged; those of
+ * another origin are left out.  *out in the current context; count.
+ */
+extern int wf_message_look(const int64 *ids, int n, WfRunInfo **out);
+
+/*
+ * Messages of these queues that were received and have not ended, and dead
+ * ones that keep their group closed; as wf_run_scan_started().
+ */
+extern int wf_message_scan_started(const int32 *queues, int nqueues,
+								   MemoryContext cxt, WfStarted **out);
+
+#endif /* WF_STORE_WORK_H */
