@@ -16,14 +16,24 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "api/body.h"
 #include "base/compat.h"
 #include "base/errors.h"
 #include "core/derive.h"
 #include "core/state.h"
 #include "store/definition.h"
-#include "worker/words.h"
 
 #define WF_MAX_NAME 200
+
+/* the first argument behind name and command */
+#define WF_FIRST_ARG 2
+
+typedef struct ArgTypes
+{
+	bool array; /* VARIADIC array: types differ from call to call */
+	Oid policy; /* workflow.policy */
+	Oid types[FLEXIBLE_ARRAY_MEMBER];
+} ArgTypes;
 
 PG_FUNCTION_INFO_V1(workflow_step);
 PG_FUNCTION_INFO_V1(workflow_step_args);
@@ -53,8 +63,10 @@ static char *
 step_name(FunctionCallInfo fcinfo)
 {
 	char *name = required_text(fcinfo, 0, "name of a step");
-	int length = pg_mbstrlen(name);
+	int length = strlen(name);
 
+	if (length > WF_MAX_NAME)
+		length = pg_mbstrlen(name);
 	if (length == 0 || length > WF_MAX_NAME)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -64,43 +76,111 @@ step_name(FunctionCallInfo fcinfo)
 	return name;
 }
 
+/*
+ * The arguments behind the first two.  Their types are those of the place in
+ * the body where the call stands, so they are found once for each.
+ */
+static const ArgTypes *
+find_types(FunctionCallInfo fcinfo)
+{
+	FmgrInfo *flinfo = fcinfo->flinfo;
+	int n = PG_NARGS() - WF_FIRST_ARG;
+	ArgTypes *types = flinfo->fn_extra;
+
+	if (types != NULL)
+		return types;
+	types = MemoryContextAlloc(flinfo->fn_mcxt,
+							   offsetof(ArgTypes, types) + n * sizeof(Oid));
+	types->array = get_fn_expr_variadic(flinfo);
+	types->policy = wf_policy_type();
+	for (int i = 0; i < n && !types->array; i++)
+	{
+		types->types[i] = get_fn_expr_argtype(flinfo, WF_FIRST_ARG + i);
+		if (!OidIsValid(types->types[i]))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("could not determine data type for argument %d",
+							WF_FIRST_ARG + i + 1)));
+	}
+	flinfo->fn_extra = types;
+	return types;
+}
+
+static void
+take_arguments(FunctionCallInfo fcinfo, WfCall *call)
+{
+	int n = PG_NARGS() - WF_FIRST_ARG;
+	Datum *values = palloc(n * (sizeof(Datum) + sizeof(bool)));
+	bool *nulls = (bool *) (values + n);
+
+	for (int i = 0; i < n; i++)
+	{
+		nulls[i] = PG_ARGISNULL(WF_FIRST_ARG + i);
+		values[i] = nulls[i] ? (Datum) 0 : PG_GETARG_DATUM(WF_FIRST_ARG + i);
+	}
+	call->nargs = n;
+	call->values = values;
+	call->nulls = nulls;
+}
+
+/* VARIADIC array: its elements, of which there may be none. */
+static void
+take_array(FunctionCallInfo fcinfo, WfCall *call)
+{
+	Datum *values;
+	Oid *types;
+	bool *nulls;
+	int n = extract_variadic_args(fcinfo, WF_FIRST_ARG, false, &values, &types,
+								  &nulls);
+
+	if (n <= 0)
+		return;
+	call->nargs = n;
+	call->types = types;
+	call->values = values;
+	call->nulls = nulls;
+}
+
+void
+wf_body_call(FunctionCallInfo fcinfo, bool variadic, WfCall *call,
+			 WfPolicy *policy, Datum *policy_row)
+{
+	const ArgTypes *known;
+
+	call->due_at = DT_NOEND;
+	call->name = step_name(fcinfo);
+	call->command = required_text(fcinfo, 1, "command of a step");
+	if (!variadic)
+		return;
+
+	known = find_types(fcinfo);
+	call->types = known->types;
+	if (known->array)
+		take_array(fcinfo, call);
+	else
+		take_arguments(fcinfo, call);
+	if (call->nargs > 0 && call->types[0] == known->policy)
+	{
+		if (!call->nulls[0])
+		{
+			wf_policy_from_datum(call->values[0], policy);
+			call->policy = policy;
+			if (policy_row)
+				*policy_row = call->values[0];
+		}
+		call->nargs--, call->values++, call->types++, call->nulls++;
+	}
+}
+
 /* The step's record; does not return when there is none yet. */
 static const WfStep *
 ask(FunctionCallInfo fcinfo, const char *word, bool variadic)
 {
-	char *name;
-	char *command;
-	Datum *values = NULL;
-	Oid *types = NULL;
-	bool *nulls = NULL;
-	int nargs = 0;
 	WfPolicy policy;
-	WfCall call = {.kind = WF_STEP_KIND_STEP, .due_at = DT_NOEND};
+	WfCall call = {.kind = WF_STEP_KIND_STEP};
 
 	wf_word_check(word, WF_WORD_IN_BODY);
-	name = step_name(fcinfo);
-	command = required_text(fcinfo, 1, "command of a step");
-	if (variadic)
-		nargs =
-			extract_variadic_args(fcinfo, 2, false, &values, &types, &nulls);
-	if (nargs < 0)
-		nargs = 0; /* VARIADIC NULL: no arguments */
-
-	if (nargs > 0 && types[0] == wf_policy_type())
-	{
-		if (!nulls[0])
-		{
-			wf_policy_from_datum(values[0], &policy);
-			call.policy = &policy;
-		}
-		nargs--, values++, types++, nulls++;
-	}
-	call.name = name;
-	call.command = command;
-	call.nargs = nargs;
-	call.types = types;
-	call.values = values;
-	call.nulls = nulls;
+	wf_body_call(fcinfo, variadic, &call, &policy, NULL);
 	return wf_word_call(&call);
 }
 

@@ -86,6 +86,8 @@ wf_run_state_word(const WfRunView *run)
 			return "cancelled";
 		case WF_RUN_PARKED:
 			return "parked";
+		case WF_RUN_COMPENSATING:
+			return "compensating";
 		default:
 			break;
 	}
@@ -136,7 +138,10 @@ workflow_cancel_run(PG_FUNCTION_ARGS)
 	WfRunView run;
 	pg_uuid_t *run_id = open_run(fcinfo, "cancel_run", &run);
 
-	if (wf_run_is_final(run.state))
+	if (wf_run_is_final(run.state) || run.state == WF_RUN_COMPENSATING)
+		PG_RETURN_BOOL(false);
+	/* what could not be undone is undone by repair, or left */
+	if (run.end_state != '\0' && !request.no_undo)
 		PG_RETURN_BOOL(false);
 	send_request(run_id, "cancel_run", &request,
 				 request.no_undo ? "{\"compensate\": false}" : NULL);
@@ -219,6 +224,15 @@ workflow_retry_run(PG_FUNCTION_ARGS)
 	WfRunView run;
 	pg_uuid_t *run_id = open_run(fcinfo, "retry_run", &run);
 
+	if (run.origin == wf_origin() && run.state == WF_RUN_FAILED &&
+		run.end_state != '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("run %s has been compensated",
+						DatumGetCString(DirectFunctionCall1(
+							uuid_out, UUIDPGetDatum(run_id)))),
+				 errdetail("What it had done is undone, so it cannot go on from the step that failed."),
+				 errhint("Start anew with workflow.fork_run() or workflow.enqueue_workflow().")));
 	if (!can_be_retried(&run))
 		PG_RETURN_BOOL(false);
 

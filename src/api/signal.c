@@ -81,6 +81,9 @@ wf_signal_require_unfinished(const WfRunView *run)
 					   : run->state == WF_RUN_FAILED  ? "failed"
 													  : "was cancelled",
 					   timestamptz_to_str(run->finished_at)),
+			 run->continued ?
+			 errhint("It goes on as run %s.",
+					 DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&run->continued_as)))) :
 			 errhint("Send it to a run that is unfinished: see workflow.runs.")));
 }
 

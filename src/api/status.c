@@ -110,7 +110,7 @@ has_run(const WfSlot *slot)
 	return memcmp(&slot->run_id, &none, sizeof(none)) != 0;
 }
 
-#define SLOT_COLUMNS 13
+#define SLOT_COLUMNS 14
 
 /* One executor of this database; see the columns of _workflow.live_slots. */
 static void
@@ -137,6 +137,8 @@ put_slot(ReturnSetInfo *rsinfo, const WfSlot *slot)
 	set_time(&values[10], &nulls[10], slot->active_at);
 	values[11] = Int64GetDatum((int64) slot->runs);
 	values[12] = Int64GetDatum((int64) slot->steps);
+	values[13] = PointerGetDatum(slot->progress);
+	nulls[13] = !busy || !slot->has_progress;
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 

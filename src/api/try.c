@@ -121,6 +121,9 @@ workflow_try_workflow(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	wf_try(&run, answers, put_call, fcinfo->resultinfo, &end);
 	put_row((ReturnSetInfo *) fcinfo->resultinfo, 0,
-			end.failed ? "error" : "result", NULL, end.result, &end.error);
+			end.failed		? "error"
+			: end.continues ? "continue_as_new"
+							: "result",
+			NULL, end.result, &end.error);
 	return (Datum) 0;
 }

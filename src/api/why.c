@@ -83,6 +83,8 @@ reason_words(const char *reason)
 		return "Its body is missing, has changed, or may not be called.";
 	if (strcmp(reason, WF_REASON_OWNER) == 0)
 		return "Its owner is missing, or lacks a right.";
+	if (strcmp(reason, WF_REASON_UNDO) == 0)
+		return "What it has done could not be undone, but for what was registered later.";
 	if (strcmp(reason, WF_REASON_TERMINATED) == 0)
 		return "Its executor was ended again and again.";
 	return "Waiting cannot heal the error.";
@@ -107,8 +109,14 @@ say_stopped(StringInfo out, const Known *k)
 		appendStringInfoString(
 			out,
 			" It comes from another database: call workflow.start() first.");
-	appendStringInfoString(
-		out, " After repair, call workflow.retry_run to go on from there.");
+	if (run->state == WF_RUN_FAILED && run->end_state != '\0')
+		appendStringInfoString(
+			out,
+			" What it had done is undone. To start anew, call workflow.fork_run.");
+	else
+		appendStringInfoString(
+			out,
+			" After repair, call workflow.retry_run to go on from there.");
 	if (run->state == WF_RUN_PARKED && run->held_at != 0)
 		appendStringInfoString(
 			out, " It is paused as well: call workflow.resume_run.");
@@ -117,6 +125,16 @@ say_stopped(StringInfo out, const Known *k)
 		appendStringInfo(out,
 						 " Group \"%s\" of queue \"%s\" is closed until then.",
 						 k->queue.group, k->queue.name);
+}
+
+static void
+say_compensating(StringInfo out, const WfRunView *run)
+{
+	appendStringInfo(out, "The run %s, and what it has done is being undone.",
+					 run->end_state == WF_RUN_CANCELLED ? "was cancelled"
+														: "failed");
+	add_error(out, &run->error);
+	appendStringInfoChar(out, ' ');
 }
 
 static void
@@ -463,6 +481,8 @@ wf_run_why(const pg_uuid_t *run_id)
 	look(run_id, &k);
 
 	initStringInfo(&out);
+	if (k.run.state == WF_RUN_COMPENSATING)
+		say_compensating(&out, &k.run);
 	if (k.run.state == WF_RUN_SUCCEEDED)
 		appendStringInfo(&out, "The run succeeded at %s, after %d step%s.",
 						 timestamptz_to_str(k.run.finished_at),
@@ -481,6 +501,10 @@ wf_run_why(const pg_uuid_t *run_id)
 	}
 	else
 		say_waiting(&out, &k);
+	if (k.run.continued)
+		appendStringInfo(&out, " It goes on as run %s.",
+						 DatumGetCString(DirectFunctionCall1(
+							 uuid_out, UUIDPGetDatum(&k.run.continued_as))));
 	return out.data;
 }
 

@@ -6,13 +6,28 @@
  */
 #include "postgres.h"
 
+#include "port/pg_bswap.h"
+
 #include "core/derive.h"
 #include "core/mix.h"
 
 /* the header of a NULL: no value has a length of 2^56 - 1 */
 #define NULL_HEADER UINT64CONST(0xffffffffffffffff)
 
-/* Up to eight bytes, the first one lowest, as a number. */
+/* Eight bytes, the first one lowest, as a number. */
+static inline uint64
+read_eight(const unsigned char *bytes)
+{
+	uint64 word;
+
+	memcpy(&word, bytes, sizeof(word));
+#ifdef WORDS_BIGENDIAN
+	word = pg_bswap64(word);
+#endif
+	return word;
+}
+
+/* Up to eight bytes, likewise. */
 static uint64
 read_word(const unsigned char *bytes, size_t len)
 {
@@ -59,13 +74,18 @@ uint64
 wf_fingerprint_bytes(uint64 seed, char tag, const void *data, size_t len)
 {
 	const unsigned char *bytes = data;
+	size_t left = len;
 	uint64 print;
 
 	print = wf_mix_in(seed, (uint64) (unsigned char) tag << 56 | len);
-	for (; len >= 8; len -= 8, bytes += 8)
-		print = wf_mix_in(print, read_word(bytes, 8));
-	if (len > 0)
-		print = wf_mix_in(print, read_word(bytes, len));
+	for (; left >= 8; left -= 8, bytes += 8)
+		print = wf_mix_in(print, read_eight(bytes));
+	/* the rest, with what comes before it pushed out */
+	if (left > 0 && len >= 8)
+		print =
+			wf_mix_in(print, read_eight(bytes + left - 8) >> (8 * (8 - left)));
+	else if (left > 0)
+		print = wf_mix_in(print, read_word(bytes, left));
 	return print;
 }
 

@@ -32,6 +32,13 @@ static const Arrow run_arrows[] = {
 	{WF_RUN_PARKED, WF_RUN_FAILED},
 	{WF_RUN_PARKED, WF_RUN_CANCELLED},
 	{WF_RUN_FAILED, WF_RUN_QUEUED},
+	/* what it has done is undone before it ends */
+	{WF_RUN_QUEUED, WF_RUN_COMPENSATING},
+	{WF_RUN_WAITING, WF_RUN_COMPENSATING},
+	{WF_RUN_PARKED, WF_RUN_COMPENSATING},
+	{WF_RUN_COMPENSATING, WF_RUN_PARKED},
+	{WF_RUN_COMPENSATING, WF_RUN_FAILED},
+	{WF_RUN_COMPENSATING, WF_RUN_CANCELLED},
 	/* replaced before it began; deleted when it is over */
 	{WF_RUN_QUEUED, '\0'},
 	{WF_RUN_SUCCEEDED, '\0'},

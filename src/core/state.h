@@ -14,6 +14,15 @@
  * Paused is no state but a flag on top of any unfinished one (paused_at): the
  * run is as it was, only that nobody starts it before resume_run.
  *
+ * and where compensate() has registered something, instead of the end:
+ *
+ *	... ----> compensating ---> failed | cancelled
+ *				 ^ \----> parked (an undo failed) ---\
+ *				 '------------ retry_run ------------'
+ *
+ * end_state says which of the two it will be; it stays, and tells of a failed
+ * run that it cannot be retried.
+ *
  * 'running' is no code: it is a queued run that stands in an executor's slot,
  * and is shown from there.  A waiting run is queued again by the commit that
  * takes what it has waited for.  A run's row is written only when it is enqueued,
@@ -33,12 +42,13 @@
 #define WF_CORE_STATE_H
 
 /* _workflow.run.state */
-#define WF_RUN_QUEUED	 'q'
-#define WF_RUN_WAITING	 'w'
-#define WF_RUN_PARKED	 'p'
-#define WF_RUN_SUCCEEDED 's'
-#define WF_RUN_FAILED	 'f'
-#define WF_RUN_CANCELLED 'c'
+#define WF_RUN_QUEUED		'q'
+#define WF_RUN_WAITING		'w'
+#define WF_RUN_PARKED		'p'
+#define WF_RUN_COMPENSATING 'k'
+#define WF_RUN_SUCCEEDED	's'
+#define WF_RUN_FAILED		'f'
+#define WF_RUN_CANCELLED	'c'
 
 #define wf_run_is_final(state)                                  \
 	((state) == WF_RUN_SUCCEEDED || (state) == WF_RUN_FAILED || \
@@ -86,7 +96,8 @@
 #define WF_REASON_REPLAY	 "nondeterministic"
 #define WF_REASON_BODY		 "body"	 /* body missing, changed or not allowed */
 #define WF_REASON_OWNER		 "owner" /* role missing or without a right */
-#define WF_REASON_EXPIRED	 "expired" /* message: outcome is not known */
+#define WF_REASON_UNDO		 "undo"	 /* what it did could not be undone */
+#define WF_REASON_EXPIRED	 "expired"	  /* message: outcome is not known */
 #define WF_REASON_TERMINATED "terminated" /* its executor kept being ended */
 
 /* _workflow.signal.kind */

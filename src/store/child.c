@@ -26,11 +26,20 @@
 	"      THEN (r.input ->> 'first')::pg_catalog.int4 + r.failed_step - 1" \
 	" END"
 
+/* where a child goes on as another run, that one counts */
 static WfStmt find_ends = {
-	"SELECT i.id, " END_COLUMNS
-	"  FROM pg_catalog.unnest($1) WITH ORDINALITY AS i (id, n)"
-	"  LEFT JOIN _workflow.run r ON r.run_id = i.id"
-	" WHERE r.run_id IS NULL OR r.finished_at IS NOT NULL"
+	"WITH RECURSIVE chain (id, n, run_id) AS ("
+	"    SELECT i.id, i.n, i.id"
+	"      FROM pg_catalog.unnest($1) WITH ORDINALITY AS i (id, n)"
+	"     UNION ALL"
+	"    SELECT c.id, c.n, p.continued_as"
+	"      FROM chain c"
+	"      JOIN _workflow.run p ON p.run_id = c.run_id"
+	"     WHERE p.continued_as IS NOT NULL)"
+	"SELECT i.id, " END_COLUMNS "  FROM chain i"
+	"  LEFT JOIN _workflow.run r ON r.run_id = i.run_id"
+	" WHERE r.run_id IS NULL"
+	"    OR r.finished_at IS NOT NULL AND r.continued_as IS NULL"
 	" ORDER BY r.finished_at, i.n",
 	1,
 	{UUIDARRAYOID}};

@@ -21,7 +21,7 @@
 	X(end_state) X(paused_at) X(owner_name) X(dedup_key) X(group_key) \
 	X(reason) X(error_code) X(error_message) X(error_detail) X(error_hint) \
 	X(error_context) X(paused_by) X(pause_reason) X(attributes) X(progress) \
-	X(input) X(result)
+	X(input) X(result) X(cause) X(continued_from) X(continued_as)
 
 #define WF_STEP_COLUMNS(X) \
 	X(run_id) X(fingerprint) X(started_at) X(finished_at) X(ordinal) \

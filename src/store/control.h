@@ -77,6 +77,7 @@ typedef struct WfScan
 	bool done;
 	bool single;   /* caller's own: it is for one run */
 	bool reread;   /* ... which was seen in a cell and not read */
+	bool woken;	   /* ... for which something was sent */
 	bool fresh;	   /* caller's own: what it finds is new */
 	int64 foreign; /* rows of another origin seen so far */
 } WfScan;
@@ -112,7 +113,8 @@ typedef struct WfRequest
 	char kind;			/* WF_REQUEST_* */
 	TimestampTz due_at; /* retry with a delay: when; delete: when it ended */
 	char by[NAMEDATALEN];
-} WfRequest; /* what else there is to it is read by whoever applies it */
+	bool no_undo; /* cancel: without compensation */
+} WfRequest;	  /* what else there is to it is read by whoever applies it */
 
 /* those with an id above "after", at most "max"; count */
 extern int wf_request_read(int64 after, WfRequest *out, int max);
@@ -123,9 +125,11 @@ extern void wf_request_delete_for(const pg_uuid_t *run_id);
 /* whose a run was that has been ended or parked here */
 typedef struct WfEndedOf
 {
-	int32 workflow_id; /* 0: the run had moved on, nothing was done */
+	int32 workflow_id; /* 0: the run had moved on, or will end later */
 	int32 queue_id;
-	bool has_parent;	 /* and the run has ended: */
+	bool undoes;	 /* it is compensated first, and is dispatched for that */
+	WfRunInfo info;	 /* undoes: all of it */
+	bool has_parent; /* and the run has ended: */
 	pg_uuid_t parent_id; /* ... which may wait for that */
 	bool asks;			 /* children are asked to cancel: read requests */
 } WfEndedOf;
@@ -133,7 +137,7 @@ typedef struct WfEndedOf
 /*
  * Applies a request to a run that is in no cell:
  *
- *	cancel	any unfinished run ends as cancelled
+ *	cancel	any unfinished run ends as cancelled, or is to be compensated first
  *	retry	a failed or parked run, or one in back-off, is queued again; the
  *			failing step of the former gets fresh attempts, and the run its
  *			whole run_timeout, counted from its new start (retried_at: run_at
@@ -151,9 +155,10 @@ typedef enum WfApplied
 {
 	WF_APPLIED_NOTHING,	  /* the run has moved on, or is not there */
 	WF_APPLIED_CANCELLED, /* info->run_id and *of are set */
-	WF_APPLIED_QUEUED,	  /* all of *info is set */
-	WF_APPLIED_WOKEN,	  /* likewise */
-	WF_APPLIED_PAUSED,	  /* from here on only info->run_id is */
+	WF_APPLIED_UNDOES, /* cancelled, to be compensated: all of *info is set */
+	WF_APPLIED_QUEUED, /* likewise */
+	WF_APPLIED_WOKEN,  /* likewise */
+	WF_APPLIED_PAUSED, /* from here on only info->run_id is */
 	WF_APPLIED_RESUMED,
 	WF_APPLIED_DELETED
 } WfApplied;
@@ -164,7 +169,8 @@ extern WfApplied wf_request_apply(const WfRequest *request, WfRunInfo *info,
 /*
  * A strike: the run took the server down at this step.  Tells whose it was
  * when that was the last it is allowed (WF_MAX_CRASHES) and it has been failed
- * with reason crash, else a workflow_id of 0.  Charged once per crash_id.
+ * with reason crash (or parked, if it was being compensated), else a
+ * workflow_id of 0.  Charged once per crash_id.
  * Strikes against an earlier step are forgotten.
  */
 extern WfEndedOf wf_run_strike(const pg_uuid_t *run_id, int ordinal,
@@ -179,8 +185,9 @@ extern WfEndedOf wf_run_park(const pg_uuid_t *run_id, const char *reason,
 							 const char *hint);
 
 /*
- * A queued or waiting run whose deadline is over fails with WF009.  Returns
- * as wf_run_park().
+ * A queued or waiting run whose deadline is over fails with WF009, or is
+ * compensated first.  Returns as wf_run_park(), and undoes also where it is
+ * being compensated already.
  */
 extern WfEndedOf wf_run_expire(const pg_uuid_t *run_id);
 

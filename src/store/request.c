@@ -28,7 +28,8 @@ static WfStmt view_run = {
 	"       EXISTS (SELECT FROM _workflow.request q"
 	"                WHERE q.run_id = r.run_id"
 	"                  AND q.kind = ANY (ARRAY['r', 's']::\"char\"[])),"
-	"       r.workflow_id, r.body_id, r.queue_id"
+	"       r.workflow_id, r.body_id, r.queue_id,"
+	"       r.end_state, r.continued_as"
 	"  FROM _workflow.run r"
 	"  JOIN _workflow.workflow w ON w.workflow_id = r.workflow_id"
 	" WHERE r.run_id = $1",
@@ -55,6 +56,7 @@ bool
 wf_run_view(const pg_uuid_t *run_id, MemoryContext cxt, WfRunView *out)
 {
 	Datum values[1] = {UUIDPGetDatum(run_id)};
+	bool isnull;
 
 	/* not read-only: whoever waits wants to see what was committed since */
 	if (wf_spi_run(&view_run, values, NULL, false, 1) == 0)
@@ -87,6 +89,11 @@ wf_run_view(const pg_uuid_t *run_id, MemoryContext cxt, WfRunView *out)
 	out->workflow_id = wf_spi_get_int32(0, 28, 0);
 	out->body_id = wf_spi_get_int32(0, 29, 0);
 	out->queue_id = wf_spi_get_int32(0, 30, 0);
+	out->end_state = wf_spi_get_char(0, 31, '\0');
+	(void) wf_spi_get(0, 32, &isnull);
+	out->continued = !isnull;
+	if (out->continued)
+		wf_spi_get_uuid(0, 32, &out->continued_as);
 	return true;
 }
 

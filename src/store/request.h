@@ -25,6 +25,7 @@ typedef struct WfRunView
 	int64 origin;
 	char state;
 	char waiting_for;
+	char end_state; /* is being, or was, compensated: how it ends; else 0 */
 	TimestampTz run_at;
 	TimestampTz due_at;		 /* 0 when NULL */
 	TimestampTz finished_at; /* 0 when NULL */
@@ -42,6 +43,8 @@ typedef struct WfRunView
 	char to_hold;	 /* WF_REQUEST_PAUSE or _RESUME to be carried out, or 0 */
 	bool cancelling; /* a cancel was asked for */
 	bool retrying;	 /* a retry, or an answer, has yet to be carried out */
+	bool continued;	 /* ended by continue_as_new(), and goes on as: */
+	pg_uuid_t continued_as;
 } WfRunView;
 
 /* False when there is no such run.  Allocated in "cxt". */

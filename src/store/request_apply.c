@@ -20,7 +20,7 @@
 /* ---- the table ---- */
 
 static WfStmt read_requests = {
-	"SELECT request_id, run_id, kind, due_at, requested_by"
+	"SELECT request_id, run_id, kind, due_at, requested_by, compensate"
 	"  FROM _workflow.request"
 	" WHERE request_id > $1"
 	" ORDER BY request_id"
@@ -42,6 +42,7 @@ wf_request_read(int64 after, WfRequest *out, int max)
 		out[i].due_at = wf_spi_get_time(i, 4, 0);
 		strlcpy(out[i].by, wf_spi_copy_text(i, 5, CurrentMemoryContext),
 				NAMEDATALEN);
+		out[i].no_undo = !wf_spi_get_bool(i, 6, true);
 	}
 	return (int) n;
 }
@@ -119,7 +120,8 @@ static WfStmt renew_step = {
 	"       attempts_before = s.attempt"
 	"  FROM _workflow.run r"
 	" WHERE r.run_id = $1"
-	"   AND r.state = ANY (ARRAY['f', 'p']::\"char\"[])"
+	"   AND (r.state = 'p'::\"char\""
+	"        OR r.state = 'f'::\"char\" AND r.end_state IS NULL)"
 	"   AND s.run_id = $1"
 	"   AND (s.ordinal = r.failed_step AND s.state = 'f'::\"char\""
 	"        OR s.state = 'r'::\"char\")",
@@ -132,18 +134,22 @@ static WfStmt hasten_step = {
 	"   SET due_at = NULL"
 	"  FROM _workflow.run r"
 	" WHERE r.run_id = $1 AND r.waiting_for = 'r'::\"char\""
-	"   AND r.state = ANY (ARRAY['q', 'w']::\"char\"[])"
+	"   AND r.state = ANY (ARRAY['q', 'w', 'k']::\"char\"[])"
 	"   AND s.run_id = $1 AND s.state = 'r'::\"char\"",
 	1,
 	{UUIDOID}};
 
 /*
  * $2 when to start, $3 when it was put off by the request, $4 origin, $5 the
- * request, which may move the run to another body version
+ * request, which may move the run to another body version.  One that was parked
+ * while it was compensated goes on with that; one that has been compensated
+ * cannot go on.
  */
 static WfStmt retry_stopped = {
 	"UPDATE _workflow.run r"
-	"   SET state = 'q'::\"char\", waiting_for = NULL, due_at = $3,"
+	"   SET state = CASE WHEN r.end_state IS NULL THEN 'q'::\"char\""
+	"                    ELSE 'k'::\"char\" END,"
+	"       waiting_for = NULL, due_at = $3,"
 	"       retried_at = greatest($2, r.run_at),"
 	"       deadline_at = greatest($2, r.run_at) + (r.deadline_at"
 	"                     - coalesce(r.retried_at, r.run_at)),"
@@ -152,15 +158,19 @@ static WfStmt retry_stopped = {
 	"       started_at = CASE WHEN r.state = 'p'::\"char\""
 	"                              OR r.waiting_for IS NOT NULL"
 	"                         THEN r.started_at END,"
-	"       crash_step = NULL, error_code = NULL, error_message = NULL,"
-	"       error_detail = NULL, error_hint = NULL, error_context = NULL,"
+	"       crash_step = NULL, error_code = r.cause->>'code',"
+	"       error_message = r.cause->>'message',"
+	"       error_detail = r.cause->>'detail',"
+	"       error_hint = r.cause->>'hint',"
+	"       error_context = r.cause->>'context',"
 	"       owner = coalesce((SELECT a.oid FROM pg_catalog.pg_roles a"
 	"                          WHERE a.rolname = r.owner_name), r.owner),"
 	"       body_id = coalesce((SELECT q.body_id"
 	"                             FROM _workflow.request q"
 	"                            WHERE q.request_id = $5), r.body_id)"
 	" WHERE r.run_id = $1 AND r.origin = $4"
-	"   AND r.state = ANY (ARRAY['f', 'p']::\"char\"[])"
+	"   AND (r.state = 'p'::\"char\""
+	"        OR r.state = 'f'::\"char\" AND r.end_state IS NULL)"
 	" RETURNING " WF_INFO_COLUMNS,
 	5,
 	{UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID}};
@@ -173,7 +183,7 @@ static WfStmt retry_waiting = {
 	"                            WHERE q.request_id = $4), r.body_id)"
 	" WHERE r.run_id = $1 AND r.origin = $3"
 	"   AND r.waiting_for = 'r'::\"char\""
-	"   AND r.state = ANY (ARRAY['q', 'w']::\"char\"[])"
+	"   AND r.state = ANY (ARRAY['q', 'w', 'k']::\"char\"[])"
 	" RETURNING " WF_INFO_COLUMNS,
 	4,
 	{UUIDOID, TIMESTAMPTZOID, INT8OID, INT8OID}};
@@ -238,11 +248,11 @@ apply_result(const WfRequest *request, WfRunInfo *info)
  * A run that sleeps or is in back-off; one that has yet to start is neither.
  * $2 is now, $3 the origin.  The step that waits is told before the run is.
  */
-#define IS_ASLEEP                                      \
-	"r.run_id = $1 AND r.origin = $3"                  \
-	" AND r.state = ANY (ARRAY['q', 'w']::\"char\"[])" \
-	" AND r.due_at > $2 AND r.run_at <= $2"            \
-	" AND coalesce(r.waiting_for, 'r'::\"char\")"      \
+#define IS_ASLEEP                                           \
+	"r.run_id = $1 AND r.origin = $3"                       \
+	" AND r.state = ANY (ARRAY['q', 'w', 'k']::\"char\"[])" \
+	" AND r.due_at > $2 AND r.run_at <= $2"                 \
+	" AND coalesce(r.waiting_for, 'r'::\"char\")"           \
 	"     = ANY (ARRAY['r', 't']::\"char\"[])"
 
 static WfStmt wake_step = {
@@ -316,11 +326,18 @@ apply_resume(const WfRequest *request)
 /* ---- all of them ---- */
 
 static WfApplied
-apply_cancel(const WfRequest *request, WfEndedOf *of)
+apply_cancel(const WfRequest *request, WfRunInfo *info, WfEndedOf *of)
 {
-	WfGiveUp cancel = {.state = WF_RUN_CANCELLED, .parked_too = true};
+	WfGiveUp cancel = {.state = WF_RUN_CANCELLED,
+					   .parked_too = true,
+					   .no_undo = request->no_undo};
 
 	*of = wf_run_give_up(&request->run_id, &cancel);
+	if (of->undoes)
+	{
+		*info = of->info;
+		return WF_APPLIED_UNDOES;
+	}
 	if (of->workflow_id == 0)
 		return WF_APPLIED_NOTHING;
 	wf_request_delete_for(&request->run_id);
@@ -342,7 +359,7 @@ apply(const WfRequest *request, WfRunInfo *info, WfEndedOf *of)
 	switch (request->kind)
 	{
 		case WF_REQUEST_CANCEL:
-			return apply_cancel(request, of);
+			return apply_cancel(request, info, of);
 		case WF_REQUEST_RETRY:
 			return apply_retry(request, info);
 		case WF_REQUEST_RESULT:

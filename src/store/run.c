@@ -86,6 +86,8 @@ wf_run_load(const pg_uuid_t *run_id, ItemPointer tid, MemoryContext cxt,
 	out->waiting_for = nulls[RUN_waiting_for]
 						   ? WF_WAIT_NONE
 						   : DatumGetChar(values[RUN_waiting_for]);
+	out->end_state =
+		nulls[RUN_end_state] ? '\0' : DatumGetChar(values[RUN_end_state]);
 	out->enqueued_at = TIME_OR(RUN_enqueued_at, 0);
 	out->run_at = TIME_OR(RUN_run_at, 0);
 	out->due_at = TIME_OR(RUN_due_at, 0);
@@ -393,6 +395,16 @@ set_end(Datum *values, bool *nulls, const WfRunEnd *end)
 	SET_TEXT(error_hint, error ? error->hint : NULL);
 	SET_TEXT(error_context, error ? error->context : NULL);
 	SET(result, PointerGetDatum(end->result), end->result == NULL);
+	if (end->progress != NULL)
+		SET(progress, PointerGetDatum(end->progress), false);
+	if (end->continued_as != NULL)
+	{
+		SET(continued_as, UUIDPGetDatum(end->continued_as), false);
+		SET(dedup_key, (Datum) 0, true);
+		SET(parent_run_id, (Datum) 0, true);
+		SET(parent_ordinal, (Datum) 0, true);
+		SET(item, (Datum) 0, true);
+	}
 #undef SET
 #undef SET_TEXT
 }
@@ -431,14 +443,15 @@ static WfStmt wait_for = {
 	"   SET state = 'w', waiting_for = $2, due_at = $3,"
 	"       started_at = coalesce(started_at, $4), body_attempts = NULL,"
 	"       error_code = NULL, error_message = NULL, error_detail = NULL,"
-	"       error_hint = NULL, error_context = NULL"
+	"       error_hint = NULL, error_context = NULL,"
+	"       progress = coalesce($5, progress)"
 	" WHERE run_id = $1 AND finished_at IS NULL",
-	4,
-	{UUIDOID, CHAROID, TIMESTAMPTZOID, TIMESTAMPTZOID}};
+	5,
+	{UUIDOID, CHAROID, TIMESTAMPTZOID, TIMESTAMPTZOID, JSONBOID}};
 
 void
 wf_run_wait(const pg_uuid_t *run_id, char waiting_for, TimestampTz due_at,
-			TimestampTz started_at)
+			TimestampTz started_at, const Jsonb *progress)
 {
 	ArgList args = {0};
 
@@ -446,6 +459,7 @@ wf_run_wait(const pg_uuid_t *run_id, char waiting_for, TimestampTz due_at,
 	add_datum(&args, CharGetDatum(waiting_for));
 	add_time(&args, due_at);
 	add_time(&args, started_at);
+	add_jsonb(&args, progress);
 	(void) wf_spi_run(&wait_for, args.values, args.nulls, false, 0);
 }
 
@@ -465,17 +479,21 @@ wf_run_resume(const pg_uuid_t *run_id)
 
 static WfStmt retry_later = {
 	"UPDATE _workflow.run"
-	"   SET state = 'q', due_at = $2, waiting_for = $3, body_attempts = $4,"
+	"   SET state = CASE WHEN end_state IS NULL THEN 'q'::\"char\""
+	"                    ELSE 'k'::\"char\" END,"
+	"       due_at = $2, waiting_for = $3, body_attempts = $4,"
 	"       error_code = $5, error_message = $6, error_detail = $7,"
-	"       error_hint = $8, error_context = $9"
+	"       error_hint = $8, error_context = $9,"
+	"       progress = coalesce($10, progress)"
 	" WHERE run_id = $1 AND finished_at IS NULL",
-	9,
+	10,
 	{UUIDOID, TIMESTAMPTZOID, CHAROID, INT4OID, TEXTOID, TEXTOID, TEXTOID,
-	 TEXTOID, TEXTOID}};
+	 TEXTOID, TEXTOID, JSONBOID}};
 
 void
 wf_run_retry_later(const pg_uuid_t *run_id, TimestampTz due_at,
-				   int32 body_attempts, const WfError *error)
+				   int32 body_attempts, const WfError *error,
+				   const Jsonb *progress)
 {
 	ArgList args = {0};
 
@@ -484,6 +502,7 @@ wf_run_retry_later(const pg_uuid_t *run_id, TimestampTz due_at,
 	add_datum(&args, CharGetDatum(WF_WAIT_RETRY));
 	add_int(&args, body_attempts, true);
 	add_error(&args, error);
+	add_jsonb(&args, progress);
 	(void) wf_spi_run(&retry_later, args.values, args.nulls, false, 0);
 }
 

@@ -40,14 +40,14 @@ typedef struct WfRunInfo
 } WfRunInfo;
 
 /* WfRunInfo.flags and WfCell.flags */
-#define WF_ASSIGN_FRESH	 0x01 /* never dispatched: has no step rows */
-#define WF_ASSIGN_DEDUP	 0x02 /* has a dedup_key: take the run's lock */
-#define WF_ASSIGN_RATED	 0x04 /* tell the scheduler when it begins */
-#define WF_ASSIGN_REREAD 0x10 /* the rest is not known: read the row */
-#define WF_ASSIGN_BLOCKS 0x08 /* a failure keeps its group closed */
-#define WF_ASSIGN_WAKE	 0x20 /* what it waits for may have come */
-#define WF_ASSIGN_ASLEEP 0x40 /* it waits, and nothing has come for it yet */
-#define WF_ASSIGN_BEGUN	 0x80 /* it has begun: keeps its place */
+#define WF_ASSIGN_FRESH	 0x01	/* never dispatched: has no step rows */
+#define WF_ASSIGN_DEDUP	 0x02	/* has a dedup_key: take the run's lock */
+#define WF_ASSIGN_RATED	 0x04	/* tell the scheduler when it begins */
+#define WF_ASSIGN_REREAD 0x10	/* the rest is not known: read the row */
+#define WF_ASSIGN_BLOCKS 0x08	/* a failure keeps its group closed */
+#define WF_ASSIGN_WAKE	 0x20	/* what it waits for may have come */
+#define WF_ASSIGN_ASLEEP 0x40	/* it waits, and nothing has come for it yet */
+#define WF_ASSIGN_BEGUN	 0x80	/* it has begun: keeps its place */
 #define WF_ASSIGN_PAUSED 0x0100 /* pause_run(): not to be started */
 /* messages, which are never assigned */
 #define WF_ASSIGN_LEASED 0x0200 /* somebody has it, until due_at */
@@ -76,6 +76,7 @@ typedef struct WfRun
 	int64 origin;
 	char state;
 	char waiting_for;
+	char end_state; /* being compensated: how it will end; else 0 */
 	TimestampTz enqueued_at;
 	TimestampTz run_at;
 	TimestampTz due_at;		 /* 0 when NULL */
@@ -148,8 +149,11 @@ typedef struct WfRunEnd
 	int32 steps_done;
 	int32 attempts; /* of all steps together */
 	TimestampTz started_at;
-	TimestampTz finished_at; /* ignored when parked */
-	bool blocks;			 /* failed: keeps its group closed */
+	TimestampTz finished_at;	   /* ignored when parked */
+	bool blocks;				   /* failed: keeps its group closed */
+	const pg_uuid_t *continued_as; /* the run that goes on: gets dedup_key
+									* and parent; or NULL */
+	const Jsonb *progress;		   /* NULL: as it was */
 } WfRunEnd;
 
 /*
@@ -159,16 +163,19 @@ typedef struct WfRunEnd
 extern bool wf_run_end(const WfRun *run, const WfRunEnd *end);
 
 /*
- * The run waits: for what (WF_WAIT_*) and until when at most (0: no time).
+ * The run waits: for what (WF_WAIT_*) and until when at most (0: no time); a
+ * progress of NULL stays as it was, here and below.
  * Resume: it has what it waited for, or part of it, and goes on.  In a window.
  */
 extern void wf_run_wait(const pg_uuid_t *run_id, char waiting_for,
-						TimestampTz due_at, TimestampTz started_at);
+						TimestampTz due_at, TimestampTz started_at,
+						const Jsonb *progress);
 extern void wf_run_resume(const pg_uuid_t *run_id);
 
 /* back-off: due_at, waiting_for retry, the body's attempts.  In a window. */
 extern void wf_run_retry_later(const pg_uuid_t *run_id, TimestampTz due_at,
-							   int32 body_attempts, const WfError *error);
+							   int32 body_attempts, const WfError *error,
+							   const Jsonb *progress);
 
 /*
  * The lock of one run, for runs that have a dedup_key: an executor takes it in

@@ -21,6 +21,7 @@
 #include "store/control.h"
 #include "store/queue.h"
 #include "store/schedule.h"
+#include "store/undo.h"
 
 /* ---- finding work ---- */
 
@@ -50,6 +51,8 @@ wf_info_fill(uint64 row, WfRunInfo *info)
 			info->due_at = 0;
 	}
 	if (wf_spi_get_bool(row, 13, false))
+		info->flags |= WF_ASSIGN_BEGUN;
+	if (wf_spi_get_bool(row, 14, false))
 		info->flags |= WF_ASSIGN_PAUSED;
 	group_key = wf_spi_copy_text(row, 9, CurrentMemoryContext);
 	if (group_key != NULL)
@@ -162,7 +165,8 @@ wf_run_scan(WfScan *scan, WfRunInfo *out, int max)
 		scan->after_due = wf_spi_get_time(i, WF_INFO_N + 5, 0);
 		if (wf_spi_get_int64(i, WF_INFO_N + 1, 0) != origin)
 			scan->foreign++;
-		else if (state == WF_RUN_QUEUED || state == WF_RUN_WAITING)
+		else if (state == WF_RUN_QUEUED || state == WF_RUN_WAITING ||
+				 state == WF_RUN_COMPENSATING)
 			n++;
 		else
 		{
@@ -244,8 +248,8 @@ wf_run_scan_started(const int32 *queues, int nqueues, MemoryContext cxt,
 
 /*
  * $2 state, $3 the time, $4 waiting_for of a parked one, $5.. why, $11 also
- * where it is parked.  A chunk cannot be repaired by anybody, so it fails where
- * another run would be parked.
+ * where it is parked, $12 and where it could not be undone.  A chunk cannot be
+ * repaired by anybody, so it fails where another run would be parked.
  */
 static WfStmt give_up = {
 	"UPDATE _workflow.run r"
@@ -267,8 +271,11 @@ static WfStmt give_up = {
 	"       failed_step = coalesce($6, r.failed_step), error_code = $7,"
 	"       error_message = $8, error_detail = $9, error_hint = $10,"
 	"       error_context = NULL, due_at = NULL, crashes = NULL,"
-	"       crash_step = NULL,"
-	"       paused_at = CASE WHEN $4 IS NULL THEN r.paused_at END,"
+	"       crash_step = NULL, cause = CASE WHEN $2 = 'p'::\"char\""
+	"                                       AND r.queue_id <> -1"
+	"                                  THEN r.cause END,"
+	"       paused_at = CASE WHEN $2 = 'p'::\"char\" AND r.queue_id <> -1"
+	"                        THEN r.paused_at END,"
 	"       started_at = coalesce(r.started_at,"
 	"                             (SELECT min(s.started_at)"
 	"                                FROM _workflow.step s"
@@ -282,12 +289,14 @@ static WfStmt give_up = {
 	"                    WHERE s.run_id = $1)"
 	" WHERE r.run_id = $1 AND r.finished_at IS NULL"
 	"   AND ($11 OR r.state <> 'p'::\"char\")"
+	"   AND (r.end_state IS NULL OR $2 = 'p'::\"char\""
+	"        OR $12 AND r.state = 'p'::\"char\")"
 	" RETURNING r.workflow_id, r.queue_id,"
 	"           CASE WHEN r.finished_at IS NOT NULL THEN r.parent_run_id END,"
 	"           r.finished_at IS NOT NULL",
-	11,
+	12,
 	{UUIDOID, CHAROID, TIMESTAMPTZOID, CHAROID, TEXTOID, INT4OID, TEXTOID,
-	 TEXTOID, TEXTOID, TEXTOID, BOOLOID}};
+	 TEXTOID, TEXTOID, TEXTOID, BOOLOID, BOOLOID}};
 
 static void
 set_text(Datum *value, char *isnull, const char *text)
@@ -296,14 +305,38 @@ set_text(Datum *value, char *isnull, const char *text)
 	*value = text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
 }
 
+/* Not before what it has done is undone: true if there is anything. */
+static bool
+undo_first(const pg_uuid_t *run_id, const WfGiveUp *why, WfRunInfo *info)
+{
+	WfError error = {.message = unconstify(char *, why->message),
+					 .detail = unconstify(char *, why->detail),
+					 .hint = unconstify(char *, why->hint)};
+	WfRunEnd end = {.state = why->state,
+					.reason = why->reason,
+					.failed_step = why->failed_step,
+					.error = &error};
+
+	if (why->code)
+		strlcpy(error.code, why->code, sizeof(error.code));
+	return wf_undo_begin_idle(run_id, &end, why->parked_too, info);
+}
+
 WfEndedOf
 wf_run_give_up(const pg_uuid_t *run_id, const WfGiveUp *why)
 {
+	bool parks = why->state == WF_RUN_PARKED;
 	bool no_parent;
-	Datum values[11] = {0};
-	char nulls[11];
+	Datum values[12] = {0};
+	char nulls[12];
 	WfEndedOf of = {0};
 
+	if (!parks && !why->no_undo && undo_first(run_id, why, &of.info))
+	{
+		of.undoes = true;
+		of.asks = wf_children_cancel(run_id, 0) > 0;
+		return of;
+	}
 	memset(nulls, ' ', sizeof(nulls));
 	values[0] = UUIDPGetDatum(run_id);
 	values[1] = CharGetDatum(why->state);
@@ -317,6 +350,7 @@ wf_run_give_up(const pg_uuid_t *run_id, const WfGiveUp *why)
 	set_text(&values[8], &nulls[8], why->detail);
 	set_text(&values[9], &nulls[9], why->hint);
 	values[10] = BoolGetDatum(why->parked_too);
+	values[11] = BoolGetDatum(why->no_undo);
 
 	if (wf_spi_run(&give_up, values, nulls, false, 0) > 0)
 	{
@@ -353,8 +387,12 @@ wf_run_expire(const pg_uuid_t *run_id)
 					.code = unpack_sql_state(ERRCODE_WF_RUN_TIMEOUT),
 					.message = "run timed out",
 					.detail = "It did not end within its run_timeout."};
+	WfEndedOf of = wf_run_give_up(run_id, &why);
 
-	return wf_run_give_up(run_id, &why);
+	/* its time no longer counts, which its entry did not know */
+	if (of.workflow_id == 0 && !of.undoes)
+		of.undoes = wf_undo_look(run_id, &of.info);
+	return of;
 }
 
 /* ---- strikes ---- */
@@ -366,7 +404,7 @@ static WfStmt charge_strike = {
 	"       crash_step = $2, crash_id = $3"
 	" WHERE r.run_id = $1 AND r.finished_at IS NULL"
 	"   AND r.crash_id IS DISTINCT FROM $3"
-	" RETURNING r.crashes::pg_catalog.int4",
+	" RETURNING r.crashes::pg_catalog.int4, r.end_state IS NOT NULL",
 	3,
 	{UUIDOID, INT4OID, INT8OID}};
 
@@ -395,10 +433,17 @@ wf_run_strike(const pg_uuid_t *run_id, int ordinal, int64 crash_id)
 			"The server log tells what happened. Use workflow.retry_run() after repair."};
 	WfEndedOf nobody = {0};
 	char message[128];
+	bool undoing;
 
 	if (wf_spi_run(&charge_strike, values, NULL, false, 0) == 0 ||
 		wf_spi_get_int32(0, 1, 0) < WF_MAX_CRASHES)
 		return nobody;
+	undoing = wf_spi_get_bool(0, 2, false);
+	if (undoing)
+	{
+		why.state = WF_RUN_PARKED;
+		why.reason = WF_REASON_UNDO;
+	}
 
 	/* a crash of the body is marked with the step that it would ask for next */
 	snprintf(

@@ -20,13 +20,16 @@
 	"                   AND g.taken_at IS NULL))"
 
 /* run_id comes first, then what wf_info_fill() reads */
-#define WF_INFO_COLUMNS                                                      \
-	"r.run_id, r.owner, r.workflow_id, r.queue_id, r.priority,"              \
-	" coalesce(r.due_at, r.run_at), r.deadline_at, r.dedup_key IS NOT NULL," \
-	" r.group_key, r.state = 'w'::\"char\","                                 \
-	" r.state = 'w'::\"char\" AND " WF_SOMETHING_CAME ", r.due_at IS NULL,"  \
+#define WF_INFO_COLUMNS                                                     \
+	"r.run_id, r.owner, r.workflow_id, r.queue_id, r.priority,"             \
+	" coalesce(r.due_at, r.run_at),"                                        \
+	" CASE WHEN r.end_state IS NULL THEN r.deadline_at END,"                \
+	" r.dedup_key IS NOT NULL,"                                             \
+	" r.group_key, r.state = 'w'::\"char\","                                \
+	" r.state = 'w'::\"char\" AND " WF_SOMETHING_CAME ", r.due_at IS NULL," \
+	" r.end_state IS NOT NULL OR r.continued_from IS NOT NULL,"             \
 	" r.paused_at IS NOT NULL"
-#define WF_INFO_N 13
+#define WF_INFO_N 14
 
 /* Reads those columns of a row, of which the first is column 1. */
 extern void wf_info_fill(uint64 row, WfRunInfo *info);
@@ -42,9 +45,14 @@ typedef struct WfGiveUp
 	const char *detail;
 	const char *hint;
 	bool parked_too;
+	bool no_undo; /* does not compensate first */
 } WfGiveUp;
 
-/* A workflow_id of 0 where the run was not there to be ended. */
+/*
+ * Where something is registered for it, a run does not end before that is
+ * undone: of.undoes then.  Otherwise a workflow_id of 0 says that the run was
+ * not there to be ended.
+ */
 extern WfEndedOf wf_run_give_up(const pg_uuid_t *run_id, const WfGiveUp *why);
 
 #endif /* WF_STORE_SCHEDULE_H */

@@ -8,6 +8,7 @@
  *	replay	replays the body (where the turn before had no time for it)
  *	step	runs the wanted step, records it, replays to see what comes next
  *	failure	records that the step gave up or will be tried again, replays
+ *	undo	runs the next step of a compensation, without any replay
  *	wait	(part of the others) records that calls wait, or what came for them
  *	settle	records an end that came from outside: cancel, time-out
  *
@@ -35,6 +36,7 @@
 #include <setjmp.h>
 
 #include "core/policy.h"
+#include "nodes/pg_list.h"
 #include "store/run.h"
 #include "worker/shmem.h"
 #include "worker/words.h"
@@ -54,6 +56,7 @@ typedef enum WfReplayEnd
 	WF_REPLAY_WANTS,	 /* a call is wanted: exec->asked_for */
 	WF_REPLAY_WAITS,	 /* body needs the outcome of a call that waits */
 	WF_REPLAY_ENDED,	 /* body returned: exec->result */
+	WF_REPLAY_CONTINUES, /* body asked to begin anew: exec->continues */
 	WF_REPLAY_ERROR,	 /* body raised: exec->error */
 	WF_REPLAY_DIFFERENT, /* not what was recorded: exec->error */
 	WF_REPLAY_SWALLOWED, /* body keeps catching our unwinding */
@@ -78,6 +81,7 @@ typedef struct WfWanted
 	TimestampTz due_at; /* a call that waits: until when; DT_NOEND for ever */
 	bool starts;		/* the body goes on when it is recorded */
 	TimestampTz started_at; /* when it was asked for */
+	bool texts;				/* values are C strings, whatever the types are */
 } WfWanted;
 
 /* a record of this turn, written by its commit; and what it replaces */
@@ -134,6 +138,8 @@ typedef struct WfExec
 	int swallowed;		 /* times the body caught our unwinding */
 	sigjmp_buf *way_out; /* past a body that does so for ever */
 	int raised_step;	 /* last recorded failure raised, or 0 */
+	List *patches;		 /* what patched() has answered */
+	Jsonb *continues;	 /* the body has to end: the run goes on with this */
 	bool timed_out;		 /* step_timeout, or time for a replay */
 
 	/* its outcome */
@@ -147,6 +153,8 @@ typedef struct WfExec
 	bool writing;			 /* an ERROR now comes from our own writes */
 	bool gone;				 /* the run's row is not as it was: load again */
 	int reloads;			 /* ... which is done once */
+	bool checks;			 /* only looks whether the body still fits */
+	bool slow;				 /* replays take longer than a step may wait */
 	WfWrite *writes; /* records that are not committed yet; in run_cxt */
 	int nwrites;
 	int writes_allocated;
@@ -154,8 +162,9 @@ typedef struct WfExec
 	WfError step_error; /* of the attempt that failed */
 	TimestampTz step_started_at;
 	WfVerdict verdict;
-	bool permanent; /* the error being raised is not to be retried */
-	bool retire;	/* this process must not go on after this run */
+	bool permanent;		/* the error being raised is not to be retried */
+	bool retire;		/* this process must not go on after this run */
+	int progress_place; /* which call of the body said what the slot shows */
 } WfExec;
 
 extern WfExec *wf_exec; /* of this executor or trial, NULL elsewhere */
@@ -191,6 +200,9 @@ extern WfReplayEnd wf_body_replay(WfExec *exec, bool bounded);
 
 /* Copies the error being handled into *error, allocated in run_cxt. */
 extern void wf_exec_copy_error(WfExec *exec, WfError *error);
+
+/* WF_REQ_* of the cell, without what means nothing to a run being undone */
+extern uint32 wf_exec_request(const WfExec *exec);
 
 /* true when a cancel request has been raised since it was asked for */
 extern bool wf_exec_interrupted(WfExec *exec);
@@ -245,6 +257,11 @@ extern void wf_timer_stop(void);
 extern void wf_show_run(WfExec *exec);
 extern void wf_show_step(WfExec *exec, int ordinal, int attempt,
 						 const char *name);
+
+extern void wf_show_progress(WfExec *exec, const Jsonb *progress);
+
+/* What the slot shows, or NULL: to be written with the run's row. */
+extern Jsonb *wf_shown_progress(WfExec *exec);
 
 /*
  * Around user code: marks for the crash accounting, and cancel interrupts let

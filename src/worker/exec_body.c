@@ -35,6 +35,7 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "base/clock.h"
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/guc.h"
@@ -226,7 +227,9 @@ wf_body_prepare(WfExec *exec)
 	}
 	if (!found || body->definitions != definitions || body->cxt == NULL)
 		read_body(body, definitions);
-	if (!body->resolved && !wf_run_is_chunk(&exec->run))
+	/* what undoes a run is not in its body, nor is what a chunk does */
+	if (!body->resolved && !wf_run_is_chunk(&exec->run) &&
+		exec->run.state != WF_RUN_COMPENSATING)
 	{
 		uint64 before = changes;
 		Oid function = find_function(&body->row);
@@ -270,6 +273,16 @@ wf_exec_copy_error(WfExec *exec, WfError *error)
 	error->context = clip(edata->context);
 }
 
+uint32
+wf_exec_request(const WfExec *exec)
+{
+	uint32 request = pg_atomic_read_u32(&exec->cell->request);
+
+	if (request & WF_REQ_UNDOING)
+		request &= ~(WF_REQ_CANCEL | WF_REQ_TIMEOUT);
+	return request;
+}
+
 /*
  * The timer or a request of the scheduler set QueryCancelPending.  Once that
  * has been raised as an error it is false again: whether or not the body let
@@ -282,7 +295,7 @@ wf_exec_interrupted(WfExec *exec)
 
 	if (wf_exec_is_trial(exec))
 		return false;
-	request = pg_atomic_read_u32(&exec->cell->request);
+	request = wf_exec_request(exec);
 	return (exec->timed_out || (request & (WF_REQ_CANCEL | WF_REQ_TIMEOUT))) &&
 		   !QueryCancelPending;
 }
@@ -338,9 +351,10 @@ note_leftover(WfExec *exec, const WfStep *step, bool raised)
 {
 	MemoryContext old = MemoryContextSwitchTo(exec->run_cxt);
 	WfError *error = &exec->error;
-	char *end = raised ? psprintf("ended with error %s (%s)", error->code,
-								  error->message)
-					   : "returned";
+	char *end = exec->continues ? "continued as new"
+				: raised ? psprintf("ended with error %s (%s)", error->code,
+									error->message)
+						 : "returned";
 
 	memset(error, 0, sizeof(*error));
 	strlcpy(error->code, "WF007", sizeof(error->code));
@@ -366,9 +380,10 @@ judge_end(WfExec *exec, bool raised)
 		return WF_REPLAY_DIFFERENT;
 	if (exec->blocked)
 		return WF_REPLAY_WAITS;
-	if (exec->unwinding)
+	if (exec->unwinding && exec->continues == NULL)
 		return WF_REPLAY_WANTS;
-	if (raised && wf_sqlstate_is_transient(exec->error.code))
+	if (raised && exec->continues == NULL &&
+		wf_sqlstate_is_transient(exec->error.code))
 		return WF_REPLAY_ERROR;
 
 	leftover = wf_replay_leftover(exec->nsteps, exec->asked);
@@ -377,6 +392,8 @@ judge_end(WfExec *exec, bool raised)
 		note_leftover(exec, &exec->steps[leftover - 1], raised);
 		return WF_REPLAY_DIFFERENT;
 	}
+	if (exec->continues != NULL)
+		return WF_REPLAY_CONTINUES;
 	return raised ? WF_REPLAY_ERROR : WF_REPLAY_ENDED;
 }
 
@@ -393,6 +410,8 @@ begin_replay(WfExec *exec)
 	exec->derived = 0;
 	exec->swallowed = 0;
 	exec->raised_step = 0;
+	exec->patches = NIL;
+	exec->continues = NULL;
 	exec->result = NULL;
 	memset(&exec->error, 0, sizeof(exec->error));
 }
@@ -405,9 +424,11 @@ wf_body_replay(WfExec *exec, bool bounded)
 	ErrorContextCallback *save_callbacks = error_context_stack;
 	volatile bool raised = false;
 	bool interrupted;
+	TimestampTz began_at;
 	int level;
 
 	begin_replay(exec);
+	began_at = wf_clock_system();
 	BeginInternalSubTransaction(NULL);
 	level = GetCurrentTransactionNestLevel();
 	XactReadOnly = true;
@@ -437,6 +458,7 @@ wf_body_replay(WfExec *exec, bool bounded)
 	error_context_stack = save_callbacks;
 	if (bounded)
 		wf_timer_stop();
+	exec->slow = wf_clock_system() - began_at >= WF_BOUNDED_REPLAY_USEC;
 	interrupted = wf_exec_interrupted(exec);
 	wf_user_code_end(exec);
 	while (GetCurrentTransactionNestLevel() >= level)

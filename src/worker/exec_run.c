@@ -25,12 +25,14 @@
 #include "utils/memutils.h"
 
 #include "base/clock.h"
+#include "base/compat.h"
 #include "base/errors.h"
 #include "base/spi.h"
 #include "base/stoppoint.h"
 #include "core/state.h"
 #include "store/control.h"
 #include "store/message_task.h"
+#include "store/undo.h"
 #include "worker/exec_turn.h"
 #include "worker/queue_stats.h"
 #include "worker/stats.h"
@@ -62,26 +64,71 @@ write_steps(WfExec *exec)
 	}
 }
 
+WF_NORETURN static void
+raise_gone(WfExec *exec)
+{
+	exec->gone = true;
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("the workflow run has ended otherwise")));
+	pg_unreachable();
+}
+
+/* The run's row, where it ends. */
+static void
+write_end(WfExec *exec, WfTurn *turn)
+{
+	WfRunEnd *end = &turn->end;
+	WfWindow window;
+	bool done;
+
+	end->progress = wf_shown_progress(exec);
+	if (turn->continues != NULL)
+		done = wf_exec_continue(exec, turn);
+	else if (!turn->undo_ends)
+		done = wf_run_end(&exec->run, end);
+	else
+	{
+		wf_window_open(&window);
+		done = wf_undo_finish(&exec->run.run_id, end->finished_at, end->blocks,
+							  exec->error.code);
+		wf_window_close(&window);
+	}
+	if (!done)
+		raise_gone(exec);
+}
+
 /* The run's row, where it has not ended; the state it is in then. */
 static char
 write_run(WfExec *exec, WfTurn *turn)
 {
 	WfWindow window;
-	char state = turn->has_wait ? WF_RUN_WAITING : WF_RUN_QUEUED;
+	char state = turn->has_wait		  ? WF_RUN_WAITING
+				 : wf_undo_runs(exec) ? WF_RUN_COMPENSATING
+									  : WF_RUN_QUEUED;
 
 	/* what it has waited for is taken: nothing may wait for that any more */
 	bool resumed = exec->run.state == WF_RUN_WAITING && exec->nwrites > 0;
 
 	if (!turn->has_later && !turn->has_wait && !resumed &&
+		!turn->undo_begins &&
 		!(turn->has_end && turn->end.state == WF_RUN_CANCELLED))
 		return exec->run.state;
 	wf_window_open(&window);
-	if (turn->has_later)
+	if (turn->undo_begins)
+	{
+		if (!wf_undo_begin(&exec->run.run_id, &turn->end))
+			raise_gone(exec);
+		wf_request_delete_for(&exec->run.run_id);
+		state = WF_RUN_COMPENSATING;
+	}
+	else if (turn->has_later)
 		wf_run_retry_later(&exec->run.run_id, turn->due_at,
-						   turn->body_attempts, &exec->error);
+						   turn->body_attempts, &exec->error,
+						   wf_shown_progress(exec));
 	else if (turn->has_wait)
 		wf_run_wait(&exec->run.run_id, turn->waiting_for, turn->due_at,
-					exec->run.started_at);
+					exec->run.started_at, wf_shown_progress(exec));
 	else if (turn->has_end)
 		wf_request_delete_for(&exec->run.run_id);
 	else
@@ -154,19 +201,15 @@ write_and_commit(WfExec *exec, WfTurn *turn)
 	exec->writing = true;
 	if (!WF_BROKEN("lose-checkpoint"))
 		write_steps(exec);
-	if (turn->has_end)
+	if (turn->has_end || turn->undo_begins)
 		wf_child_before_end(exec, turn);
 	else
 		wf_child_release(exec);
-	if (turn->has_end && !wf_run_end(&exec->run, &turn->end))
-	{
-		exec->gone = true;
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("the workflow run has ended otherwise")));
-	}
+	if (turn->has_end)
+		write_end(exec, turn);
 	state = write_run(exec, turn);
-	if (turn->has_end && wf_run_is_final(turn->end.state))
+	if (turn->undo_begins ||
+		(turn->has_end && wf_run_is_final(turn->end.state)))
 		withdraw_tasks(exec);
 	exec->writing = false;
 	WF_STOP("exec-before-commit");
@@ -176,7 +219,7 @@ write_and_commit(WfExec *exec, WfTurn *turn)
 	WF_STOP("exec-after-commit");
 }
 
-/* The run has ended or is parked: its workflow counts that, and its queue. */
+/* The run has ended, is parked or goes on: its workflow and its queue count. */
 static void
 count_end(WfExec *exec, WfCounter counter, WfQueueCounter of_queue)
 {
@@ -197,6 +240,8 @@ announce(WfExec *exec, const WfTurn *turn)
 	{
 		case WF_RUN_SUCCEEDED:
 			count_end(exec, WF_COUNT_SUCCEEDED, WF_QCOUNT_SUCCEEDED);
+			if (turn->continues != NULL)
+				count_end(exec, WF_COUNT_ENQUEUED, WF_QCOUNT_ENQUEUED);
 			break;
 		case WF_RUN_FAILED:
 			count_end(exec, WF_COUNT_FAILED, WF_QCOUNT_FAILED);
@@ -254,8 +299,7 @@ judge_step_error(WfExec *exec)
 	WfError *error = &exec->error;
 	bool cancelled = strcmp(error->code, "57014") == 0;
 
-	if (pg_atomic_read_u32(&exec->cell->request) &
-		(WF_REQ_CANCEL | WF_REQ_TIMEOUT))
+	if (wf_exec_request(exec) & (WF_REQ_CANCEL | WF_REQ_TIMEOUT))
 		return WF_NEXT_SETTLE;
 
 	wf_turn_policy(exec, &policy);
@@ -357,8 +401,7 @@ handle_error(WfExec *exec, WfTurn *turn)
 		handle_trouble(exec, turn);
 	else if (exec->where == WF_IN_STEP)
 		turn->next = judge_step_error(exec);
-	else if (pg_atomic_read_u32(&exec->cell->request) &
-				 (WF_REQ_CANCEL | WF_REQ_TIMEOUT) &&
+	else if (wf_exec_request(exec) & (WF_REQ_CANCEL | WF_REQ_TIMEOUT) &&
 			 exec->run.workflow_id != 0)
 		turn->next = WF_NEXT_SETTLE;
 	else
@@ -392,7 +435,7 @@ begin_turn(WfExec *exec, WfTurn *turn)
 static void
 look_for_requests(WfExec *exec, WfTurn *turn)
 {
-	uint32 request = pg_atomic_read_u32(&exec->cell->request);
+	uint32 request = wf_exec_request(exec);
 
 	if (turn->next == WF_NEXT_NONE || turn->next == WF_NEXT_FAILURE ||
 		turn->next == WF_NEXT_SETTLE)
@@ -421,6 +464,7 @@ wf_exec_run(WfExec *exec, TimestampTz *due_at)
 	exec->pending = NULL;
 	exec->npending = exec->pending_allocated = 0;
 	exec->reloads = 0;
+	exec->slow = false;
 	exec->wanted.ordinal = 0;
 	memset(&exec->run, 0, sizeof(exec->run));
 
@@ -448,6 +492,11 @@ wf_exec_run(WfExec *exec, TimestampTz *due_at)
 		if (committed)
 		{
 			announce(exec, &turn);
+			if (turn.undo_begins)
+			{
+				exec->run.end_state = turn.end.state;
+				wf_undo_shield(exec);
+			}
 			if (turn.next == WF_NEXT_STEP)
 				wf_turn_adopt(exec);
 		}

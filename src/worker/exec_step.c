@@ -330,7 +330,8 @@ argument_value(const WfWanted *wanted, int i, Oid type)
 	Oid input;
 	Oid ioparam;
 
-	if (wanted->types[i] != UNKNOWNOID || wanted->nulls[i] == 'n')
+	if ((wanted->types[i] != UNKNOWNOID && !wanted->texts) ||
+		wanted->nulls[i] == 'n')
 		return wanted->values[i];
 	getTypeInputInfo(type, &input, &ioparam);
 	return OidInputFunctionCall(input, DatumGetCString(wanted->values[i]),

@@ -21,6 +21,13 @@
 #include "worker/marks.h"
 #include "worker/stats.h"
 
+/*
+ * From so many records on a transaction replays the body but once: PL/pgSQL
+ * evaluates an expression that an error has left the slow way for the rest of
+ * the transaction.
+ */
+#define WF_LONG_RECORD 100
+
 /* ---- ends ---- */
 
 /* A chunk is nothing that anybody could repair: it fails, and its parent parks. */
@@ -99,12 +106,17 @@ step_to_blame(WfExec *exec)
 	return step;
 }
 
-/* on_failure => 'park': the body does not hear of the step's failure. */
+/*
+ * on_failure => 'park', or an undo that failed: nobody but an operator can go
+ * on.
+ */
 static void
 park_at_step(WfExec *exec, WfTurn *turn, const WfStep *step)
 {
 	exec->error = step->error;
-	wf_turn_end_run(exec, turn, WF_RUN_PARKED, reason_of_step(step));
+	wf_turn_end_run(exec, turn, WF_RUN_PARKED,
+					wf_undo_runs(exec) ? WF_REASON_UNDO
+									   : reason_of_step(step));
 	turn->end.failed_step = step->ordinal;
 }
 
@@ -238,12 +250,22 @@ take_replay(WfExec *exec, WfTurn *turn, WfReplayEnd end)
 		case WF_REPLAY_WANTS:
 			turn->next = WF_NEXT_STEP;
 			/* nothing may follow from what was taken before that is durable */
-			return exec->nwrites == 0;
+			return exec->nwrites == 0 && exec->nsteps < WF_LONG_RECORD;
 		case WF_REPLAY_WAITS:
 			wf_wait_leave(exec, turn);
 			break;
 		case WF_REPLAY_ENDED:
 			wf_turn_end_run(exec, turn, WF_RUN_SUCCEEDED, NULL);
+			break;
+		case WF_REPLAY_CONTINUES:
+			/* what the step has enqueued comes before, in its own commit */
+			if (exec->nwrites > 0)
+				turn->next = WF_NEXT_REPLAY;
+			else
+			{
+				wf_turn_end_run(exec, turn, WF_RUN_SUCCEEDED, NULL);
+				turn->continues = exec->continues;
+			}
 			break;
 		case WF_REPLAY_ERROR:
 			blamed = step_to_blame(exec);
@@ -283,35 +305,6 @@ wf_turn_leave(WfTurn *turn, WfOutcome outcome)
 	turn->outcome = outcome;
 }
 
-/*
- * An at-most-once step was started by a process that is no more: nobody knows
- * how far it came, so the body gets WF002 for it.  Committed at once, as the
- * step that comes next may abort this transaction.
- */
-static void
-settle_unknown_outcome(WfExec *exec)
-{
-	WfStep *step = &exec->steps[exec->nsteps - 1];
-	WfWindow window;
-
-	step->match.state = WF_STEP_FAILED;
-	step->finished_at = wf_clock_now();
-	strlcpy(step->error.code, "WF002", sizeof(step->error.code));
-	step->error.message = "outcome of the step is unknown";
-	step->error.detail =
-		"It was started at most once, and its executor ended before the outcome was recorded.";
-	exec->records[exec->nsteps - 1] = step->match;
-
-	wf_window_open(&window);
-	wf_step_update(&exec->run.run_id, step);
-	wf_window_close(&window);
-	CommitTransactionCommand();
-	exec->run.row = NULL;
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	MemoryContextSwitchTo(exec->turn_cxt);
-}
-
 /* Reads run and record; false when there is nothing to run (turn says why). */
 static bool
 load_run(WfExec *exec, WfTurn *turn)
@@ -323,8 +316,8 @@ load_run(WfExec *exec, WfTurn *turn)
 	found = wf_run_load(&exec->cell->run_id, &exec->cell->tid, exec->run_cxt,
 						&exec->run);
 	/* a fork that came in a range is taken for fresh */
-	wf_record_load(exec, found && (!(exec->cell->flags & WF_ASSIGN_FRESH) ||
-								   exec->run.retried));
+	wf_load_steps(exec, found && (!(exec->cell->flags & WF_ASSIGN_FRESH) ||
+								  exec->run.retried));
 	wf_mark_clear();
 
 	if (!found || wf_run_is_final(exec->run.state))
@@ -335,7 +328,7 @@ load_run(WfExec *exec, WfTurn *turn)
 		exec->cell->parent_id = exec->run.parent_run_id;
 	}
 	else if (exec->run.state != WF_RUN_QUEUED &&
-			 exec->run.state != WF_RUN_WAITING)
+			 exec->run.state != WF_RUN_WAITING && !wf_undo_runs(exec))
 		wf_turn_leave(turn, WF_OUTCOME_PARKED);
 	else if (exec->run.origin != wf_origin())
 		wf_turn_leave(turn, WF_OUTCOME_FOREIGN);
@@ -343,7 +336,7 @@ load_run(WfExec *exec, WfTurn *turn)
 		wf_turn_leave(turn, WF_OUTCOME_WAITS);
 	else if (exec->run.paused)
 		wf_turn_leave(turn, WF_OUTCOME_PAUSED);
-	else if (exec->run.state == WF_RUN_QUEUED &&
+	else if (exec->run.state != WF_RUN_WAITING &&
 			 Max(exec->run.due_at, exec->run.run_at) > wf_clock_now())
 	{
 		wf_turn_leave(turn, WF_OUTCOME_LATER);
@@ -354,26 +347,21 @@ load_run(WfExec *exec, WfTurn *turn)
 	return false;
 }
 
-static void
-check_owner(WfExec *exec)
+/* The run has failed or was cancelled, and is not undone yet. */
+static bool
+load_undo(WfExec *exec, WfTurn *turn)
 {
-	char *name = GetUserNameFromId(GetUserId(), true);
+	const WfStep *last = &exec->steps[Max(exec->nsteps, 1) - 1];
 
-	exec->park_reason = WF_REASON_OWNER;
-	if (name == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("role that owns the run does not exist"),
-				 errhint("Create the role \"%s\" again, call workflow.start() to give it its runs back, then workflow.retry_run().",
-						 exec->run.owner_name)));
-	if (exec->run.owner != GetUserId() ||
-		strcmp(name, exec->run.owner_name) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("the run's owner \"%s\" is not role \"%s\"",
-						exec->run.owner_name, name),
-				 errhint("If the role was renamed, give it its name back, then call workflow.retry_run().")));
-	exec->park_reason = NULL;
+	wf_undo_shield(exec);
+	if (exec->nsteps > 0 && last->match.kind == WF_STEP_KIND_UNDO &&
+		last->match.state == WF_STEP_STARTED)
+	{
+		wf_load_settle_unknown(exec);
+		park_at_step(exec, turn, last);
+		return false;
+	}
+	return wf_undo_next(exec, turn);
 }
 
 static bool
@@ -381,13 +369,15 @@ load_turn(WfExec *exec, WfTurn *turn)
 {
 	if (!load_run(exec, turn))
 		return false;
-	check_owner(exec);
+	wf_load_check_owner(exec);
 	wf_body_prepare(exec);
 	wf_show_run(exec);
+	if (wf_undo_runs(exec))
+		return load_undo(exec, turn);
 	if (exec->nsteps > 0 &&
 		exec->records[exec->nsteps - 1].state == WF_STEP_STARTED)
 	{
-		settle_unknown_outcome(exec);
+		wf_load_settle_unknown(exec);
 		if (parks(exec))
 		{
 			park_at_step(exec, turn, &exec->steps[exec->nsteps - 1]);
@@ -490,7 +480,12 @@ step_turn(WfExec *exec, WfTurn *turn)
 	step.started_at = started_at;
 	step.finished_at = wf_clock_now();
 	wf_record_write(exec, &step);
-	(void) take_replay(exec, turn, replay(exec, true));
+	if (wf_undo_runs(exec))
+		wf_undo_after(exec, turn);
+	else if (exec->slow)
+		turn->next = WF_NEXT_REPLAY;
+	else
+		(void) take_replay(exec, turn, replay(exec, true));
 }
 
 /*
@@ -528,7 +523,7 @@ failure_turn(WfExec *exec, WfTurn *turn)
 
 	step.match.state = WF_STEP_FAILED;
 	wf_record_write(exec, &step);
-	if (parks(exec))
+	if (wf_undo_runs(exec) || parks(exec))
 	{
 		park_at_step(exec, turn, &step);
 		return;
@@ -570,6 +565,7 @@ void
 wf_turn_do(WfExec *exec, WfNext what, WfTurn *turn)
 {
 	bool adopt = false;
+	bool undo = false;
 
 	if (!is_still_ours(exec, what, turn))
 		return;
@@ -583,12 +579,15 @@ wf_turn_do(WfExec *exec, WfNext what, WfTurn *turn)
 		failure_turn(exec, turn);
 	else if (what == WF_NEXT_SETTLE)
 		end_from_outside(exec, turn);
+	else if (what == WF_NEXT_UNDO)
+		undo = wf_undo_next(exec, turn);
 
-	if (adopt)
+	if (adopt && !wf_undo_runs(exec))
 		wf_turn_adopt(exec);
-	if (adopt || what == WF_NEXT_STEP)
+	if (adopt || undo || what == WF_NEXT_STEP)
 	{
 		exec->step_started_at = wf_clock_now();
 		step_turn(exec, turn);
 	}
+	wf_undo_take_over(exec, turn);
 }

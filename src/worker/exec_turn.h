@@ -21,6 +21,7 @@ typedef enum WfNext
 	WF_NEXT_STEP,
 	WF_NEXT_FAILURE,
 	WF_NEXT_SETTLE,
+	WF_NEXT_UNDO,
 	WF_NEXT_NONE /* the run leaves this executor */
 } WfNext;
 
@@ -29,6 +30,9 @@ typedef struct WfTurn
 {
 	bool has_end;
 	WfRunEnd end;
+	bool undo_begins; /* not has_end: it will end so, once that is done */
+	bool undo_ends;	  /* has_end: as its row says */
+	Jsonb *continues; /* has_end: another run goes on with this input */
 
 	bool has_later;
 	TimestampTz due_at; /* also of has_wait; 0: for no time */
@@ -40,9 +44,6 @@ typedef struct WfTurn
 	WfNext next;
 	WfOutcome outcome; /* when next is WF_NEXT_NONE */
 } WfTurn;
-
-/* Reads it in a transaction; "any" is false where it is known to be empty. */
-extern void wf_record_load(WfExec *exec, bool any);
 
 /* Appends to the record, or replaces the newest where it has that ordinal. */
 extern void wf_record_step(WfExec *exec, const WfStep *step);
@@ -72,6 +73,20 @@ extern void wf_turn_end_run(WfExec *exec, WfTurn *turn, char state,
 
 /* The run goes elsewhere with nothing more to write. */
 extern void wf_turn_leave(WfTurn *turn, WfOutcome outcome);
+
+/* ---- exec_load.c ---- */
+
+/* The record; "any" is false where it is known to be empty. */
+extern void wf_load_steps(WfExec *exec, bool any);
+
+/* Raises an error, with exec->park_reason set, unless we are the run's owner. */
+extern void wf_load_check_owner(WfExec *exec);
+
+/*
+ * The newest call was started at most once, by a process that is no more: its
+ * outcome is unknown from now on.  Commits.
+ */
+extern void wf_load_settle_unknown(WfExec *exec);
 
 /* ---- exec_wait.c ---- */
 
@@ -149,6 +164,39 @@ extern void wf_collect_push(JsonbParseState **state, const Jsonb *value,
  * outcome is there already.  Outside of windows.
  */
 extern bool wf_items_begin(WfExec *exec, const WfWanted *asked, WfStep *step);
+
+/* ---- exec_print.c ---- */
+
+/* Folds command and values of a call. */
+extern uint64 wf_call_fingerprint(const WfCall *call);
+
+/* ---- exec_continue.c ---- */
+
+/* Writes the run's end and the run that goes on; false when it has ended. */
+extern bool wf_exec_continue(WfExec *exec, WfTurn *turn);
+
+/* ---- exec_undo.c ---- */
+
+/* Is the run being compensated? */
+#define wf_undo_runs(exec) ((exec)->run.state == WF_RUN_COMPENSATING)
+
+/*
+ * Where the turn is to end the run as failed or cancelled, and something is
+ * registered, it is compensated instead.
+ */
+extern void wf_undo_take_over(WfExec *exec, WfTurn *turn);
+
+/* From here on nobody can stop the run; outside user code. */
+extern void wf_undo_shield(WfExec *exec);
+
+/*
+ * Sets exec->wanted to what is to be undone next, and returns true; or ends the
+ * run.
+ */
+extern bool wf_undo_next(WfExec *exec, WfTurn *turn);
+
+/* One more is undone: what the turn does then. */
+extern void wf_undo_after(WfExec *exec, WfTurn *turn);
 
 /* ---- all of a turn ---- */
 

@@ -78,75 +78,6 @@ wf_word_check(const char *word, WfWordPlace place)
 				 errhint("Call it in the body itself, and the SECURITY DEFINER function in a step.")));
 }
 
-/* ---- fingerprints ---- */
-
-/*
- * A value as bytes that mean the same in every process and after a dump and
- * restore: the datum itself for built-in base types, else its text, as enums,
- * arrays and composites have oids inside.
- */
-char *
-wf_value_text(Oid type, Datum value, bool always)
-{
-	int nest;
-	Oid output;
-	bool varlena;
-	char *text;
-
-	if (type == UNKNOWNOID)
-		return DatumGetCString(value);
-	if (!always && type < FirstGenbkiObjectId &&
-		get_typtype(type) == TYPTYPE_BASE &&
-		!OidIsValid(get_element_type(type)))
-		return NULL;
-
-	nest = NewGUCNestLevel();
-	(void) set_config_option("datestyle", "ISO, YMD", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	(void) set_config_option("extra_float_digits", "1", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	getTypeOutputInfo(type, &output, &varlena);
-	text = OidOutputFunctionCall(output, value);
-	AtEOXact_GUC(true, nest);
-	return text;
-}
-
-static uint64
-fold_value(uint64 print, Oid type, Datum value)
-{
-	int16 len;
-	bool byval;
-	const char *text = wf_value_text(type, value, false);
-
-	if (text != NULL)
-		return wf_fingerprint_bytes(print, 't', text, strlen(text));
-	get_typlenbyval(type, &len, &byval);
-	if (byval)
-		return wf_fingerprint_bytes(print, 'd', &value, sizeof(Datum));
-	if (len == -1)
-	{
-		struct varlena *packed = PG_DETOAST_DATUM_PACKED(value);
-
-		return wf_fingerprint_bytes(print, 'd', VARDATA_ANY(packed),
-									VARSIZE_ANY_EXHDR(packed));
-	}
-	return wf_fingerprint_bytes(print, 'd', DatumGetPointer(value),
-								datumGetSize(value, byval, len));
-}
-
-static uint64
-fingerprint(const WfCall *call)
-{
-	uint64 print =
-		wf_fingerprint_bytes(0, 'c', call->command, strlen(call->command));
-
-	for (int i = 0; i < call->nargs; i++)
-		print = call->nulls[i]
-					? wf_fingerprint_null(print)
-					: fold_value(print, call->types[i], call->values[i]);
-	return print;
-}
-
 /* ---- leaving the body ---- */
 
 WF_NORETURN static void
@@ -191,6 +122,8 @@ wf_call_word(char kind)
 			return "await_any";
 		case WF_STEP_KIND_COMPENSATE:
 			return "compensation";
+		case WF_STEP_KIND_UNDO:
+			return "undo";
 		case WF_STEP_KIND_PATCH:
 			return "patch";
 		default:
@@ -240,6 +173,7 @@ copy_call(WfWanted *wanted, MemoryContext cxt, int ordinal, uint64 print,
 	wanted->due_at = call->due_at;
 	wanted->starts = call->starts;
 	wanted->started_at = wf_clock_now();
+	wanted->texts = false;
 	wanted->nargs = nargs;
 	wanted->types = palloc(sizeof(Oid) * Max(nargs, 1));
 	wanted->values = palloc0(sizeof(Datum) * Max(nargs, 1));
@@ -336,6 +270,24 @@ block(WfExec *exec, int ordinal)
 	unwind(exec);
 }
 
+/* A call that is done by being made: the body need not be left for it. */
+static void
+record_at_once(WfExec *exec, int ordinal, uint64 print, const WfCall *call)
+{
+	MemoryContext old = MemoryContextSwitchTo(exec->run_cxt);
+	WfStep step = {.ordinal = ordinal, .attempt = 1};
+
+	step.match.kind = call->kind;
+	step.match.state = WF_STEP_DONE;
+	step.match.fingerprint = print;
+	step.match.name = pstrdup(call->name);
+	step.command = pstrdup(call->command);
+	step.result = DatumGetJsonbPCopy(JsonbPGetDatum(call->outcome));
+	step.started_at = step.finished_at = Max(wf_clock_now(), exec->now);
+	wf_record_write(exec, &step);
+	MemoryContextSwitchTo(old);
+}
+
 const WfStep *
 wf_word_call(const WfCall *call)
 {
@@ -347,7 +299,7 @@ wf_word_call(const WfCall *call)
 	if (exec->unwinding || wf_exec_interrupted(exec))
 		unwind(exec);
 
-	print = fingerprint(call);
+	print = wf_call_fingerprint(call);
 	switch (wf_replay_match(exec->records, exec->nsteps, ordinal, call->kind,
 							call->name, print))
 	{
@@ -355,6 +307,11 @@ wf_word_call(const WfCall *call)
 			note_difference(exec, ordinal, call->kind, call->name);
 			unwind(exec);
 		case WF_MATCH_WANTED:
+			if (call->outcome != NULL)
+			{
+				record_at_once(exec, ordinal, print, call);
+				break;
+			}
 			if (note_started(exec, ordinal, print, call))
 				break;
 			note_wanted(exec, ordinal, print, call);
@@ -407,6 +364,90 @@ wf_word_recorded(int ordinal)
 	return &wf_exec->steps[ordinal - 1];
 }
 
+/* ---- the end of a run that goes on ---- */
+
+void
+wf_word_continue(const Jsonb *input)
+{
+	WfExec *exec = wf_exec;
+
+	if (!exec->unwinding && !wf_exec_interrupted(exec))
+	{
+		exec->continues = MemoryContextAlloc(exec->run_cxt, VARSIZE(input));
+		memcpy(exec->continues, input, VARSIZE(input));
+	}
+	unwind(exec);
+}
+
+/* ---- progress ---- */
+
+/*
+ * A replay comes past what was said before: what counts is what is said last
+ * in the order of the body.
+ */
+void
+wf_word_progress(const Jsonb *progress)
+{
+	WfExec *exec = wf_exec;
+	int place = exec->in_step ? 2 * exec->wanted.ordinal : 2 * exec->asked + 1;
+
+	if (exec->checks || (exec->in_body && exec->unwinding) ||
+		place < exec->progress_place)
+		return;
+	exec->progress_place = place;
+	wf_show_progress(exec, progress);
+}
+
+/* ---- patches ---- */
+
+typedef struct Patch
+{
+	char *id;
+	bool has;
+} Patch;
+
+static bool
+answer_patch(WfExec *exec, const char *id, bool has)
+{
+	MemoryContext old = MemoryContextSwitchTo(exec->turn_cxt);
+	Patch *patch = palloc(sizeof(Patch));
+
+	patch->id = pstrdup(id);
+	patch->has = has;
+	exec->patches = lappend(exec->patches, patch);
+	MemoryContextSwitchTo(old);
+	return has;
+}
+
+bool
+wf_word_patched(const char *id)
+{
+	WfExec *exec = wf_exec;
+	const WfRecorded *next = &exec->records[exec->asked];
+	WfCall call = {.kind = WF_STEP_KIND_PATCH,
+				   .name = id,
+				   .command = "",
+				   .due_at = DT_NOEND};
+	ListCell *lc;
+
+	if (exec->unwinding || wf_exec_interrupted(exec))
+		unwind(exec);
+	foreach (lc, exec->patches)
+	{
+		const Patch *patch = lfirst(lc);
+
+		if (strcmp(patch->id, id) == 0)
+			return patch->has;
+	}
+	if (wf_word_is_new())
+		call.outcome = DatumGetJsonbP(
+			DirectFunctionCall1(jsonb_in, CStringGetDatum("true")));
+	else if (next->kind != WF_STEP_KIND_PATCH || strcmp(next->name, id) != 0)
+		return answer_patch(exec, id, false);
+	(void) wf_word_call(&call);
+	return answer_patch(exec, id, true);
+}
+
 /* ---- what a run knows of itself ---- */
 
 const pg_uuid_t *
@@ -437,6 +478,12 @@ wf_word_key(void)
 	if (number == 0)
 		return psprintf("%s/%d", id, run->parent_ordinal);
 	return psprintf("%s/%d/%d", id, run->parent_ordinal, number);
+}
+
+bool
+wf_word_is_new(void)
+{
+	return wf_exec->asked >= wf_exec->nsteps;
 }
 
 int

@@ -135,7 +135,9 @@ wf_show_run(WfExec *exec)
 	slot->attempt = 0;
 	slot->step_name[0] = '\0';
 	slot->since = exec->taken_at;
+	slot->has_progress = false;
 	end_show(slot);
+	exec->progress_place = 0;
 }
 
 void
@@ -153,6 +155,28 @@ wf_show_step(WfExec *exec, int ordinal, int attempt, const char *name)
 	end_show(slot);
 }
 
+void
+wf_show_progress(WfExec *exec, const Jsonb *progress)
+{
+	WfSlot *slot = exec->slot;
+
+	Assert(VARSIZE(progress) <= WF_MAX_PROGRESS);
+	if (wf_exec_is_trial(exec))
+		return;
+	begin_show(slot);
+	memcpy(slot->progress, progress, VARSIZE(progress));
+	slot->has_progress = true;
+	end_show(slot);
+}
+
+Jsonb *
+wf_shown_progress(WfExec *exec)
+{
+	WfSlot *slot = exec->slot;
+
+	return slot->has_progress ? (Jsonb *) slot->progress : NULL;
+}
+
 static void
 show_idle(WfExec *exec, bool ended)
 {
@@ -164,6 +188,7 @@ show_idle(WfExec *exec, bool ended)
 	slot->ordinal = 0;
 	slot->attempt = 0;
 	slot->step_name[0] = '\0';
+	slot->has_progress = false;
 	slot->active_at = slot->since = wf_clock_now();
 	if (ended)
 		slot->runs++;
@@ -208,7 +233,9 @@ wf_user_code_begin(WfExec *exec, int ordinal, int attempt)
 {
 	if (wf_exec_is_trial(exec))
 		return;
-	wf_mark_set(&exec->run.run_id, ordinal, attempt);
+	/* a crash is the fault of the run that checks */
+	if (!exec->checks)
+		wf_mark_set(&exec->run.run_id, ordinal, attempt);
 	exec->slot->in_user_code = true;
 	if (exec->cell->begun_at == 0)
 		tell_begun(exec);
@@ -217,8 +244,7 @@ wf_user_code_begin(WfExec *exec, int ordinal, int attempt)
 	QueryCancelPending = false;
 	QueryCancelHoldoffCount = 0;
 	pg_memory_barrier();
-	if (pg_atomic_read_u32(&exec->cell->request) &
-		(WF_REQ_CANCEL | WF_REQ_TIMEOUT))
+	if (wf_exec_request(exec) & (WF_REQ_CANCEL | WF_REQ_TIMEOUT))
 	{
 		InterruptPending = true;
 		QueryCancelPending = true;
@@ -233,7 +259,8 @@ wf_user_code_end(WfExec *exec)
 	QueryCancelHoldoffCount = 1;
 	QueryCancelPending = false;
 	exec->slot->in_user_code = false;
-	wf_mark_clear();
+	if (!exec->checks)
+		wf_mark_clear();
 }
 
 /* ---- assignments ---- */

@@ -25,6 +25,7 @@
 
 #include "base/stoppoint.h"
 #include "core/runid.h"
+#include "store/continue.h"
 #include "store/work.h"
 #include "worker/marks.h"
 #include "worker/queue_stats.h"
@@ -60,9 +61,12 @@ wf_load_strikes(void)
 		}
 		of = wf_run_strike(&marks[i].run_id, marks[i].ordinal,
 						   (int64) marks[i].crash_id);
-		if (of.workflow_id == 0 || of.queue_id == WF_QUEUE_ITEMS)
+		if ((of.workflow_id == 0 && !of.undoes) ||
+			of.queue_id == WF_QUEUE_ITEMS)
 			continue;
 		wf_sched_withdraw(&marks[i].run_id);
+		if (of.undoes)
+			continue;
 		wf_stats_add(MyDatabaseId, of.workflow_id, WF_COUNT_FAILED, 1);
 		wf_queue_count(MyDatabaseId, of.queue_id, WF_QCOUNT_FAILED, 1);
 	}
@@ -116,14 +120,17 @@ void
 wf_load_learn(const WfRunInfo *info, const WfScan *from_scan)
 {
 	WfEntry *entry = wf_ready_find(&wf_sched.ready, &info->run_id);
+	WfScan *scan;
 
 	/* what was committed before, and a scan has yet to find, comes first */
 	if (entry == NULL && !from_scan &&
 		((info->flags & WF_ASSIGN_REREAD) ||
-		 (wf_sched.nscans > 0 &&
+		 (wf_sched.nscans > 0 && !(info->flags & WF_ASSIGN_BEGUN) &&
 		  wf_gate_is_strict(info->queue_id, info->group))))
 	{
-		wf_load_add_scan(&info->run_id, &info->run_id)->single = true;
+		scan = wf_load_add_scan(&info->run_id, &info->run_id);
+		scan->single = true;
+		scan->woken = (info->flags & WF_ASSIGN_WAKE) != 0;
 		return;
 	}
 	if (entry != NULL)
@@ -419,6 +426,21 @@ forget_unread(const pg_uuid_t *run_id)
 		wf_ready_forget(&wf_sched.ready, entry);
 }
 
+/* What was sent to a run that is over is for the one that goes on. */
+static void
+forward_signals(const pg_uuid_t *run_id)
+{
+	pg_uuid_t last;
+	bool some;
+	WfWindow w;
+
+	wf_sched_begin(&w, "looking for signals");
+	some = wf_continue_forward(run_id, &last);
+	wf_sched_commit(&w);
+	if (some)
+		wf_sched_wake(&last);
+}
+
 /* On to the next queue, where the rest of this one stays in the table. */
 static void
 skip_spilled(WfScan *scan)
@@ -480,12 +502,17 @@ read_chunk(void)
 		skip_spilled(scan);
 	if (scan->done)
 	{
+		pg_uuid_t upto = scan->upto;
+		bool unseen = scan->woken && n == 0;
+
 		if (scan->reread)
-			forget_unread(&scan->upto);
+			forget_unread(&upto);
 		if (wf_sched.loading && scan->kind == WF_SCAN_ALL)
 			load_done(scan);
 		wf_sched.nscans--;
 		memmove(scan, scan + 1, mul_size(wf_sched.nscans, sizeof(WfScan)));
+		if (unseen)
+			forward_signals(&upto);
 	}
 }
 

@@ -27,7 +27,31 @@
 #include "worker/stats.h"
 #include "worker/wakeup.h"
 
-/* ---- ending runs that are in no cell ---- */
+/* ---- runs that are in no cell ---- */
+
+/* A run that is to go on, with what its row says now. */
+static void
+queue_again(const WfRunInfo *info)
+{
+	WfEntry *entry = wf_ready_find(&wf_sched.ready, &info->run_id);
+	bool active = false;
+	bool begun = false;
+
+	if (entry != NULL && entry->place == WF_PLACE_CELL)
+		return;
+	if (entry != NULL)
+	{
+		/* what keeps its place in the group still has it */
+		active = entry->active && (!entry->admitted || entry->begun);
+		begun = entry->begun;
+		wf_ready_forget(&wf_sched.ready, entry);
+	}
+	entry = wf_ready_make(&wf_sched.ready, info);
+	entry->begun |= begun;
+	if (active && entry->queue != NULL)
+		wf_gate_keep(entry);
+	wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
+}
 
 typedef struct Ended
 {
@@ -55,8 +79,15 @@ tell_ended(const Ended *ended, int n)
 {
 	for (int i = 0; i < n; i++)
 	{
-		WfEntry *entry = wf_ready_find(&wf_sched.ready, &ended[i].run_id);
+		WfEntry *entry;
 
+		if (ended[i].of.undoes)
+		{
+			tell_relatives(&ended[i].of, NULL);
+			queue_again(&ended[i].of.info);
+			continue;
+		}
+		entry = wf_ready_find(&wf_sched.ready, &ended[i].run_id);
 		if (entry != NULL && ended[i].counter == WF_COUNT_FAILED)
 			wf_alerts_died(entry);
 		if (entry != NULL && entry->place != WF_PLACE_CELL &&
@@ -124,6 +155,14 @@ typedef struct Effect
 	WfEndedOf of; /* cancelled: whose it was */
 } Effect;
 
+static uint32
+bits_of(const WfRequest *request)
+{
+	if (request->kind == WF_REQUEST_PAUSE)
+		return WF_REQ_YIELD | WF_REQ_AGAIN;
+	return request->no_undo ? WF_REQ_CANCEL | WF_REQ_NO_UNDO : WF_REQ_CANCEL;
+}
+
 /*
  * Passes the request to the executor that has the run.  Returns true when
  * there is nothing left to do now: the request stays until the cell is given
@@ -138,9 +177,7 @@ request_in_cell(WfEntry *entry, const WfRequest *request)
 		case WF_REQUEST_PAUSE:
 			if (!wf_seat_take_back(entry))
 			{
-				wf_seat_request(entry, request->kind == WF_REQUEST_CANCEL
-										   ? WF_REQ_CANCEL
-										   : WF_REQ_YIELD | WF_REQ_AGAIN);
+				wf_seat_request(entry, bits_of(request));
 				return true;
 			}
 			wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
@@ -180,35 +217,12 @@ apply_request(const WfRequest *request, Effect *effect)
 	{
 		effect->applied =
 			wf_request_apply(request, &effect->info, &effect->of);
-		if (effect->applied == WF_APPLIED_CANCELLED)
+		if (effect->applied == WF_APPLIED_CANCELLED ||
+			effect->applied == WF_APPLIED_UNDOES)
 			wf_sched_withdraw(&request->run_id);
 	}
 	wf_request_delete(request->request_id);
 	return effect->applied != WF_APPLIED_NOTHING;
-}
-
-/* A run that is to be tried again, with what its row says now. */
-static void
-queue_again(const WfRunInfo *info)
-{
-	WfEntry *entry = wf_ready_find(&wf_sched.ready, &info->run_id);
-	bool active = false;
-	bool begun = false;
-
-	if (entry != NULL && entry->place == WF_PLACE_CELL)
-		return;
-	if (entry != NULL)
-	{
-		/* what keeps its place in the group still has it */
-		active = entry->active && (!entry->admitted || entry->begun);
-		begun = entry->begun;
-		wf_ready_forget(&wf_sched.ready, entry);
-	}
-	entry = wf_ready_make(&wf_sched.ready, info);
-	entry->begun |= begun;
-	if (active && entry->queue != NULL)
-		wf_gate_keep(entry);
-	wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
 }
 
 /* One that was let go on stands where it was, and is held nowhere any more. */
@@ -263,6 +277,10 @@ take_effect(const Effect *effect)
 			break;
 		case WF_APPLIED_CANCELLED:
 			tell_ended(&ended, 1);
+			break;
+		case WF_APPLIED_UNDOES:
+			tell_relatives(&effect->of, NULL);
+			queue_again(&effect->info);
 			break;
 		case WF_APPLIED_QUEUED:
 			queue_again(&effect->info);

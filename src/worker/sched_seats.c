@@ -172,9 +172,11 @@ wf_seat_request(WfEntry *entry, uint32 request)
 {
 	WfSlot *slot = &wf_slots[entry->seat];
 	WfCell *cell = &slot->cells[entry->cell];
+	uint32 before;
 
 	LWLockAcquire(wf_shared->lock, LW_SHARED);
-	if ((pg_atomic_fetch_or_u32(&cell->request, request) & request) == 0)
+	before = pg_atomic_fetch_or_u32(&cell->request, request);
+	if ((before & request) == 0)
 	{
 		if (pg_atomic_read_u32(&cell->state) == WF_CELL_DONE)
 		{
@@ -182,6 +184,7 @@ wf_seat_request(WfEntry *entry, uint32 request)
 			wf_sched.events |= WF_EVENT_REQUEST;
 		}
 		else if ((request & (WF_REQ_CANCEL | WF_REQ_TIMEOUT)) != 0 &&
+				 (before & WF_REQ_UNDOING) == 0 &&
 				 slot->state == WF_SLOT_LIVE && slot->pid != 0)
 		{
 			pg_atomic_fetch_add_u32(&slot->cancels, 1);
@@ -310,7 +313,11 @@ wf_sched_wake(const pg_uuid_t *run_id)
 	if (entry != NULL)
 		wf_seat_wake(entry);
 	else
-		wf_load_add_scan(run_id, run_id)->single = true;
+	{
+		WfScan *scan = wf_load_add_scan(run_id, run_id);
+
+		scan->single = scan->woken = true;
+	}
 }
 
 /* Did user code begin since we looked last? */

@@ -72,11 +72,15 @@ typedef enum WfOutcome
 	WF_OUTCOME_FOREIGN	/* another origin or owner: not ours to run */
 } WfOutcome;
 
-/* WfCell.request, set by the scheduler while TAKEN, any time */
+/* WfCell.request, set by the scheduler while TAKEN, any time, but for one */
 #define WF_REQ_YIELD   0x01 /* stop after the step that runs */
 #define WF_REQ_CANCEL  0x02 /* end now as cancelled */
 #define WF_REQ_TIMEOUT 0x04 /* end now: run_timeout is over */
 #define WF_REQ_AGAIN   0x08 /* scheduler: read requests when DONE */
+#define WF_REQ_NO_UNDO 0x10 /* with CANCEL: without compensation */
+#define WF_REQ_UNDOING \
+	0x20 /* executor: it is compensated, which nobody can stop: \
+		  * CANCEL and TIMEOUT mean nothing from now on */
 
 typedef struct WfCell
 {
@@ -130,6 +134,9 @@ typedef enum WfSlotState
 	WF_SLOT_GONE	  /* process ended; scheduler has to look */
 } WfSlotState;
 
+/* bytes of what set_progress() shows */
+#define WF_MAX_PROGRESS 1024
+
 typedef struct WfSlot
 {
 	WfSlotState state; /* lock */
@@ -163,6 +170,8 @@ typedef struct WfSlot
 	uint64 runs;				 /* ended here */
 	uint64 steps;				 /* recorded here */
 	char step_name[NAMEDATALEN]; /* cut to fit */
+	bool has_progress;
+	int32 progress[WF_MAX_PROGRESS / sizeof(int32)]; /* a jsonb */
 } WfSlot;
 
 /* ---- the way from commit to scheduler ---- */

@@ -356,6 +356,7 @@ note_calls(Trial *trial, WfTryNote note, void *arg)
 
 	while (trial->noted < exec->nsteps)
 		note(arg, &exec->steps[trial->noted++]);
+	exec->nwrites = 0;
 }
 
 /* True when the body is to be replayed once more. */
@@ -374,6 +375,10 @@ play_on(Trial *trial, WfTryNote note, void *arg, WfTryEnd *end)
 	note_calls(trial, note, arg);
 	switch (came_to)
 	{
+		case WF_REPLAY_CONTINUES:
+			end->continues = true;
+			end->result = exec->continues;
+			return false;
 		case WF_REPLAY_WANTS:
 			play_call(trial, &step);
 			if (trial->stopped && step.error.code[0] == '\0')

@@ -22,8 +22,9 @@ typedef void (*WfTryNote)(void *arg, const WfStep *step);
 typedef struct WfTryEnd
 {
 	bool failed;
-	Jsonb *result; /* NULL: SQL NULL, or failed */
-	WfError error; /* when failed */
+	bool continues; /* by continue_as_new(), with `result` as its input */
+	Jsonb *result;	/* NULL: SQL NULL, or failed */
+	WfError error;	/* when failed */
 } WfTryEnd;
 
 /*

@@ -40,6 +40,8 @@ typedef struct WfCall
 					  * outcome */
 	int max_parallel;	/* map: how many of its children at a time; 0: all */
 	bool collects;		/* map: errors of children are part of its result */
+	const Jsonb *outcome; /* of what is done as soon as it is asked for: its
+							 * result; needed only where wf_word_is_new() */
 } WfCall;
 
 /*
@@ -58,6 +60,37 @@ extern const WfStep *wf_word_await(int ordinal);
 
 /* The record of a call that this replay has made, whatever its state, or NULL. */
 extern const WfStep *wf_word_recorded(int ordinal);
+
+/*
+ * The run ends here, and another one goes on with this input.  Unwinds the
+ * body.
+ */
+extern void wf_word_continue(const Jsonb *input);
+
+/* Shows the progress of the run, which has at most WF_MAX_PROGRESS bytes. */
+extern void wf_word_progress(const Jsonb *progress);
+
+/* What became of replaying a run with another body. */
+typedef struct WfChecked
+{
+	bool ok;
+	int ordinal; /* where it breaks; 0: before its first call */
+	WfError error;
+} WfChecked;
+
+/*
+ * Replays a run of the current user with this body, without writing anything;
+ * one that has ended meanwhile is fine.
+ */
+extern void wf_word_check_run(const pg_uuid_t *run_id, int32 body_id,
+							  WfChecked *out);
+
+/*
+ * Has the run the patch of this id?  The first time that a replay asks, a run
+ * that has come no further gets a record of it, and one that recorded another
+ * call at this point has not got it.  The answer holds for the whole run.
+ */
+extern bool wf_word_patched(const char *id);
 
 /*
  * How a call that waits is started, where that takes more than its record: the
@@ -96,6 +129,9 @@ extern const pg_uuid_t *wf_word_seed(void);
 
 /* "<run id>/<ordinal>", the same in each attempt; palloc'd */
 extern char *wf_word_key(void);
+
+/* Is the next call one that no replay has made? */
+extern bool wf_word_is_new(void);
 
 /* the step that runs, or the one the body would ask for next */
 extern int wf_word_ordinal(void);

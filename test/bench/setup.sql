@@ -56,6 +56,19 @@ END $$;
 
 SELECT workflow.create_workflow('many_items');
 SELECT workflow.create_workflow('many_children');
+
+-- as many steps as its input says, one after the other
+CREATE FUNCTION loop_steps(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+	value jsonb;
+BEGIN
+	FOR i IN 1..(input->>'n')::int LOOP
+		value := workflow.step('step', 'SELECT $1', i);
+	END LOOP;
+	RETURN value;
+END $$;
+
 SELECT workflow.create_workflow('one_step');
 SELECT workflow.create_workflow('one_insert');
 SELECT workflow.create_workflow('ten_steps');
+SELECT workflow.create_workflow('loop_steps');

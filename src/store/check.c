@@ -1,0 +1,125 @@
+/*
+ * check.c
+ *		Table _workflow.check_run: what check_workflow() asked for.
+ *
+ * The hidden workflow is written as one that was dropped: nobody can enqueue,
+ * alter or see it, and its name is free; but runs of it are executed like all
+ * others.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+
+#include "base/spi.h"
+#include "store/check.h"
+#include "store/definition.h"
+
+#define CHECK_NAME "check_workflow"
+#define CHECK_BODY "workflow.check_run(jsonb)"
+
+static WfStmt find_candidates = {
+	"SELECT r.run_id, r.owner, r.owner_name"
+	"  FROM _workflow.run r"
+	" WHERE r.finished_at IS NULL AND r.workflow_id = $1 AND r.origin = $2"
+	"   AND r.end_state IS NULL"
+	"   AND EXISTS (SELECT FROM _workflow.step s WHERE s.run_id = r.run_id)"
+	" ORDER BY r.run_id",
+	2,
+	{INT4OID, INT8OID}};
+
+int
+wf_check_candidates(int32 workflow_id, MemoryContext cxt, WfToCheck **out)
+{
+	Datum values[2] = {Int32GetDatum(workflow_id), Int64GetDatum(wf_origin())};
+	uint64 n = wf_spi_run(&find_candidates, values, NULL, true, 0);
+
+	*out = MemoryContextAllocHuge(cxt, mul_size(Max(n, 1), sizeof(WfToCheck)));
+	for (uint64 i = 0; i < n; i++)
+	{
+		wf_spi_get_uuid(i, 1, &(*out)[i].run_id);
+		(*out)[i].owner = wf_spi_get_oid(i, 2);
+		(*out)[i].owner_name = wf_spi_copy_text(i, 3, cxt);
+	}
+	return (int) n;
+}
+
+static WfStmt find_definition = {
+	"SELECT w.workflow_id"
+	"  FROM _workflow.workflow w"
+	"  JOIN _workflow.body b ON b.body_id = w.body_id"
+	" WHERE w.name = '" CHECK_NAME "' AND w.dropped_at IS NOT NULL"
+	"   AND b.function = '" CHECK_BODY "'"
+	" LIMIT 1",
+	0,
+	{0}};
+
+static WfStmt insert_definition = {
+	"INSERT INTO _workflow.workflow (name, body_id, queue_id, owner,"
+	"       owner_name, on_failure, keep_succeeded, keep_failed, created_at,"
+	"       altered_at, dropped_at)"
+	"SELECT '" CHECK_NAME "', 0, 0, a.oid, a.rolname, 'fail', '1 day',"
+	"       '1 day', $1, $1, $1"
+	"  FROM pg_catalog.pg_extension e"
+	"  JOIN pg_catalog.pg_roles a ON a.oid = e.extowner"
+	" WHERE e.extname = 'workflow'"
+	" RETURNING workflow_id",
+	1,
+	{TIMESTAMPTZOID}};
+
+static WfStmt set_body = {
+	"UPDATE _workflow.workflow SET body_id = $2 WHERE workflow_id = $1",
+	2,
+	{INT4OID, INT4OID}};
+
+void
+wf_check_definition(TimestampTz now, int32 *workflow_id, int32 *body_id)
+{
+	Datum values[2] = {TimestampTzGetDatum(now)};
+	bool found = wf_spi_run(&find_definition, NULL, NULL, false, 1) > 0;
+
+	if (!found)
+		(void) wf_spi_run(&insert_definition, values, NULL, false, 0);
+	*workflow_id = wf_spi_get_int32(0, 1, 0);
+	*body_id =
+		wf_body_version(*workflow_id, CHECK_BODY, "pg_catalog, pg_temp", now);
+	if (found)
+		return;
+	values[0] = Int32GetDatum(*workflow_id);
+	values[1] = Int32GetDatum(*body_id);
+	(void) wf_spi_run(&set_body, values, NULL, false, 0);
+}
+
+static WfStmt forget_checks = {
+	"DELETE FROM _workflow.check_run c"
+	" WHERE NOT EXISTS (SELECT FROM _workflow.run r"
+	"                    WHERE r.run_id = c.checker)",
+	0,
+	{0}};
+
+static WfStmt next_check = {
+	"SELECT pg_catalog.nextval('_workflow.check_run_check_id_seq')", 0, {0}};
+
+int64
+wf_check_begin(void)
+{
+	(void) wf_spi_run(&forget_checks, NULL, NULL, false, 0);
+	(void) wf_spi_run(&next_check, NULL, NULL, false, 1);
+	return wf_spi_get_int64(0, 1, 0);
+}
+
+static WfStmt insert_check = {
+	"INSERT INTO _workflow.check_run (check_id, run_id, checker, body_id)"
+	"VALUES ($1, $2, $3, $4)",
+	4,
+	{INT8OID, UUIDOID, UUIDOID, INT4OID}};
+
+void
+wf_check_insert(int64 check_id, const pg_uuid_t *run_id,
+				const pg_uuid_t *checker, int32 body_id)
+{
+	Datum values[4] = {Int64GetDatum(check_id), UUIDPGetDatum(run_id),
+					   UUIDPGetDatum(checker), Int32GetDatum(body_id)};
+
+	(void) wf_spi_run(&insert_check, values, NULL, false, 0);
+}

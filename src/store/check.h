@@ -1,0 +1,42 @@
+/*
+ * check.h
+ *		Table _workflow.check_run: what check_workflow() asked for.
+ *
+ * For each run that is to be replayed with another body there is a run of its
+ * own, of the hidden workflow "check_workflow", which belongs to the owner of
+ * the run and whose result is the verdict.
+ *
+ * All functions need an open owner window.
+ */
+#ifndef WF_STORE_CHECK_H
+#define WF_STORE_CHECK_H
+
+#include "store/run.h"
+
+/* a run that can be replayed */
+typedef struct WfToCheck
+{
+	pg_uuid_t run_id;
+	Oid owner;
+	char *owner_name;
+} WfToCheck;
+
+/*
+ * The unfinished runs of a workflow that have recorded something, and whose
+ * body will be called again; count.
+ */
+extern int wf_check_candidates(int32 workflow_id, MemoryContext cxt,
+							   WfToCheck **out);
+
+/* The hidden workflow, made where there is none, and the version of its body. */
+extern void wf_check_definition(TimestampTz now, int32 *workflow_id,
+								int32 *body_id);
+
+/* A new check; forgets those whose runs are gone. */
+extern int64 wf_check_begin(void);
+
+/* "checker" is the run that replays "run_id" with that body. */
+extern void wf_check_insert(int64 check_id, const pg_uuid_t *run_id,
+							const pg_uuid_t *checker, int32 body_id);
+
+#endif /* WF_STORE_CHECK_H */
