@@ -46,15 +46,6 @@
 #define GOOD_CHUNKS 64
 #define MAX_CHUNK	100
 
-/* arguments of the call map() */
-enum
-{
-	MAP_ITEMS,
-	MAP_ON_ERROR,
-	MAP_MAX_PARALLEL,
-	MAP_POLICY
-};
-
 /* ---- writing a chunk's input ---- */
 
 /* Types and values of these arguments, each as the text that names it. */
@@ -107,10 +98,10 @@ step_input(WfExec *exec, const WfWanted *asked)
 	return end_input(&state);
 }
 
-static bool
-map_collects(const WfWanted *asked)
+bool
+wf_map_collects(const WfWanted *asked)
 {
-	text *on_error = DatumGetTextPP(asked->values[MAP_ON_ERROR]);
+	text *on_error = DatumGetTextPP(asked->values[WF_MAP_ON_ERROR]);
 
 	return VARSIZE_ANY_EXHDR(on_error) == strlen("collect");
 }
@@ -121,15 +112,16 @@ map_input(WfExec *exec, const WfWanted *asked, JsonbIterator **it, int first,
 		  int n)
 {
 	JsonbParseState *state = NULL;
-	bool policy = asked->nulls[MAP_POLICY] != 'n';
+	bool policy = asked->nulls[WF_MAP_POLICY] != 'n';
 	JsonbValue v;
 
 	begin_input(&state, exec, asked);
-	push_arguments(&state, asked, MAP_POLICY, MAP_POLICY + (policy ? 1 : 0));
+	push_arguments(&state, asked, WF_MAP_POLICY,
+				   WF_MAP_POLICY + (policy ? 1 : 0));
 	wf_json_push_key(&state, "first");
 	wf_json_push_int(&state, WJB_VALUE, first);
 	wf_json_push_key(&state, "collects");
-	wf_json_push_bool(&state, WJB_VALUE, map_collects(asked));
+	wf_json_push_bool(&state, WJB_VALUE, wf_map_collects(asked));
 	wf_json_push_key(&state, "items");
 	(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
 	while (n > 0)
@@ -191,9 +183,9 @@ note_chunk(const WfNewRun *chunk, bool fresh)
 static int
 max_parallel_of(const WfWanted *asked)
 {
-	if (asked->nulls[MAP_MAX_PARALLEL] == 'n')
+	if (asked->nulls[WF_MAP_MAX_PARALLEL] == 'n')
 		return PG_INT32_MAX;
-	return DatumGetInt32(asked->values[MAP_MAX_PARALLEL]);
+	return DatumGetInt32(asked->values[WF_MAP_MAX_PARALLEL]);
 }
 
 static int
@@ -210,7 +202,7 @@ chunk_size(int nitems, int max_parallel)
 static int
 write_map(WfExec *exec, const WfWanted *asked)
 {
-	Jsonb *items = DatumGetJsonbP(asked->values[MAP_ITEMS]);
+	Jsonb *items = DatumGetJsonbP(asked->values[WF_MAP_ITEMS]);
 	int nitems = JB_ROOT_COUNT(items);
 	int max_parallel = max_parallel_of(asked);
 	int size = chunk_size(nitems, max_parallel);
@@ -249,7 +241,7 @@ write_map(WfExec *exec, const WfWanted *asked)
 static int
 write_again(WfExec *exec, const WfWanted *asked)
 {
-	bool collects = map_collects(asked);
+	bool collects = wf_map_collects(asked);
 	int max_parallel = max_parallel_of(asked);
 	WfNewRun chunk;
 	WfMapRedo *redo;

@@ -110,6 +110,12 @@ extern bool wf_wait_settle(WfExec *exec);
 /* The run leaves the executor until something comes for one of its calls. */
 extern void wf_wait_leave(WfExec *exec, WfTurn *turn);
 
+/*
+ * The handle among those of an await_any(), given by its command, that had an
+ * outcome first; NULL: none has.  In run_cxt.
+ */
+extern Jsonb *wf_first_with_outcome(WfExec *exec, const WfStep *any);
+
 /* ---- exec_child.c ---- */
 
 /*
@@ -142,6 +148,17 @@ extern void wf_collect_push(JsonbParseState **state, const Jsonb *value,
 							const WfError *error);
 
 /* ---- exec_items.c ---- */
+
+/* arguments of the call map() */
+enum
+{
+	WF_MAP_ITEMS,
+	WF_MAP_ON_ERROR,
+	WF_MAP_MAX_PARALLEL,
+	WF_MAP_POLICY
+};
+
+extern bool wf_map_collects(const WfWanted *asked);
 
 /*
  * Begins a map or a step beside the body: writes its chunks,
