@@ -40,6 +40,7 @@ typedef struct Trial
 {
 	WfExec exec;
 	WfAnswers *answers;
+	int noted;	  /* calls that the caller was told of */
 	int64 ahead;  /* how far sleeps have moved the clock */
 	bool stopped; /* the run cannot go on, see exec.error */
 } Trial;
@@ -445,25 +446,38 @@ end_session(void)
 			 errhint("Let errors of class QUERY_CANCELED through.")));
 }
 
+/* Tells of what was recorded since the last time. */
+static void
+note_calls(Trial *trial, WfTryNote note, void *arg)
+{
+	WfExec *exec = &trial->exec;
+
+	while (trial->noted < exec->nsteps)
+		note(arg, &exec->steps[trial->noted++]);
+}
+
 /* True when the body is to be replayed once more. */
 static bool
 play_on(Trial *trial, WfTryNote note, void *arg, WfTryEnd *end)
 {
 	WfExec *exec = &trial->exec;
 	WfStep step = {0};
+	WfReplayEnd came_to;
 
 	CHECK_FOR_INTERRUPTS();
 	MemoryContextReset(exec->turn_cxt);
 	/* a step may have changed the body, or what it rests on */
 	wf_body_prepare(exec);
-	switch (wf_body_replay(exec, false))
+	came_to = wf_body_replay(exec, false);
+	note_calls(trial, note, arg);
+	switch (came_to)
 	{
 		case WF_REPLAY_WANTS:
 			play_call(trial, &step);
 			if (trial->stopped && step.error.code[0] == '\0')
 				break;
 			wf_record_step(exec, &step);
-			note(arg, &step);
+			note_calls(trial, note, arg);
 			if (trial->stopped)
 				break;
 			return true;
