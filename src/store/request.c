@@ -31,7 +31,7 @@ static WfStmt view_run = {
 	"       r.workflow_id, r.body_id, r.queue_id"
 	"  FROM _workflow.run r"
 	"  JOIN _workflow.workflow w ON w.workflow_id = r.workflow_id"
-	" WHERE r.run_id = $1",
+	" WHERE r.run_id = $1 AND r.queue_id <> -1",
 	1,
 	{UUIDOID}};
 

@@ -44,7 +44,7 @@ typedef struct WfRunView
 	bool retrying;	 /* a retry, or an answer, has yet to be carried out */
 } WfRunView;
 
-/* False when there is no such run.  Allocated in "cxt". */
+/* False when there is no such run, or it is a chunk.  Allocated in "cxt". */
 extern bool wf_run_view(const pg_uuid_t *run_id, MemoryContext cxt,
 						WfRunView *out);
 
