@@ -155,8 +155,12 @@ enum
 	WF_MAP_ITEMS,
 	WF_MAP_ON_ERROR,
 	WF_MAP_MAX_PARALLEL,
-	WF_MAP_POLICY
+	WF_MAP_POLICY,
+	WF_MAP_QUEUE /* there is one for map_task() alone */
 };
+
+/* Are its items tasks, for workers outside? */
+#define wf_map_has_tasks(asked) ((asked)->nargs > WF_MAP_QUEUE)
 
 extern bool wf_map_collects(const WfWanted *asked);
 

@@ -389,7 +389,10 @@ play_call(Trial *trial, WfStep *step)
 			play_item(trial, step);
 			break;
 		case WF_STEP_KIND_MAP:
-			play_map(trial, step);
+			if (wf_map_has_tasks(&trial->exec.asked_for))
+				play_answered(trial, step, "WF004");
+			else
+				play_map(trial, step);
 			break;
 		case WF_STEP_KIND_ANY:
 			play_any(trial, step);
