@@ -152,4 +152,16 @@ CALL workflow.wait_until_idle();
 SELECT dedup_key, error_code, error_message FROM workflow.runs
  WHERE workflow = 't_odd_map' ORDER BY run_id;
 SELECT count(*) FROM _workflow.run WHERE finished_at IS NULL AND queue_id < 0;
+-- what runs items is nobody's business, and goes with the run
+SELECT run_id AS run FROM workflow.runs WHERE workflow = 't_maps' AND input->>'n' = '1000' \gset
+SELECT count(*) > 10 AS many FROM _workflow.run WHERE parent_run_id = :'run';
+SELECT run_id AS chunk FROM _workflow.run WHERE parent_run_id = :'run' LIMIT 1 \gset
+\set VERBOSITY sqlstate
+SELECT workflow.why(:'chunk');
+SELECT workflow.retry_run(:'chunk');
+\set VERBOSITY default
+SELECT workflow.delete_run(:'run');
+CALL workflow.wait_until_idle();
+SELECT count(*) FROM _workflow.run WHERE :'run' IN (run_id, parent_run_id);
+SELECT count(*) FROM _workflow.step WHERE run_id = :'chunk';
 DROP SCHEMA t_map CASCADE;

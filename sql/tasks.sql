@@ -119,3 +119,40 @@ CALL workflow.wait_for_run(:'run');
 SELECT workflow.enqueue_workflow('odd_task', '{"name": "a"}') AS run \gset
 CALL workflow.wait_for_run(:'run');
 SELECT workflow.task('a', 'cards');
+
+-- one for each item of an array, in order; with a limit, and with errors collected
+CREATE FUNCTION pays_all(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN workflow.map_task('charge', 'cards', input->'all', max_parallel => (input->>'max')::int,
+		on_error => input->>'on_error');
+END $$;
+SELECT workflow.create_workflow('pays_all');
+SELECT workflow.enqueue_workflow('pays_all', '{"all": [{"amount": 1}, {"amount": 2}, {"amount": 3}]}') AS run \gset
+CALL work('cards', 3);
+CALL workflow.wait_for_run(:'run');
+SELECT workflow.enqueue_workflow('pays_all', '{"all": [{"amount": 1}, {"amount": 2}, {"amount": 3}], "max": 1}') AS run \gset
+CALL workflow.wait_for_messages('cards', '10 s');
+CALL workflow.wait_until_idle();
+SELECT count(*), min(payload->>'amount'), bool_and(run_id = :'run' AND headers->>'run_id' = :'run'
+       AND headers->>'idempotency_key' = :'run' || '/1/1') AS known
+  FROM workflow.messages WHERE queue = 'cards' AND state = 'queued';
+CALL work('cards', 3);
+CALL workflow.wait_for_run(:'run');
+SELECT workflow.enqueue_workflow('pays_all', '{"all": [{"amount": 1}, {"do": "refuse"}, {"amount": 3}], "on_error": "collect"}') AS run \gset
+CALL work('cards', 3);
+CALL workflow.wait_for_run(:'run');
+SELECT workflow.enqueue_workflow('pays_all', '{"all": [{"do": "refuse"}, {"amount": 2}], "max": 1}') AS run \gset
+CALL work('cards', 1);
+CALL workflow.wait_for_run(:'run');
+CALL workflow.wait_until_idle();
+SELECT count(*) FROM workflow.messages WHERE queue = 'cards' AND state = 'queued';
+SELECT ordinal, kind, name, state, command, error_code FROM workflow.steps WHERE run_id = :'run';
+-- those that were done stay done when the run is retried
+SELECT workflow.enqueue_workflow('pays_all', '{"all": [{"amount": 1}, {"do": "refuse"}], "max": 1}') AS run \gset
+CALL work('cards', 2);
+CALL workflow.wait_for_run(:'run');
+CALL workflow.wait_until_idle();
+SELECT workflow.retry_run(:'run');
+CALL work('cards', 1);
+CALL workflow.wait_until_idle();
+CALL workflow.wait_for_run(:'run');

@@ -105,6 +105,23 @@ SELECT * FROM workflow.try_workflow('asks_others', answers => '{"make": {"n": 1}
 SELECT * FROM workflow.try_workflow('asks_others', answers => '{"make": [1]}');
 SELECT * FROM workflow.try_workflow('asks_others', answers => '{"make": {"$error": {"code": "what"}}}');
 
+-- several things at a time: steps are played in the order of the calls, children are answered
+CREATE FUNCTION asks_many(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+	many int[] := ARRAY[workflow.start_step('one', 'SELECT note($1)', workflow.policy(max_attempts => 1), 'one'),
+		workflow.start_child('kid', 'no workflow')];
+BEGIN
+	PERFORM workflow.await_any(many);
+	RETURN workflow.await_all(many)
+		|| workflow.map('each', 'SELECT note($1->>''n'')', '[{"n": "a"}, {"n": "b"}]')
+		|| workflow.map('some', 'SELECT 6 / $1::int', '[2, 0]', on_error => 'collect')
+		|| workflow.map_child('kids', 'no workflow', '[1, 2]')
+		|| workflow.map('bad', 'SELECT 6 / $1::int', '[2, 0]');
+END $$;
+SELECT workflow.create_workflow('asks_many');
+SELECT * FROM workflow.try_workflow('asks_many', answers => '{"kid": {"age": 7}, "kids": [["x", "y"]]}');
+TRUNCATE ledger;
+
 -- the rules of a body hold
 CREATE FUNCTION rules(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN

@@ -1343,6 +1343,19 @@ CREATE FUNCTION workflow.map(
 COMMENT ON FUNCTION workflow.map(text, text, jsonb, integer, workflow.policy, text) IS
 	'in a body: runs one command for each item of an array, as a step with the item as $1, on many executors; returns the results in order';
 
+CREATE FUNCTION workflow.map_task(
+	name text,
+	queue text,
+	items jsonb,
+	max_parallel integer DEFAULT NULL,
+	policy workflow.policy DEFAULT NULL,
+	on_error text DEFAULT 'raise')
+	RETURNS jsonb
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_map_task';
+COMMENT ON FUNCTION workflow.map_task(text, text, jsonb, integer, workflow.policy, text) IS
+	'in a body: has workers outside do a task for each item of an array, with the item as its payload; returns the results in order';
+
 CREATE FUNCTION workflow.map_child(
 	name text,
 	workflow text,
@@ -1871,12 +1884,13 @@ SELECT m.message_id,
        m.reason,
        m.error_code,
        CASE WHEN q.reads OR _workflow.reads(m.owner, m.owner_name) THEN m.error_message END AS error_message,
-       m.run_id,
-       m.run_ordinal AS ordinal,
+       CASE WHEN r.queue_id = -1 THEN r.parent_run_id ELSE m.run_id END AS run_id,
+       CASE WHEN r.queue_id = -1 THEN r.parent_ordinal ELSE m.run_ordinal END AS ordinal,
        m.enqueued_at,
        m.finished_at
   FROM _workflow.message m
   LEFT JOIN _workflow.message_queue q ON q.queue_id = m.queue_id
+  LEFT JOIN _workflow.run r ON r.run_id = m.run_id
   LEFT JOIN _workflow.control c ON true
  WHERE q.reads OR _workflow.sees(m.owner, m.owner_name);
 

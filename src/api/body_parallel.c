@@ -1,7 +1,7 @@
 /*
  * body_parallel.c
  *		Words with which a body does several things at a time: start_step(),
- *		map(), await(), await_all(), await_any().
+ *		map(), map_task(), await(), await_all(), await_any().
  *
  * A handle is the ordinal of the call that started something, so it is the
  * same in every replay.  await() and await_all() make no records: whether the
@@ -31,6 +31,7 @@
 PG_FUNCTION_INFO_V1(workflow_start_step);
 PG_FUNCTION_INFO_V1(workflow_start_step_args);
 PG_FUNCTION_INFO_V1(workflow_map);
+PG_FUNCTION_INFO_V1(workflow_map_task);
 PG_FUNCTION_INFO_V1(workflow_await);
 PG_FUNCTION_INFO_V1(workflow_await_all);
 PG_FUNCTION_INFO_V1(workflow_await_any);
@@ -133,31 +134,53 @@ workflow_start_step_args(PG_FUNCTION_ARGS)
 	return start_step(fcinfo, true);
 }
 
-/* The arguments of the call are as worker/exec_items.c wants them. */
-Datum
-workflow_map(PG_FUNCTION_ARGS)
+/*
+ * The arguments of the call are as worker/exec_items.c wants them; map_task()
+ * has its queue in place of a command, and as one more.
+ */
+static Datum
+map_items(FunctionCallInfo fcinfo, const char *word, const char *what,
+		  int nargs)
 {
-	Oid types[4] = {JSONBOID, TEXTOID, INT4OID, wf_policy_type()};
-	Datum values[4];
-	bool nulls[4] = {false, false, PG_ARGISNULL(3), PG_ARGISNULL(4)};
+	Oid types[5] = {JSONBOID, TEXTOID, INT4OID, wf_policy_type(), TEXTOID};
+	Datum values[5];
+	bool nulls[5] = {false, false, PG_ARGISNULL(3), PG_ARGISNULL(4), false};
+	WfPolicy policy;
 	WfCall call = {.kind = WF_STEP_KIND_MAP,
-				   .nargs = 4,
+				   .nargs = nargs,
 				   .types = types,
 				   .values = values,
 				   .nulls = nulls,
 				   .due_at = DT_NOEND};
 	bool collects;
 
-	wf_word_check("map", WF_WORD_IN_BODY);
+	wf_word_check(word, WF_WORD_IN_BODY);
 	call.name = wf_arg_name(fcinfo, 0, "map");
-	call.command = required_command(fcinfo, 1);
+	wf_arg_require(fcinfo, 1, what);
+	call.command = wf_arg_text(fcinfo, 1);
 	values[0] = JsonbPGetDatum(wf_arg_items(fcinfo, 2));
 	(void) wf_arg_max_parallel(fcinfo, 3);
+	/* what is wrong with it is an error of the body, not of an item */
+	if (!nulls[3])
+		wf_policy_from_datum(PG_GETARG_DATUM(4), &policy);
 	collects = wf_arg_collects(fcinfo, 5);
 	values[1] = CStringGetTextDatum(collects ? "collect" : "raise");
 	values[2] = PG_GETARG_DATUM(3);
 	values[3] = PG_GETARG_DATUM(4);
+	values[4] = PG_GETARG_DATUM(1);
 	PG_RETURN_JSONB_P(wf_word_call(&call)->result);
+}
+
+Datum
+workflow_map(PG_FUNCTION_ARGS)
+{
+	return map_items(fcinfo, "map", "command of a step", 4);
+}
+
+Datum
+workflow_map_task(PG_FUNCTION_ARGS)
+{
+	return map_items(fcinfo, "map_task", "name of a queue", 5);
 }
 
 /* ---- waiting for what was started ---- */

@@ -95,12 +95,12 @@ static Datum
 make_headers(const WfStarting *start)
 {
 	JsonbParseState *state = NULL;
+	/* the run that the user knows of, where the task is an item of a map */
 	char *id = DatumGetCString(
-		DirectFunctionCall1(uuid_out, UUIDPGetDatum(start->run_id)));
-	const char *pairs[][2] = {
-		{"run_id", id},
-		{"step", start->name},
-		{"idempotency_key", psprintf("%s/%d", id, start->ordinal)}};
+		DirectFunctionCall1(uuid_out, UUIDPGetDatum(wf_word_run_id())));
+	const char *pairs[][2] = {{"run_id", id},
+							  {"step", start->name},
+							  {"idempotency_key", wf_word_key()}};
 	JsonbValue value;
 
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);

@@ -217,11 +217,15 @@ wf_map_redo(const pg_uuid_t *parent, int32 ordinal, MemoryContext cxt,
 	return (int) n;
 }
 
+/* up to the first without such an outcome: of tasks there may be gaps */
 static WfStmt move_done = {
-	"UPDATE _workflow.step"
+	"UPDATE _workflow.step s"
 	"   SET run_id = $2"
-	" WHERE run_id = $1"
-	"   AND (state = 'd'::\"char\" OR $3 AND state = 'f'::\"char\")",
+	" WHERE s.run_id = $1"
+	"   AND NOT EXISTS (SELECT FROM _workflow.step o"
+	"                    WHERE o.run_id = $1 AND o.ordinal <= s.ordinal"
+	"                      AND o.state <> 'd'::\"char\""
+	"                      AND NOT ($3 AND o.state = 'f'::\"char\"))",
 	3,
 	{UUIDOID, UUIDOID, BOOLOID}};
 

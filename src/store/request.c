@@ -32,7 +32,7 @@ static WfStmt view_run = {
 	"       r.end_state, r.continued_as"
 	"  FROM _workflow.run r"
 	"  JOIN _workflow.workflow w ON w.workflow_id = r.workflow_id"
-	" WHERE r.run_id = $1",
+	" WHERE r.run_id = $1 AND r.queue_id <> -1",
 	1,
 	{UUIDOID}};
 

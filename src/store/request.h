@@ -47,7 +47,7 @@ typedef struct WfRunView
 	pg_uuid_t continued_as;
 } WfRunView;
 
-/* False when there is no such run.  Allocated in "cxt". */
+/* False when there is no such run, or it is a chunk.  Allocated in "cxt". */
 extern bool wf_run_view(const pg_uuid_t *run_id, MemoryContext cxt,
 						WfRunView *out);
 

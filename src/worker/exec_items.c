@@ -14,6 +14,7 @@
  *	items			map: of each step one, which is the argument after these
  *	first			map: number of the first of them, from 1
  *	collects		map: a step that fails does not end it
+ *	tasks			map: each step is a task, and the command a queue
  *	queue			of the parent, for its policy
  *
  * Its result is what the step came to; for a map an array with what each item
@@ -45,15 +46,6 @@
 
 #define GOOD_CHUNKS 64
 #define MAX_CHUNK	100
-
-/* arguments of the call map() */
-enum
-{
-	MAP_ITEMS,
-	MAP_ON_ERROR,
-	MAP_MAX_PARALLEL,
-	MAP_POLICY
-};
 
 /* ---- writing a chunk's input ---- */
 
@@ -107,10 +99,10 @@ step_input(WfExec *exec, const WfWanted *asked)
 	return end_input(&state);
 }
 
-static bool
-map_collects(const WfWanted *asked)
+bool
+wf_map_collects(const WfWanted *asked)
 {
-	text *on_error = DatumGetTextPP(asked->values[MAP_ON_ERROR]);
+	text *on_error = DatumGetTextPP(asked->values[WF_MAP_ON_ERROR]);
 
 	return VARSIZE_ANY_EXHDR(on_error) == strlen("collect");
 }
@@ -121,15 +113,18 @@ map_input(WfExec *exec, const WfWanted *asked, JsonbIterator **it, int first,
 		  int n)
 {
 	JsonbParseState *state = NULL;
-	bool policy = asked->nulls[MAP_POLICY] != 'n';
+	bool policy = asked->nulls[WF_MAP_POLICY] != 'n';
 	JsonbValue v;
 
 	begin_input(&state, exec, asked);
-	push_arguments(&state, asked, MAP_POLICY, MAP_POLICY + (policy ? 1 : 0));
+	push_arguments(&state, asked, WF_MAP_POLICY,
+				   WF_MAP_POLICY + (policy ? 1 : 0));
 	wf_json_push_key(&state, "first");
 	wf_json_push_int(&state, WJB_VALUE, first);
 	wf_json_push_key(&state, "collects");
-	wf_json_push_bool(&state, WJB_VALUE, map_collects(asked));
+	wf_json_push_bool(&state, WJB_VALUE, wf_map_collects(asked));
+	wf_json_push_key(&state, "tasks");
+	wf_json_push_bool(&state, WJB_VALUE, wf_map_has_tasks(asked));
 	wf_json_push_key(&state, "items");
 	(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
 	while (n > 0)
@@ -191,9 +186,9 @@ note_chunk(const WfNewRun *chunk, bool fresh)
 static int
 max_parallel_of(const WfWanted *asked)
 {
-	if (asked->nulls[MAP_MAX_PARALLEL] == 'n')
+	if (asked->nulls[WF_MAP_MAX_PARALLEL] == 'n')
 		return PG_INT32_MAX;
-	return DatumGetInt32(asked->values[MAP_MAX_PARALLEL]);
+	return DatumGetInt32(asked->values[WF_MAP_MAX_PARALLEL]);
 }
 
 static int
@@ -210,10 +205,12 @@ chunk_size(int nitems, int max_parallel)
 static int
 write_map(WfExec *exec, const WfWanted *asked)
 {
-	Jsonb *items = DatumGetJsonbP(asked->values[MAP_ITEMS]);
+	Jsonb *items = DatumGetJsonbP(asked->values[WF_MAP_ITEMS]);
 	int nitems = JB_ROOT_COUNT(items);
 	int max_parallel = max_parallel_of(asked);
-	int size = chunk_size(nitems, max_parallel);
+	int size = wf_map_has_tasks(asked) && max_parallel < nitems
+				   ? 1
+				   : chunk_size(nitems, max_parallel);
 	MemoryContext scratch = AllocSetContextCreate(
 		CurrentMemoryContext, "workflow map input", ALLOCSET_DEFAULT_SIZES);
 	JsonbIterator *it = JsonbIteratorInit(&items->root);
@@ -249,7 +246,7 @@ write_map(WfExec *exec, const WfWanted *asked)
 static int
 write_again(WfExec *exec, const WfWanted *asked)
 {
-	bool collects = map_collects(asked);
+	bool collects = wf_map_collects(asked);
 	int max_parallel = max_parallel_of(asked);
 	WfNewRun chunk;
 	WfMapRedo *redo;
@@ -407,11 +404,11 @@ read_arguments(const Jsonb *input, WfCall *call, WfPolicy *policy)
 
 /* Asks for one step that is not recorded yet after the other. */
 static void
-ask_for_items(WfExec *exec, WfCall *call, JsonbContainer *items, int n)
+ask_for_items(WfExec *exec, WfCall *call, JsonbContainer *items, int n,
+			  int arg)
 {
 	Oid *types = unconstify(Oid *, call->types);
 	Datum *values = unconstify(Datum *, call->values);
-	int arg = call->nargs++;
 
 	types[arg] = JSONBOID;
 	while (exec->asked < n)
@@ -443,13 +440,69 @@ result_of_items(WfExec *exec, int n, bool collects)
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
 }
 
-/* Has this record an outcome that ask_for_items() need not look at again? */
+/* Is this record one that ask_for_items() need not look at again? */
 static bool
-is_settled(const WfExec *exec, int i, bool collects)
+is_settled(const WfExec *exec, int i, bool starts)
 {
 	char state = exec->records[i].state;
 
-	return state == WF_STEP_DONE || (state == WF_STEP_FAILED && collects);
+	return state == WF_STEP_DONE ||
+		   ((state == WF_STEP_FAILED || state == WF_STEP_WAITING) && starts);
+}
+
+static bool
+flag_field(const Jsonb *input, const char *key)
+{
+	JsonbValue *v = field(input, key);
+
+	return v != NULL && v->type == jbvBool && v->val.boolean;
+}
+
+/* The arguments of a task, as api/task.c has them; the payload is to come. */
+#define TASK_NARGS	 5
+#define TASK_PAYLOAD 2
+#define TASK_POLICY	 3
+
+static void
+make_task(WfCall *call)
+{
+	Oid *types = palloc(sizeof(Oid) * TASK_NARGS);
+	Datum *values = palloc0(sizeof(Datum) * TASK_NARGS);
+	bool *nulls = palloc(TASK_NARGS);
+
+	for (int i = 0; i < TASK_NARGS; i++)
+	{
+		types[i] = TEXTOID;
+		nulls[i] = true;
+	}
+	values[0] = CStringGetTextDatum(call->name);
+	values[1] = CStringGetTextDatum(call->command);
+	types[TASK_POLICY] = wf_policy_type();
+	values[TASK_POLICY] = call->policy != NULL ? call->values[0] : (Datum) 0;
+	nulls[0] = nulls[1] = nulls[TASK_PAYLOAD] = false;
+	nulls[TASK_POLICY] = call->policy == NULL;
+	call->kind = WF_STEP_KIND_TASK;
+	call->policy = NULL;
+	call->nargs = TASK_NARGS;
+	call->types = types;
+	call->values = values;
+	call->nulls = nulls;
+}
+
+/* All were sent: one that failed ends the chunk, else the first is waited for. */
+static void
+await_tasks(WfExec *exec, int n, bool collects)
+{
+	for (int i = 0; i < n && !collects; i++)
+	{
+		if (exec->records[i].state == WF_STEP_FAILED)
+			(void) wf_word_await(i + 1);
+	}
+	for (int i = 0; i < n; i++)
+	{
+		if (exec->records[i].state == WF_STEP_WAITING)
+			(void) wf_word_await(i + 1);
+	}
 }
 
 Jsonb *
@@ -457,13 +510,14 @@ wf_items_body(WfExec *exec)
 {
 	const Jsonb *input = exec->run.input;
 	JsonbContainer *items = array_field(input, "items");
-	JsonbValue *collects = field(input, "collects");
+	bool collects = flag_field(input, "collects");
+	bool tasks = flag_field(input, "tasks");
 	WfCall call = {.kind = WF_STEP_KIND_STEP, .due_at = DT_NOEND};
 	WfPolicy policy;
 	int n;
 
 	/* a body that is built in asks for the same in each replay */
-	call.starts = collects != NULL && collects->val.boolean;
+	call.starts = collects || tasks;
 	exec->asked = exec->nsteps;
 	if (exec->nsteps > 0 && !is_settled(exec, exec->nsteps - 1, call.starts))
 		exec->asked--;
@@ -479,6 +533,13 @@ wf_items_body(WfExec *exec)
 		return wf_word_call(&call)->result;
 	}
 	n = JsonContainerSize(items);
-	ask_for_items(exec, &call, items, n);
-	return result_of_items(exec, n, call.starts);
+	if (tasks)
+	{
+		make_task(&call);
+		ask_for_items(exec, &call, items, n, TASK_PAYLOAD);
+		await_tasks(exec, n, collects);
+	}
+	else
+		ask_for_items(exec, &call, items, n, call.nargs++);
+	return result_of_items(exec, n, collects);
 }

@@ -125,6 +125,12 @@ extern bool wf_wait_settle(WfExec *exec);
 /* The run leaves the executor until something comes for one of its calls. */
 extern void wf_wait_leave(WfExec *exec, WfTurn *turn);
 
+/*
+ * The handle among those of an await_any(), given by its command, that had an
+ * outcome first; NULL: none has.  In run_cxt.
+ */
+extern Jsonb *wf_first_with_outcome(WfExec *exec, const WfStep *any);
+
 /* ---- exec_child.c ---- */
 
 /*
@@ -157,6 +163,21 @@ extern void wf_collect_push(JsonbParseState **state, const Jsonb *value,
 							const WfError *error);
 
 /* ---- exec_items.c ---- */
+
+/* arguments of the call map() */
+enum
+{
+	WF_MAP_ITEMS,
+	WF_MAP_ON_ERROR,
+	WF_MAP_MAX_PARALLEL,
+	WF_MAP_POLICY,
+	WF_MAP_QUEUE /* there is one for map_task() alone */
+};
+
+/* Are its items tasks, for workers outside? */
+#define wf_map_has_tasks(asked) ((asked)->nargs > WF_MAP_QUEUE)
+
+extern bool wf_map_collects(const WfWanted *asked);
 
 /*
  * Begins a map or a step beside the body: writes its chunks,

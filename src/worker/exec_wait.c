@@ -92,8 +92,8 @@ set_done(WfStep *step, Jsonb *result, TimestampTz now)
  * outcome first; among those that the run heard of together, which ended
  * first.  NULL: none has.
  */
-static Jsonb *
-first_with_outcome(WfExec *exec, const WfStep *any)
+Jsonb *
+wf_first_with_outcome(WfExec *exec, const WfStep *any)
 {
 	Oid input;
 	Oid ioparam;
@@ -148,7 +148,7 @@ settle(WfExec *exec, WfStep *step, TimestampTz now)
 		case WF_STEP_KIND_MAP_CHILD:
 			return wf_map_settle(exec, step);
 		case WF_STEP_KIND_ANY:
-			result = first_with_outcome(exec, step);
+			result = wf_first_with_outcome(exec, step);
 			if (result != NULL)
 			{
 				set_done(step, result, now);

@@ -26,7 +26,9 @@
 #include "utils/resowner.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "core/state.h"
+#include "store/definition.h"
 #include "worker/exec_turn.h"
 #include "worker/try.h"
 #include "worker/try_answers.h"
@@ -266,7 +268,7 @@ play_step(Trial *trial, WfStep *step)
 		wf_record_step(exec, step);
 	}
 	step->match.state = WF_STEP_FAILED;
-	if (wf_body_parks(exec->body))
+	if (step->match.kind == WF_STEP_KIND_STEP && wf_body_parks(exec->body))
 	{
 		exec->error = step->error;
 		if (exec->error.hint == NULL)
@@ -274,6 +276,89 @@ play_step(Trial *trial, WfStep *step)
 				"The run would be parked here, to go on after repair with workflow.retry_run().";
 		trial->stopped = true;
 	}
+}
+
+/* One beside the body is over when it has begun; its policy comes first. */
+static void
+play_item(Trial *trial, WfStep *step)
+{
+	WfWanted *asked = &trial->exec.asked_for;
+
+	if (asked->nargs > 0 && asked->types[0] == wf_policy_type())
+	{
+		wf_policy_from_datum(asked->values[0], &asked->policy);
+		asked->has_policy = true;
+		asked->nargs--, asked->types++, asked->values++, asked->nulls++;
+	}
+	play_step(trial, step);
+}
+
+/* One item after the other; false when one failed and that ends the map. */
+static bool
+play_map_item(Trial *trial, const WfWanted *map, JsonbValue *item,
+			  JsonbParseState **results, WfStep *step)
+{
+	WfExec *exec = &trial->exec;
+	Oid type = JSONBOID;
+	Datum value = JsonbPGetDatum(JsonbValueToJsonb(item));
+	WfStep one = {0};
+	bool failed;
+
+	exec->asked_for = *map;
+	exec->asked_for.nargs = 1;
+	exec->asked_for.types = &type;
+	exec->asked_for.values = &value;
+	exec->asked_for.nulls = " ";
+	if (map->nulls[WF_MAP_POLICY] != 'n')
+	{
+		wf_policy_from_datum(map->values[WF_MAP_POLICY],
+							 &exec->asked_for.policy);
+		exec->asked_for.has_policy = true;
+	}
+	play_step(trial, &one);
+	exec->nsteps = map->ordinal - 1; /* attempts of an item are no record */
+
+	failed = one.match.state == WF_STEP_FAILED;
+	if (wf_map_collects(map))
+		wf_collect_push(results, one.result, failed ? &one.error : NULL);
+	else if (!failed)
+		wf_json_push(results, WJB_ELEM, one.result);
+	else
+	{
+		step->match.state = WF_STEP_FAILED;
+		step->error = one.error;
+		return false;
+	}
+	return true;
+}
+
+static void
+play_map(Trial *trial, WfStep *step)
+{
+	WfWanted map = trial->exec.asked_for;
+	Jsonb *items = DatumGetJsonbP(map.values[WF_MAP_ITEMS]);
+	JsonbIterator *it = JsonbIteratorInit(&items->root);
+	JsonbParseState *results = NULL;
+	JsonbIteratorToken token;
+	JsonbValue item;
+
+	begin_record(trial, step);
+	(void) pushJsonbValue(&results, WJB_BEGIN_ARRAY, NULL);
+	while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
+	{
+		if (token == WJB_ELEM &&
+			!play_map_item(trial, &map, &item, &results, step))
+			return;
+	}
+	step->result =
+		JsonbValueToJsonb(pushJsonbValue(&results, WJB_END_ARRAY, NULL));
+}
+
+static void
+play_any(Trial *trial, WfStep *step)
+{
+	begin_record(trial, step);
+	step->result = wf_first_with_outcome(&trial->exec, step);
 }
 
 /* The call that the body asked for gets its outcome. */
@@ -295,6 +380,22 @@ play_call(Trial *trial, WfStep *step)
 			break;
 		case WF_STEP_KIND_TASK:
 			play_answered(trial, step, "WF004");
+			break;
+		case WF_STEP_KIND_CHILD:
+		case WF_STEP_KIND_MAP_CHILD:
+			play_answered(trial, step, "WF005");
+			break;
+		case WF_STEP_KIND_ITEM:
+			play_item(trial, step);
+			break;
+		case WF_STEP_KIND_MAP:
+			if (wf_map_has_tasks(&trial->exec.asked_for))
+				play_answered(trial, step, "WF004");
+			else
+				play_map(trial, step);
+			break;
+		case WF_STEP_KIND_ANY:
+			play_any(trial, step);
 			break;
 		default:
 			ereport(ERROR,
