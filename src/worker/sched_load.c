@@ -381,7 +381,7 @@ load_done(const WfScan *scan)
 		wf_sched.ready.nready, wf_sched.ready.ntimers);
 	if (scan->foreign > 0 && !wf_sched.control.foreign)
 		ereport(LOG,
-				(errmsg(INT64_FORMAT " workflow runs of another database are not started",
+				(errmsg(INT64_FORMAT " workflow runs and messages of another database are not started",
 						scan->foreign),
 				 errdetail("They were restored or copied into this database."),
 				 errhint("If they should run here, use \"SELECT workflow.start()\".")));
