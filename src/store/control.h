@@ -120,6 +120,16 @@ extern void wf_request_delete(int64 request_id);
 /* every request for a run: called with the write that ends it */
 extern void wf_request_delete_for(const pg_uuid_t *run_id);
 
+/* whose a run was that has been ended or parked here */
+typedef struct WfEndedOf
+{
+	int32 workflow_id; /* 0: the run had moved on, nothing was done */
+	int32 queue_id;
+	bool has_parent;	 /* and the run has ended: */
+	pg_uuid_t parent_id; /* ... which may wait for that */
+	bool asks;			 /* children are asked to cancel: read requests */
+} WfEndedOf;
+
 /*
  * Applies a request to a run that is in no cell:
  *
@@ -140,7 +150,7 @@ extern void wf_request_delete_for(const pg_uuid_t *run_id);
 typedef enum WfApplied
 {
 	WF_APPLIED_NOTHING,	  /* the run has moved on, or is not there */
-	WF_APPLIED_CANCELLED, /* info->run_id, workflow_id, queue_id are set */
+	WF_APPLIED_CANCELLED, /* info->run_id and *of are set */
 	WF_APPLIED_QUEUED,	  /* all of *info is set */
 	WF_APPLIED_WOKEN,	  /* likewise */
 	WF_APPLIED_PAUSED,	  /* from here on only info->run_id is */
@@ -148,14 +158,8 @@ typedef enum WfApplied
 	WF_APPLIED_DELETED
 } WfApplied;
 
-extern WfApplied wf_request_apply(const WfRequest *request, WfRunInfo *info);
-
-/* whose a run was that has been ended or parked here */
-typedef struct WfEndedOf
-{
-	int32 workflow_id; /* 0: the run had moved on, nothing was done */
-	int32 queue_id;
-} WfEndedOf;
+extern WfApplied wf_request_apply(const WfRequest *request, WfRunInfo *info,
+								  WfEndedOf *of);
 
 /*
  * A strike: the run took the server down at this step.  Tells whose it was

@@ -141,10 +141,11 @@ wf_retention_list(MemoryContext cxt, WfKeep **out, int64 *shortest)
 	"                         WHERE q.queue_id = r.queue_id"       \
 	"                           AND q.on_group_failure = 'block'))"
 
-#define FINISHED_RUNS                            \
-	"  FROM _workflow.run r"                     \
-	" WHERE r.workflow_id = $1 AND r.state = $2" \
-	"   AND r.finished_at IS NOT NULL AND r.origin = $3"
+#define FINISHED_RUNS                                    \
+	"  FROM _workflow.run r"                             \
+	" WHERE r.workflow_id = $1 AND r.state = $2"         \
+	"   AND r.finished_at IS NOT NULL AND r.origin = $3" \
+	"   AND r.queue_id <> -1"
 
 static WfStmt expired_runs = {
 	"SELECT r.run_id, coalesce(r.steps_done, 0)" FINISHED_RUNS
@@ -163,7 +164,7 @@ static WfStmt oldest_run = {"SELECT r.finished_at" FINISHED_RUNS RUN_MAY_GO
 static WfStmt items_of_runs = {
 	"SELECT r.run_id, coalesce(r.steps_done, 0)"
 	"  FROM _workflow.run r"
-	" WHERE r.parent_run_id = ANY ($1) AND r.item IS NOT NULL"
+	" WHERE r.parent_run_id = ANY ($1) AND r.queue_id = -1"
 	" LIMIT $2"
 	"   FOR UPDATE OF r SKIP LOCKED",
 	2,

@@ -21,11 +21,12 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+#include "base/clock.h"
 #include "base/compat.h"
 #include "base/errors.h"
 #include "core/derive.h"
 #include "core/state.h"
-#include "worker/exec.h"
+#include "worker/exec_turn.h"
 #include "worker/workers.h"
 
 /* a body that catches our unwinding so often will not stop by itself */
@@ -84,38 +85,42 @@ wf_word_check(const char *word, WfWordPlace place)
  * restore: the datum itself for built-in base types, else its text, as enums,
  * arrays and composites have oids inside.
  */
+char *
+wf_value_text(Oid type, Datum value, bool always)
+{
+	int nest;
+	Oid output;
+	bool varlena;
+	char *text;
+
+	if (type == UNKNOWNOID)
+		return DatumGetCString(value);
+	if (!always && type < FirstGenbkiObjectId &&
+		get_typtype(type) == TYPTYPE_BASE &&
+		!OidIsValid(get_element_type(type)))
+		return NULL;
+
+	nest = NewGUCNestLevel();
+	(void) set_config_option("datestyle", "ISO, YMD", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("extra_float_digits", "1", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	getTypeOutputInfo(type, &output, &varlena);
+	text = OidOutputFunctionCall(output, value);
+	AtEOXact_GUC(true, nest);
+	return text;
+}
+
 static uint64
 fold_value(uint64 print, Oid type, Datum value)
 {
 	int16 len;
 	bool byval;
+	const char *text = wf_value_text(type, value, false);
 
+	if (text != NULL)
+		return wf_fingerprint_bytes(print, 't', text, strlen(text));
 	get_typlenbyval(type, &len, &byval);
-	if (type == UNKNOWNOID)
-	{
-		const char *text = DatumGetCString(value);
-
-		return wf_fingerprint_bytes(print, 't', text, strlen(text));
-	}
-	if (type >= FirstGenbkiObjectId || get_typtype(type) != TYPTYPE_BASE ||
-		OidIsValid(get_element_type(type)))
-	{
-		int nest = NewGUCNestLevel();
-		Oid output;
-		bool varlena;
-		char *text;
-
-		(void) set_config_option("datestyle", "ISO, YMD", PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-								 false);
-		(void) set_config_option("extra_float_digits", "1", PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-								 false);
-		getTypeOutputInfo(type, &output, &varlena);
-		text = OidOutputFunctionCall(output, value);
-		AtEOXact_GUC(true, nest);
-		return wf_fingerprint_bytes(print, 't', text, strlen(text));
-	}
 	if (byval)
 		return wf_fingerprint_bytes(print, 'd', &value, sizeof(Datum));
 	if (len == -1)
@@ -180,6 +185,7 @@ wf_call_word(char kind)
 		case WF_STEP_KIND_TASK:
 			return "task";
 		case WF_STEP_KIND_MAP:
+		case WF_STEP_KIND_MAP_CHILD:
 			return "map";
 		case WF_STEP_KIND_ANY:
 			return "await_any";
@@ -220,20 +226,20 @@ note_difference(WfExec *exec, int ordinal, char kind, const char *name)
 
 /* The wanted call outlives the subtransaction that asked for it. */
 static void
-note_wanted(WfExec *exec, int ordinal, uint64 print, const WfCall *call)
+copy_call(WfWanted *wanted, MemoryContext cxt, int ordinal, uint64 print,
+		  const WfCall *call)
 {
-	WfWanted *wanted = &exec->asked_for;
 	int nargs = call->nargs;
-	MemoryContext old;
+	MemoryContext old = MemoryContextSwitchTo(cxt);
 
-	MemoryContextReset(exec->asked_cxt);
-	old = MemoryContextSwitchTo(exec->asked_cxt);
 	wanted->kind = call->kind;
 	wanted->ordinal = ordinal;
 	wanted->fingerprint = print;
 	wanted->name = pstrdup(call->name);
 	wanted->command = pstrdup(call->command);
 	wanted->due_at = call->due_at;
+	wanted->starts = call->starts;
+	wanted->started_at = wf_clock_now();
 	wanted->nargs = nargs;
 	wanted->types = palloc(sizeof(Oid) * Max(nargs, 1));
 	wanted->values = palloc0(sizeof(Datum) * Max(nargs, 1));
@@ -259,6 +265,50 @@ note_wanted(WfExec *exec, int ordinal, uint64 print, const WfCall *call)
 	if (call->policy != NULL)
 		wanted->policy = *call->policy;
 	MemoryContextSwitchTo(old);
+}
+
+static void
+note_wanted(WfExec *exec, int ordinal, uint64 print, const WfCall *call)
+{
+	MemoryContextReset(exec->asked_cxt);
+	copy_call(&exec->asked_for, exec->asked_cxt, ordinal, print, call);
+}
+
+/*
+ * A call that only starts something, without any user code: the body can go
+ * on, and many such calls take one replay.  What there is in memory of its
+ * record is replaced when the replay is over.
+ */
+static bool
+note_started(WfExec *exec, int ordinal, uint64 print, const WfCall *call)
+{
+	WfWanted *wanted;
+	WfStep step = {.ordinal = ordinal};
+
+	if (exec->pending_cxt == NULL || !call->starts ||
+		!wf_wait_is_plain(call->kind) || ordinal <= exec->nsteps ||
+		exec->npending == WF_MAX_TURN_WRITES)
+		return false;
+	if (exec->npending == exec->pending_allocated)
+	{
+		exec->pending_allocated = Max(exec->pending_allocated * 2, 4);
+		exec->pending =
+			exec->pending == NULL
+				? MemoryContextAlloc(exec->run_cxt, exec->pending_allocated *
+														sizeof(WfWanted))
+				: repalloc(exec->pending,
+						   exec->pending_allocated * sizeof(WfWanted));
+	}
+	wanted = &exec->pending[exec->npending];
+	copy_call(wanted, exec->pending_cxt, ordinal, print, call);
+	step.match.kind = call->kind;
+	step.match.state = WF_STEP_WAITING;
+	step.match.fingerprint = print;
+	step.match.name = wanted->name;
+	step.started_at = wanted->started_at;
+	wf_record_step(exec, &step);
+	exec->npending++;
+	return true;
 }
 
 WF_NORETURN static void
@@ -305,11 +355,17 @@ wf_word_call(const WfCall *call)
 			note_difference(exec, ordinal, call->kind, call->name);
 			unwind(exec);
 		case WF_MATCH_WANTED:
+			if (note_started(exec, ordinal, print, call))
+				break;
 			note_wanted(exec, ordinal, print, call);
 			unwind(exec);
 		case WF_MATCH_WAITING:
 			if (!call->starts)
+			{
+				exec->max_parallel = call->max_parallel;
+				exec->collects = call->collects;
 				block(exec, ordinal);
+			}
 			break;
 		case WF_MATCH_RECORDED:
 			break;
@@ -356,7 +412,31 @@ wf_word_recorded(int ordinal)
 const pg_uuid_t *
 wf_word_run_id(void)
 {
+	return wf_run_is_chunk(&wf_exec->run) ? &wf_exec->run.parent_run_id
+										  : &wf_exec->run.run_id;
+}
+
+const pg_uuid_t *
+wf_word_seed(void)
+{
 	return &wf_exec->run.run_id;
+}
+
+/* In a chunk the parent's ordinal counts, and the number of the item. */
+char *
+wf_word_key(void)
+{
+	const WfRun *run = &wf_exec->run;
+	char *id = DatumGetCString(
+		DirectFunctionCall1(uuid_out, UUIDPGetDatum(wf_word_run_id())));
+	int32 number;
+
+	if (!wf_run_is_chunk(run))
+		return psprintf("%s/%d", id, wf_word_ordinal());
+	number = wf_items_number(run, wf_word_ordinal());
+	if (number == 0)
+		return psprintf("%s/%d", id, run->parent_ordinal);
+	return psprintf("%s/%d/%d", id, run->parent_ordinal, number);
 }
 
 int

@@ -60,7 +60,7 @@ wf_load_strikes(void)
 		}
 		of = wf_run_strike(&marks[i].run_id, marks[i].ordinal,
 						   (int64) marks[i].crash_id);
-		if (of.workflow_id == 0)
+		if (of.workflow_id == 0 || of.queue_id == WF_QUEUE_ITEMS)
 			continue;
 		wf_sched_withdraw(&marks[i].run_id);
 		wf_stats_add(MyDatabaseId, of.workflow_id, WF_COUNT_FAILED, 1);

@@ -37,6 +37,18 @@ typedef struct Ended
 	WfQueueCounter of_queue;
 } Ended;
 
+/* The parent of a run that has ended is told, its children are asked to end. */
+static void
+tell_relatives(const WfEndedOf *of, const WfEndedOf *before)
+{
+	if (of->has_parent &&
+		(before == NULL || !before->has_parent ||
+		 memcmp(&before->parent_id, &of->parent_id, UUID_LEN) != 0))
+		wf_sched_wake(&of->parent_id);
+	if (of->asks)
+		wf_sched.events |= WF_EVENT_REQUEST;
+}
+
 /* After the commit: counters, whoever waits for the runs, our memory. */
 static void
 tell_ended(const Ended *ended, int n)
@@ -57,6 +69,9 @@ tell_ended(const Ended *ended, int n)
 		else if (entry != NULL && entry->place != WF_PLACE_CELL)
 			wf_ready_forget(&wf_sched.ready, entry);
 		if (ended[i].of.workflow_id == 0)
+			continue;
+		tell_relatives(&ended[i].of, i > 0 ? &ended[i - 1].of : NULL);
+		if (ended[i].of.queue_id == WF_QUEUE_ITEMS)
 			continue;
 		wf_stats_add(MyDatabaseId, ended[i].of.workflow_id, ended[i].counter,
 					 1);
@@ -106,6 +121,7 @@ typedef struct Effect
 	const WfRequest *request;
 	WfApplied applied;
 	WfRunInfo info;
+	WfEndedOf of; /* cancelled: whose it was */
 } Effect;
 
 /*
@@ -162,7 +178,8 @@ apply_request(const WfRequest *request, Effect *effect)
 	/* a run that is in a cell is on its way: there is nothing to repair */
 	if (entry == NULL || entry->place != WF_PLACE_CELL)
 	{
-		effect->applied = wf_request_apply(request, &effect->info);
+		effect->applied =
+			wf_request_apply(request, &effect->info, &effect->of);
 		if (effect->applied == WF_APPLIED_CANCELLED)
 			wf_sched_withdraw(&request->run_id);
 	}
@@ -236,8 +253,7 @@ take_effect(const Effect *effect)
 {
 	WfEntry *entry = wf_ready_find(&wf_sched.ready, &effect->info.run_id);
 	Ended ended = {.run_id = effect->info.run_id,
-				   .of.workflow_id = effect->info.workflow_id,
-				   .of.queue_id = effect->info.queue_id,
+				   .of = effect->of,
 				   .counter = WF_COUNT_CANCELLED,
 				   .of_queue = WF_QCOUNT_CANCELLED};
 
