@@ -105,6 +105,26 @@ SELECT * FROM workflow.try_workflow('asks_others', answers => '{"make": {"n": 1}
 SELECT * FROM workflow.try_workflow('asks_others', answers => '{"make": [1]}');
 SELECT * FROM workflow.try_workflow('asks_others', answers => '{"make": {"$error": {"code": "what"}}}');
 
+-- several at a time, and children: played in place, or as answered
+CREATE FUNCTION family(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+	a int := workflow.start_step('a', 'SELECT note($1)', workflow.policy(max_attempts => 1), 'a');
+	b int := workflow.start_step('b', 'SELECT 1/0');
+	c int := workflow.start_child('kid', 'order_flow', '{"card": "jcb"}');
+	d jsonb;
+BEGIN
+	d := workflow.map('d', 'SELECT 10 / ($1)::int', '[1, 0, 5]', on_error => 'collect');
+	RETURN jsonb_build_array(workflow.await(a), d, workflow.await_any(ARRAY[c, b]),
+		workflow.await(c), workflow.map_child('e', 'talks', '[1, 2]'), workflow.child('f', 'family'));
+END $$;
+SELECT workflow.create_workflow('family');
+BEGIN;
+SELECT * FROM workflow.try_workflow('family', answers => '{"approve": {"by": "bob"}, "a": [1], "c": ["x", "y"],
+	"f": {"$error": {"message": "no more"}}}');
+SELECT what FROM ledger;
+SELECT ordinal, name, result, left(error, 5) FROM workflow.try_workflow('family', answers => '{"kid": [7], "e": [1, {"$error": {}}]}') OFFSET 2;
+ROLLBACK;
+
 -- the rules of a body hold
 CREATE FUNCTION rules(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
