@@ -57,10 +57,10 @@ SELECT jsonb_pretty(result) FROM workflow.steps WHERE run_id = :'run' AND ordina
 SELECT done();
 TRUNCATE done RESTART IDENTITY;
 SELECT regexp_replace(workflow.why(:'run'), 'at \d{4}-.* at', 'at ... at');
-SELECT failed_step, reason, attempts FROM workflow.dead_letters;
+SELECT failed_step, reason, attempts FROM workflow.dead_letters WHERE run_id = :'run';
 -- it cannot go on where it failed
 \set VERBOSITY terse
-DO $$ BEGIN PERFORM workflow.retry_run(run_id) FROM workflow.dead_letters;
+DO $$ BEGIN PERFORM workflow.retry_run(run_id) FROM workflow.dead_letters WHERE workflow = 'books';
 EXCEPTION WHEN object_not_in_prerequisite_state THEN RAISE WARNING 'refused'; END $$;
 \set VERBOSITY default
 

@@ -105,22 +105,44 @@ SELECT * FROM workflow.try_workflow('asks_others', answers => '{"make": {"n": 1}
 SELECT * FROM workflow.try_workflow('asks_others', answers => '{"make": [1]}');
 SELECT * FROM workflow.try_workflow('asks_others', answers => '{"make": {"$error": {"code": "what"}}}');
 
--- several things at a time: steps are played in the order of the calls, children are answered
-CREATE FUNCTION asks_many(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+-- several at a time, and children: played in place, or as answered
+CREATE FUNCTION family(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
-	many int[] := ARRAY[workflow.start_step('one', 'SELECT note($1)', workflow.policy(max_attempts => 1), 'one'),
-		workflow.start_child('kid', 'no workflow')];
+	a int := workflow.start_step('a', 'SELECT note($1)', workflow.policy(max_attempts => 1), 'a');
+	b int := workflow.start_step('b', 'SELECT 1/0');
+	c int := workflow.start_child('kid', 'order_flow', '{"card": "jcb"}');
+	d jsonb;
 BEGIN
-	PERFORM workflow.await_any(many);
-	RETURN workflow.await_all(many)
-		|| workflow.map('each', 'SELECT note($1->>''n'')', '[{"n": "a"}, {"n": "b"}]')
-		|| workflow.map('some', 'SELECT 6 / $1::int', '[2, 0]', on_error => 'collect')
-		|| workflow.map_child('kids', 'no workflow', '[1, 2]')
-		|| workflow.map('bad', 'SELECT 6 / $1::int', '[2, 0]');
+	d := workflow.map('d', 'SELECT 10 / ($1)::int', '[1, 0, 5]', on_error => 'collect');
+	RETURN jsonb_build_array(workflow.await(a), d, workflow.await_any(ARRAY[c, b]),
+		workflow.await(c), workflow.map_child('e', 'talks', '[1, 2]'), workflow.child('f', 'family'));
 END $$;
-SELECT workflow.create_workflow('asks_many');
-SELECT * FROM workflow.try_workflow('asks_many', answers => '{"kid": {"age": 7}, "kids": [["x", "y"]]}');
-TRUNCATE ledger;
+SELECT workflow.create_workflow('family');
+BEGIN;
+SELECT * FROM workflow.try_workflow('family', answers => '{"approve": {"by": "bob"}, "a": [1], "c": ["x", "y"],
+	"f": {"$error": {"message": "no more"}}}');
+SELECT what FROM ledger;
+SELECT ordinal, name, result, left(error, 5) FROM workflow.try_workflow('family', answers => '{"kid": [7], "e": [1, {"$error": {}}]}') OFFSET 2;
+ROLLBACK;
+
+-- a child that goes on as a new run is played on; tasks of a map are answered at once
+CREATE FUNCTION counts_down(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	IF input->>'n' <> '0' THEN
+		PERFORM workflow.continue_as_new(jsonb_build_object('n', (input->>'n')::int - 1));
+	END IF;
+	RETURN '"done"';
+END $$;
+SELECT workflow.create_workflow('counts_down');
+CREATE FUNCTION has_counted(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM workflow.compensate('nothing', 'SELECT 1');
+	RETURN workflow.child('count', 'counts_down', input) || workflow.map_task('each', 'elsewhere', '[1, 2]');
+END $$;
+SELECT workflow.create_workflow('has_counted');
+SELECT * FROM workflow.try_workflow('has_counted', '{"n": 3}', answers => '{"each": [[10, 20]]}');
+SELECT * FROM workflow.try_workflow('counts_down', '{"n": 3}');
+SELECT * FROM workflow.try_workflow('has_counted', '{"n": 100}');
 
 -- the rules of a body hold
 CREATE FUNCTION rules(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$

@@ -86,6 +86,18 @@ put_call(void *arg, const WfStep *step)
 			step->match.name, step->result, &step->error);
 }
 
+/* Also of a child. */
+static void
+find_workflow(const char *workflow, WfRun *run)
+{
+	const WfWorkflow *def = wf_workflow_known(workflow, strlen(workflow));
+
+	run->workflow_id = def->workflow_id;
+	run->body_id = def->body_id;
+	run->queue_id = def->queue_id;
+	wf_runid_draw(&run->run_id);
+}
+
 static Jsonb *
 object_or_empty(FunctionCallInfo fcinfo, int arg)
 {
@@ -98,11 +110,9 @@ object_or_empty(FunctionCallInfo fcinfo, int arg)
 Datum
 workflow_try_workflow(PG_FUNCTION_ARGS)
 {
-	const WfWorkflow *def;
 	WfRun run = {0};
 	WfTryEnd end;
 	Jsonb *answers;
-	text *name;
 
 	wf_require_preloaded();
 	check_place();
@@ -111,15 +121,10 @@ workflow_try_workflow(PG_FUNCTION_ARGS)
 	wf_check_payload(JsonbPGetDatum(run.input), "input");
 	answers = object_or_empty(fcinfo, 2);
 
-	name = PG_GETARG_TEXT_PP(0);
-	def = wf_workflow_known(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
-	run.workflow_id = def->workflow_id;
-	run.body_id = def->body_id;
-	run.queue_id = def->queue_id;
-	wf_runid_draw(&run.run_id);
+	find_workflow(text_to_cstring(PG_GETARG_TEXT_PP(0)), &run);
 
 	InitMaterializedSRF(fcinfo, 0);
-	wf_try(&run, answers, put_call, fcinfo->resultinfo, &end);
+	wf_try(&run, answers, find_workflow, put_call, fcinfo->resultinfo, &end);
 	put_row((ReturnSetInfo *) fcinfo->resultinfo, 0,
 			end.failed		? "error"
 			: end.continues ? "continue_as_new"

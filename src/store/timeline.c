@@ -109,7 +109,9 @@
 	"SELECT l.since, 7, 'running', nullif(l.ordinal, 0), l.step,"           \
 	"       'attempt ' || nullif(l.attempt, 0), l.since, $2"                \
 	"  FROM _workflow.live_slots() l"                                       \
-	" WHERE l.run_id = $1"
+	"  JOIN _workflow.run r ON r.run_id = l.run_id"                         \
+	" WHERE l.run_id = $1"                                                  \
+	"   AND r.state = ANY (ARRAY['q', 'w', 'k']::\"char\"[])"
 
 #define END                                                                     \
 	"SELECT r.finished_at, 9,"                                                  \

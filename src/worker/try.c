@@ -32,18 +32,12 @@
 #include "worker/exec_turn.h"
 #include "worker/try.h"
 #include "worker/try_answers.h"
+#include "worker/try_player.h"
 
 /* of a step; nobody wants to see it fail 25 times */
 #define MAX_ATTEMPTS 3
-
-typedef struct Trial
-{
-	WfExec exec;
-	WfAnswers *answers;
-	int noted;	  /* calls that the caller was told of */
-	int64 ahead;  /* how far sleeps have moved the clock */
-	bool stopped; /* the run cannot go on, see exec.error */
-} Trial;
+/* children of children; one that starts itself would never end */
+#define MAX_DEPTH	 10
 
 /* ---- errors ---- */
 
@@ -59,7 +53,7 @@ raise_if_cancelled(const WfError *error)
 
 /* There is nothing that could come: the run ends, and says what is missing. */
 static void
-stop_without_answer(Trial *trial, const WfWanted *asked)
+stop_without_answer(WfTrial *trial, const WfWanted *asked)
 {
 	WfError *error = &trial->exec.error;
 
@@ -76,14 +70,14 @@ stop_without_answer(Trial *trial, const WfWanted *asked)
 /* ---- calls ---- */
 
 static TimestampTz
-trial_now(const Trial *trial)
+trial_now(const WfTrial *trial)
 {
 	return wf_clock_now() + trial->ahead;
 }
 
 /* The record of a call that is not a step, without an outcome. */
-static void
-begin_record(Trial *trial, WfStep *step)
+void
+wf_trial_begin_record(WfTrial *trial, WfStep *step)
 {
 	const WfWanted *asked = &trial->exec.asked_for;
 
@@ -100,7 +94,7 @@ begin_record(Trial *trial, WfStep *step)
 
 /* Time passes until then. */
 static void
-pass_time(Trial *trial, TimestampTz until)
+pass_time(WfTrial *trial, TimestampTz until)
 {
 	TimestampTz now = trial_now(trial);
 
@@ -109,22 +103,10 @@ pass_time(Trial *trial, TimestampTz until)
 }
 
 static void
-play_sleep(Trial *trial, WfStep *step)
+play_sleep(WfTrial *trial, WfStep *step)
 {
-	begin_record(trial, step);
+	wf_trial_begin_record(trial, step);
 	pass_time(trial, trial->exec.asked_for.due_at);
-}
-
-static void
-push_member(JsonbParseState **state, const char *key, JsonbValue *value)
-{
-	JsonbValue name;
-
-	name.type = jbvString;
-	name.val.string.val = (char *) key;
-	name.val.string.len = strlen(key);
-	(void) pushJsonbValue(state, WJB_KEY, &name);
-	(void) pushJsonbValue(state, WJB_VALUE, value);
 }
 
 /* {"name": ..., "payload": ...}, as wait_for_signals() gives it */
@@ -132,22 +114,12 @@ static Jsonb *
 named_payload(const char *name, Jsonb *payload)
 {
 	JsonbParseState *state = NULL;
-	JsonbValue value;
 
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	value.type = jbvString;
-	value.val.string.val = (char *) name;
-	value.val.string.len = strlen(name);
-	push_member(&state, "name", &value);
-	if (!JB_ROOT_IS_SCALAR(payload))
-	{
-		value.type = jbvBinary;
-		value.val.binary.data = &payload->root;
-		value.val.binary.len = VARSIZE(payload) - VARHDRSZ;
-	}
-	else
-		(void) JsonbExtractScalar(&payload->root, &value);
-	push_member(&state, "payload", &value);
+	wf_json_push_key(&state, "name");
+	wf_json_push_text(&state, WJB_VALUE, name);
+	wf_json_push_key(&state, "payload");
+	wf_json_push(&state, WJB_VALUE, payload);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
@@ -156,14 +128,14 @@ named_payload(const char *name, Jsonb *payload)
  * leaves one out sees the time-out, if there is one.
  */
 static void
-play_signal(Trial *trial, WfStep *step)
+play_signal(WfTrial *trial, WfStep *step)
 {
 	const WfWanted *asked = &trial->exec.asked_for;
 	Datum *names;
 	bool *nulls;
 	int n;
 
-	begin_record(trial, step);
+	wf_trial_begin_record(trial, step);
 	deconstruct_array(DatumGetArrayTypeP(asked->values[0]), TEXTOID, -1, false,
 					  TYPALIGN_INT, &names, &nulls, &n);
 	for (int i = 0; i < n; i++)
@@ -185,12 +157,12 @@ play_signal(Trial *trial, WfStep *step)
 
 /* What is done by others: each call gets what they are said to answer. */
 static void
-play_answered(Trial *trial, WfStep *step, const char *code)
+play_answered(WfTrial *trial, WfStep *step, const char *code)
 {
 	const WfWanted *asked = &trial->exec.asked_for;
 	WfAnswer answer;
 
-	begin_record(trial, step);
+	wf_trial_begin_record(trial, step);
 	if (!wf_answers_take(trial->answers, asked->name, false, code, &answer))
 	{
 		stop_without_answer(trial, asked);
@@ -204,7 +176,7 @@ play_answered(Trial *trial, WfStep *step, const char *code)
 
 /* One attempt, in a subtransaction; false when it failed. */
 static bool
-attempt_step(Trial *trial, WfStep *step)
+attempt_step(WfTrial *trial, WfStep *step)
 {
 	WfExec *exec = &trial->exec;
 	MemoryContext save_context = CurrentMemoryContext;
@@ -237,13 +209,13 @@ attempt_step(Trial *trial, WfStep *step)
 	return good;
 }
 
-static void
-play_step(Trial *trial, WfStep *step)
+/* Attempts at exec->wanted, until it has an outcome. */
+void
+wf_trial_run_step(WfTrial *trial, WfStep *step)
 {
 	WfExec *exec = &trial->exec;
 	WfPolicy policy;
 
-	wf_turn_adopt(exec);
 	wf_turn_policy(exec, &policy);
 	if (policy.max_attempts == 0 || policy.max_attempts > MAX_ATTEMPTS)
 		policy.max_attempts = MAX_ATTEMPTS;
@@ -268,7 +240,16 @@ play_step(Trial *trial, WfStep *step)
 		wf_record_step(exec, step);
 	}
 	step->match.state = WF_STEP_FAILED;
-	if (step->match.kind == WF_STEP_KIND_STEP && wf_body_parks(exec->body))
+}
+
+static void
+play_step(WfTrial *trial, WfStep *step)
+{
+	WfExec *exec = &trial->exec;
+
+	wf_turn_adopt(exec);
+	wf_trial_run_step(trial, step);
+	if (step->match.state == WF_STEP_FAILED && wf_body_parks(exec->body))
 	{
 		exec->error = step->error;
 		if (exec->error.hint == NULL)
@@ -278,92 +259,9 @@ play_step(Trial *trial, WfStep *step)
 	}
 }
 
-/* One beside the body is over when it has begun; its policy comes first. */
-static void
-play_item(Trial *trial, WfStep *step)
-{
-	WfWanted *asked = &trial->exec.asked_for;
-
-	if (asked->nargs > 0 && asked->types[0] == wf_policy_type())
-	{
-		wf_policy_from_datum(asked->values[0], &asked->policy);
-		asked->has_policy = true;
-		asked->nargs--, asked->types++, asked->values++, asked->nulls++;
-	}
-	play_step(trial, step);
-}
-
-/* One item after the other; false when one failed and that ends the map. */
-static bool
-play_map_item(Trial *trial, const WfWanted *map, JsonbValue *item,
-			  JsonbParseState **results, WfStep *step)
-{
-	WfExec *exec = &trial->exec;
-	Oid type = JSONBOID;
-	Datum value = JsonbPGetDatum(JsonbValueToJsonb(item));
-	WfStep one = {0};
-	bool failed;
-
-	exec->asked_for = *map;
-	exec->asked_for.nargs = 1;
-	exec->asked_for.types = &type;
-	exec->asked_for.values = &value;
-	exec->asked_for.nulls = " ";
-	if (map->nulls[WF_MAP_POLICY] != 'n')
-	{
-		wf_policy_from_datum(map->values[WF_MAP_POLICY],
-							 &exec->asked_for.policy);
-		exec->asked_for.has_policy = true;
-	}
-	play_step(trial, &one);
-	exec->nsteps = map->ordinal - 1; /* attempts of an item are no record */
-
-	failed = one.match.state == WF_STEP_FAILED;
-	if (wf_map_collects(map))
-		wf_collect_push(results, one.result, failed ? &one.error : NULL);
-	else if (!failed)
-		wf_json_push(results, WJB_ELEM, one.result);
-	else
-	{
-		step->match.state = WF_STEP_FAILED;
-		step->error = one.error;
-		return false;
-	}
-	return true;
-}
-
-static void
-play_map(Trial *trial, WfStep *step)
-{
-	WfWanted map = trial->exec.asked_for;
-	Jsonb *items = DatumGetJsonbP(map.values[WF_MAP_ITEMS]);
-	JsonbIterator *it = JsonbIteratorInit(&items->root);
-	JsonbParseState *results = NULL;
-	JsonbIteratorToken token;
-	JsonbValue item;
-
-	begin_record(trial, step);
-	(void) pushJsonbValue(&results, WJB_BEGIN_ARRAY, NULL);
-	while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
-	{
-		if (token == WJB_ELEM &&
-			!play_map_item(trial, &map, &item, &results, step))
-			return;
-	}
-	step->result =
-		JsonbValueToJsonb(pushJsonbValue(&results, WJB_END_ARRAY, NULL));
-}
-
-static void
-play_any(Trial *trial, WfStep *step)
-{
-	begin_record(trial, step);
-	step->result = wf_first_with_outcome(&trial->exec, step);
-}
-
 /* The call that the body asked for gets its outcome. */
 static void
-play_call(Trial *trial, WfStep *step)
+play_call(WfTrial *trial, WfStep *step)
 {
 	char kind = trial->exec.asked_for.kind;
 
@@ -381,21 +279,24 @@ play_call(Trial *trial, WfStep *step)
 		case WF_STEP_KIND_TASK:
 			play_answered(trial, step, "WF004");
 			break;
-		case WF_STEP_KIND_CHILD:
-		case WF_STEP_KIND_MAP_CHILD:
-			play_answered(trial, step, "WF005");
-			break;
 		case WF_STEP_KIND_ITEM:
-			play_item(trial, step);
+			wf_trial_play_item(trial, step);
+			break;
+		case WF_STEP_KIND_ANY:
+			wf_trial_play_any(trial, step);
+			break;
+		case WF_STEP_KIND_CHILD:
+			wf_trial_play_child(trial, step);
 			break;
 		case WF_STEP_KIND_MAP:
 			if (wf_map_has_tasks(&trial->exec.asked_for))
+			{
 				play_answered(trial, step, "WF004");
-			else
-				play_map(trial, step);
-			break;
-		case WF_STEP_KIND_ANY:
-			play_any(trial, step);
+				break;
+			}
+			/* FALLTHROUGH */
+		case WF_STEP_KIND_MAP_CHILD:
+			wf_trial_play_map(trial, step, kind == WF_STEP_KIND_MAP_CHILD);
 			break;
 		default:
 			ereport(ERROR,
@@ -410,7 +311,7 @@ play_call(Trial *trial, WfStep *step)
 /* ---- a run ---- */
 
 static void
-begin_exec(Trial *trial, WfRun *run)
+begin_exec(WfTrial *trial, WfRun *run)
 {
 	WfExec *exec = &trial->exec;
 	MemoryContext cxt = CurrentMemoryContext;
@@ -451,18 +352,21 @@ end_session(void)
 
 /* Tells of what was recorded since the last time. */
 static void
-note_calls(Trial *trial, WfTryNote note, void *arg)
+note_calls(WfTrial *trial, WfTryNote note, void *arg)
 {
 	WfExec *exec = &trial->exec;
 
-	while (trial->noted < exec->nsteps)
-		note(arg, &exec->steps[trial->noted++]);
+	for (; trial->noted < exec->nsteps; trial->noted++)
+	{
+		if (note != NULL)
+			note(arg, &exec->steps[trial->noted]);
+	}
 	exec->nwrites = 0;
 }
 
 /* True when the body is to be replayed once more. */
 static bool
-play_on(Trial *trial, WfTryNote note, void *arg, WfTryEnd *end)
+play_on(WfTrial *trial, WfTryNote note, void *arg, WfTryEnd *end)
 {
 	WfExec *exec = &trial->exec;
 	WfStep step = {0};
@@ -510,15 +414,27 @@ play_on(Trial *trial, WfTryNote note, void *arg, WfTryEnd *end)
 	return false;
 }
 
+/* Plays a run to its end; what "parent" has for its trial is taken over. */
 void
-wf_try(WfRun *run, Jsonb *answers, WfTryNote note, void *arg, WfTryEnd *end)
+wf_trial_play_run(WfRun *run, WfTrial *parent, WfTryNote note, void *arg,
+				  WfTryEnd *end)
 {
-	Trial *trial = palloc0(sizeof(Trial));
+	WfTrial *trial = palloc0(sizeof(WfTrial));
 	WfExec *save_exec = wf_exec;
 	int nest = NewGUCNestLevel();
 
 	memset(end, 0, sizeof(*end));
-	trial->answers = wf_answers_make(answers);
+	trial->answers = parent->answers;
+	trial->find = parent->find;
+	trial->depth = parent->depth + 1;
+	trial->ahead = parent->ahead;
+	if (trial->depth > MAX_DEPTH)
+		ereport(ERROR,
+				(errcode(ERRCODE_STATEMENT_TOO_COMPLEX),
+				 errmsg("children of children are nested too deeply"),
+				 errdetail("workflow.try_workflow() plays %d levels.",
+						   MAX_DEPTH),
+				 errhint("Give one of them its result in answers.")));
 	begin_exec(trial, run);
 	PG_TRY();
 	{
@@ -532,4 +448,17 @@ wf_try(WfRun *run, Jsonb *answers, WfTryNote note, void *arg, WfTryEnd *end)
 	}
 	PG_END_TRY();
 	AtEOXact_GUC(false, nest);
+	/* as long as it took, its parent has waited */
+	parent->ahead = trial->ahead;
+}
+
+void
+wf_try(WfRun *run, Jsonb *answers, WfTryFind find, WfTryNote note, void *arg,
+	   WfTryEnd *end)
+{
+	WfTrial nobody = {0};
+
+	nobody.answers = wf_answers_make(answers);
+	nobody.find = find;
+	wf_trial_play_run(run, &nobody, note, arg, end);
 }

@@ -16,8 +16,11 @@
 
 #include "store/run.h"
 
-/* Called for every call of the body once it has an outcome. */
+/* Called for every call of the body once it has an outcome; not of children. */
 typedef void (*WfTryNote)(void *arg, const WfStep *step);
+
+/* Fills in what names the run of a workflow; raises 42704. */
+typedef void (*WfTryFind)(const char *workflow, WfRun *run);
 
 typedef struct WfTryEnd
 {
@@ -33,7 +36,7 @@ typedef struct WfTryEnd
  * what enqueue_workflow() would raise of the body, and 22023 for answers that
  * cannot be one; what goes wrong in the run is in *end.
  */
-extern void wf_try(WfRun *run, Jsonb *answers, WfTryNote note, void *arg,
-				   WfTryEnd *end);
+extern void wf_try(WfRun *run, Jsonb *answers, WfTryFind find, WfTryNote note,
+				   void *arg, WfTryEnd *end);
 
 #endif /* WF_WORKER_TRY_H */

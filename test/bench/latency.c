@@ -1,8 +1,9 @@
 /*
  * latency.c
- *		Enqueues runs at a fixed rate and tells when.
+ *		Makes something happen to runs at a fixed rate, and tells when.
  *
- * Usage: latency RATE COUNT WORKFLOW INSERT.  Prints for each run its id, when
+ * Usage: latency RATE COUNT STATEMENT INSERT.  The statement enqueues a run, or
+ * sends a signal, and gives the run's id.  Prints for each its id, when
  * the statement was issued and when its answer was back, that is after its
  * commit, both in seconds since the epoch; and how many seconds INSERT took, a
  * plain statement that is run half way to the next one.  All is prepared, in
@@ -52,7 +53,6 @@ main(int argc, char **argv)
 {
 	double rate = argc > 4 ? atof(argv[1]) : 1;
 	int count = argc > 4 ? atoi(argv[2]) : 0;
-	const char *args[1] = {argc > 4 ? argv[3] : ""};
 	PGconn *conn = PQconnectdb("");
 
 	if (PQstatus(conn) != CONNECTION_OK)
@@ -60,11 +60,11 @@ main(int argc, char **argv)
 		fprintf(stderr, "%s", PQerrorMessage(conn));
 		return 1;
 	}
-	PQclear(check(conn,
-				  PQprepare(conn, "enqueue",
-							"SELECT workflow.enqueue_workflow($1)", 1, NULL)));
 	if (argc > 4)
+	{
+		PQclear(check(conn, PQprepare(conn, "statement", argv[3], 0, NULL)));
 		PQclear(check(conn, PQprepare(conn, "insert", argv[4], 0, NULL)));
+	}
 	clock_gettime(CLOCK_MONOTONIC, &tick);
 
 	for (int i = 0; i < count; i++)
@@ -76,7 +76,7 @@ main(int argc, char **argv)
 
 		wait_for_tick(0.5 / rate);
 		issued = now();
-		res = PQexecPrepared(conn, "enqueue", 1, args, NULL, NULL, 0);
+		res = PQexecPrepared(conn, "statement", 0, NULL, NULL, NULL, 0);
 		answered = now();
 		check(conn, res);
 

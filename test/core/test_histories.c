@@ -66,7 +66,8 @@ random_action(int ncalls)
 	Action action = {0};
 
 	action.name = names[random_below(&rnd, lengthof(names))];
-	action.print = random_below(&rnd, 4);
+	/* not 0, which fits any */
+	action.print = 1 + random_below(&rnd, 4);
 	action.catches = random_below(&rnd, 3) > 0;
 	if (ncalls > 0 && random_below(&rnd, 5) == 0)
 	{
