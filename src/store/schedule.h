@@ -26,7 +26,7 @@
 	" r.state = 'w'::\"char\" AND " WF_SOMETHING_CAME ", r.due_at IS NULL," \
 	" r.end_state IS NOT NULL OR r.continued_from IS NOT NULL,"             \
 	" r.paused_at IS NOT NULL"
-#define WF_INFO_N 13
+#define WF_INFO_N 14
 
 /* Reads those columns of a row, of which the first is column 1. */
 extern void wf_info_fill(uint64 row, WfRunInfo *info);
