@@ -131,7 +131,7 @@ SELECT put_run(1, 'tight'), put_run(2, 'active'), put_run(3, 'active', NULL, '{"
 SELECT * FROM shown;
 SELECT n, why(n) FROM unnest('{1,2}'::int[]) n;
 -- a run of a dropped queue
-SELECT put_run(4, 'none', NULL, '{"queue_id": -1, "state": "f", "finished_at": "now"}');
+SELECT put_run(4, 'none', NULL, '{"queue_id": 1000000, "state": "f", "finished_at": "now"}');
 SELECT r.queue, d.queue FROM workflow.runs r JOIN workflow.dead_letters d USING (run_id) WHERE run_id = id(4);
 DELETE FROM _workflow.run WHERE run_id < id(1000);
 

@@ -467,8 +467,8 @@ COMMENT ON COLUMN _workflow.run.steps_done IS 'steps recorded as done; written w
 COMMENT ON COLUMN _workflow.run.attempts IS 'attempts of all steps together; written when it stops or ends';
 COMMENT ON COLUMN _workflow.run.body_attempts IS 'replays that failed with a transient error of the body itself';
 COMMENT ON COLUMN _workflow.run.parent_ordinal IS 'call of the parent that started it';
-COMMENT ON COLUMN _workflow.run.item IS 'number among the items of that call, from 0; NULL: it is a run of a workflow';
-COMMENT ON COLUMN _workflow.run.parent_run_id IS 'run that waits for it; NULL: nobody started it but a client';
+COMMENT ON COLUMN _workflow.run.item IS 'its number among those of a map, from 1; NULL: it is not of a map';
+COMMENT ON COLUMN _workflow.run.parent_run_id IS 'run that started it; NULL: a client did';
 COMMENT ON COLUMN _workflow.run.on_close IS 'what becomes of it when the parent ends, see src/core/state.h';
 COMMENT ON COLUMN _workflow.run.end_state IS 'compensating: the state in which it will end, or has ended';
 COMMENT ON COLUMN _workflow.run.paused_at IS 'when pause_run() took effect; NULL: not paused';
@@ -1297,6 +1297,96 @@ CREATE FUNCTION workflow.continue_as_new(input jsonb) RETURNS void
 COMMENT ON FUNCTION workflow.continue_as_new(jsonb) IS
 	'in a body: ends the run as succeeded, and goes on as a new one with this input and an empty record';
 
+CREATE FUNCTION workflow.child(
+	name text,
+	workflow text,
+	input jsonb DEFAULT '{}',
+	dedup_key text DEFAULT NULL,
+	queue text DEFAULT NULL,
+	group_key text DEFAULT NULL,
+	priority integer DEFAULT 0,
+	delay interval DEFAULT NULL,
+	on_parent_close text DEFAULT 'cancel')
+	RETURNS jsonb
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_child';
+COMMENT ON FUNCTION workflow.child(text, text, jsonb, text, text, text, integer, interval, text) IS
+	'in a body: starts a run of another workflow as a child, and returns its result when it has ended';
+
+CREATE FUNCTION workflow.start_child(
+	name text,
+	workflow text,
+	input jsonb DEFAULT '{}',
+	dedup_key text DEFAULT NULL,
+	queue text DEFAULT NULL,
+	group_key text DEFAULT NULL,
+	priority integer DEFAULT 0,
+	delay interval DEFAULT NULL,
+	on_parent_close text DEFAULT 'cancel')
+	RETURNS integer
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_start_child';
+COMMENT ON FUNCTION workflow.start_child(text, text, jsonb, text, text, text, integer, interval, text) IS
+	'in a body: starts a child and returns its handle at once, for await()';
+
+CREATE FUNCTION workflow.start_step(name text, command text) RETURNS integer
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_start_step';
+COMMENT ON FUNCTION workflow.start_step(text, text) IS
+	'in a body: has a step run beside the body, and returns its handle at once, for await()';
+
+CREATE FUNCTION workflow.start_step(name text, command text, VARIADIC args "any")
+	RETURNS integer
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_start_step_args';
+COMMENT ON FUNCTION workflow.start_step(text, text, "any") IS
+	'in a body: the same with values for $1, $2 ..., after a workflow.policy where one is given first';
+
+CREATE FUNCTION workflow.await(handle integer) RETURNS jsonb
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_await';
+COMMENT ON FUNCTION workflow.await(integer) IS
+	'in a body: waits for what was started with this handle, and returns its result';
+
+CREATE FUNCTION workflow.await_all(handles integer[]) RETURNS jsonb
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_await_all';
+COMMENT ON FUNCTION workflow.await_all(integer[]) IS
+	'in a body: waits for all of these handles, and returns their results as an array';
+
+CREATE FUNCTION workflow.await_any(handles integer[], timeout interval DEFAULT NULL)
+	RETURNS integer
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_await_any';
+COMMENT ON FUNCTION workflow.await_any(integer[], interval) IS
+	'in a body: waits for the first of these handles to end, and returns it; NULL when the time is over';
+
+CREATE FUNCTION workflow.map(
+	name text,
+	command text,
+	items jsonb,
+	max_parallel integer DEFAULT NULL,
+	policy workflow.policy DEFAULT NULL,
+	on_error text DEFAULT 'raise')
+	RETURNS jsonb
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_map';
+COMMENT ON FUNCTION workflow.map(text, text, jsonb, integer, workflow.policy, text) IS
+	'in a body: runs one command for each item of an array, as a step with the item as $1, on many executors; returns the results in order';
+
+CREATE FUNCTION workflow.map_child(
+	name text,
+	workflow text,
+	items jsonb,
+	max_parallel integer DEFAULT NULL,
+	queue text DEFAULT NULL,
+	on_error text DEFAULT 'raise')
+	RETURNS jsonb
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_map_child';
+COMMENT ON FUNCTION workflow.map_child(text, text, jsonb, integer, text, text) IS
+	'in a body: runs a child for each item of an array, with the item as its input; returns the results in order';
+
 CREATE FUNCTION workflow.fail(message text, detail text DEFAULT NULL)
 	RETURNS void
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
@@ -1422,7 +1512,7 @@ SELECT r.run_id,
             WHEN 'p' THEN 'parked'
             WHEN 'k' THEN 'compensating'
             ELSE CASE WHEN l.run_id IS NOT NULL THEN 'running'
-                      WHEN r.state = 'w' THEN 'waiting'
+                      WHEN r.state = 'w' AND r.waiting_for <> 'h' THEN 'waiting'
                       ELSE 'queued' END
        END AS state,
        CASE WHEN r.finished_at IS NULL
@@ -1438,6 +1528,7 @@ SELECT r.run_id,
                       WHEN 't' THEN 'timer'
                       WHEN 'g' THEN 'signal'
                       WHEN 'm' THEN 'task'
+                      WHEN 'h' THEN 'queue limit'
                       ELSE 'child'
                  END
             WHEN coalesce(r.due_at, r.run_at) > _workflow.clock() THEN 'start time'
@@ -1464,6 +1555,7 @@ SELECT r.run_id,
        r.group_key,
        r.priority,
        r.dedup_key,
+       r.parent_run_id,
        r.attributes,
        CASE WHEN _workflow.reads(r.owner, r.owner_name)
             THEN coalesce(l.progress, r.progress)
@@ -1505,7 +1597,7 @@ SELECT r.run_id,
   LEFT JOIN _workflow.control c ON true
   LEFT JOIN _workflow.live_slots() l
     ON l.run_id = r.run_id AND r.state IN ('q', 'w', 'k')
- WHERE _workflow.sees(r.owner, r.owner_name);
+ WHERE r.queue_id >= 0 AND _workflow.sees(r.owner, r.owner_name);
 
 COMMENT ON VIEW workflow.runs IS 'runs of the current user and of roles he is a member of';
 COMMENT ON COLUMN workflow.runs.run_id IS 'id of the run; ids rise in the order of the enqueue calls';
@@ -1520,6 +1612,7 @@ COMMENT ON COLUMN workflow.runs.queue IS 'its queue; NULL: it was dropped';
 COMMENT ON COLUMN workflow.runs.group_key IS 'its group within the queue';
 COMMENT ON COLUMN workflow.runs.priority IS 'higher goes first';
 COMMENT ON COLUMN workflow.runs.dedup_key IS 'identity given by the client';
+COMMENT ON COLUMN workflow.runs.parent_run_id IS 'run that started it as a child';
 COMMENT ON COLUMN workflow.runs.attributes IS 'labels given by the client';
 COMMENT ON COLUMN workflow.runs.progress IS 'what the run last said with set_progress(); NULL for pg_monitor';
 COMMENT ON COLUMN workflow.runs.input IS 'argument of the body; NULL for pg_monitor';
@@ -1552,6 +1645,7 @@ SELECT s.run_id,
             WHEN 'm' THEN 'task'
             WHEN 'i' THEN 'step'
             WHEN 'M' THEN 'map'
+            WHEN 'C' THEN 'map'
             WHEN 'y' THEN 'await_any'
             WHEN 'u' THEN 'compensate'
             WHEN 'U' THEN 'undo'
@@ -1573,13 +1667,13 @@ SELECT s.run_id,
        CASE WHEN _workflow.reads(r.owner, r.owner_name) THEN s.command END AS command,
        s.started_at,
        s.finished_at,
-       s.child_run_id,
+       CASE WHEN s.kind = 'c' THEN s.child_run_id END AS child_run_id,
        s.message_id
   FROM _workflow.step s
   JOIN _workflow.run r ON r.run_id = s.run_id
   LEFT JOIN _workflow.live_slots() l
     ON l.run_id = s.run_id AND l.ordinal = s.ordinal
- WHERE _workflow.sees(r.owner, r.owner_name);
+ WHERE r.queue_id >= 0 AND _workflow.sees(r.owner, r.owner_name);
 
 CREATE VIEW _workflow.running_step WITH (security_barrier) AS
 SELECT l.run_id,
@@ -1600,7 +1694,7 @@ SELECT l.run_id,
        NULL::bigint AS message_id
   FROM _workflow.live_slots() l
   JOIN _workflow.run r ON r.run_id = l.run_id
- WHERE l.ordinal > 0 AND r.finished_at IS NULL
+ WHERE l.ordinal > 0 AND r.finished_at IS NULL AND r.queue_id >= 0
    AND NOT EXISTS (SELECT FROM _workflow.step s
                     WHERE s.run_id = l.run_id AND s.ordinal = l.ordinal)
    AND _workflow.sees(r.owner, r.owner_name);
@@ -1627,7 +1721,7 @@ COMMENT ON COLUMN workflow.steps.error_message IS 'message of that error; NULL f
 COMMENT ON COLUMN workflow.steps.command IS 'command given by the body; NULL for pg_monitor';
 COMMENT ON COLUMN workflow.steps.started_at IS 'when the last attempt began';
 COMMENT ON COLUMN workflow.steps.finished_at IS 'when the last attempt ended';
-COMMENT ON COLUMN workflow.steps.child_run_id IS 'run that the call started';
+COMMENT ON COLUMN workflow.steps.child_run_id IS 'run that child() or start_child() started';
 COMMENT ON COLUMN workflow.steps.message_id IS 'message of a task';
 
 CREATE VIEW workflow.audit_log WITH (security_barrier) AS
@@ -1830,7 +1924,8 @@ SELECT 'run'::text AS kind,
   FROM _workflow.run r
   JOIN _workflow.workflow w ON w.workflow_id = r.workflow_id
   LEFT JOIN _workflow.queue q ON q.queue_id = r.queue_id
- WHERE r.state = 'f'::"char" AND _workflow.sees(r.owner, r.owner_name);
+ WHERE r.state = 'f'::"char" AND r.queue_id >= 0
+   AND _workflow.sees(r.owner, r.owner_name);
 
 CREATE VIEW _workflow.dead_message WITH (security_barrier) AS
 SELECT 'message'::text AS kind,

@@ -12,6 +12,7 @@
 #include "miscadmin.h"
 #include "storage/ipc.h"
 
+#include "api/body_child.h"
 #include "api/body_watch.h"
 #include "api/task.h"
 #include "base/guc.h"
@@ -60,5 +61,6 @@ _PG_init(void)
 	wf_hooks_init();
 	wf_body_watch_init();
 	wf_task_init();
+	wf_child_init();
 	wf_launcher_register();
 }

@@ -38,8 +38,8 @@ handle() {
 	deliver
 	case $? in
 	0) set -- "ack(:'receipt', jsonb_build_object('delivered', :'to'::text))" ;;
-	1) set -- "nack(:'receipt', :'error')" ;;
-	*) set -- "nack(:'receipt', :'error', final => true)" ;;
+	2) set -- "nack(:'receipt', :'error', final => true)" ;;
+	*) set -- "nack(:'receipt', :'error')" ;;
 	esac
 	kill "$keeper"
 	call "SELECT workflow.$1" -v "receipt=$receipt" -v "to=$to" -v "error=$error" >/dev/null

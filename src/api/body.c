@@ -269,7 +269,7 @@ Datum
 workflow_random(PG_FUNCTION_ARGS)
 {
 	wf_word_check("random", WF_WORD_IN_RUN);
-	PG_RETURN_FLOAT8(wf_derive_random(wf_word_run_id(), wf_word_ordinal(),
+	PG_RETURN_FLOAT8(wf_derive_random(wf_word_seed(), wf_word_ordinal(),
 									  wf_word_counter()));
 }
 
@@ -279,8 +279,7 @@ workflow_uuid(PG_FUNCTION_ARGS)
 	pg_uuid_t *uuid = palloc(sizeof(pg_uuid_t));
 
 	wf_word_check("uuid", WF_WORD_IN_RUN);
-	wf_derive_uuid(wf_word_run_id(), wf_word_ordinal(), wf_word_counter(),
-				   uuid);
+	wf_derive_uuid(wf_word_seed(), wf_word_ordinal(), wf_word_counter(), uuid);
 	PG_RETURN_UUID_P(uuid);
 }
 
@@ -303,15 +302,9 @@ workflow_attempt(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(wf_word_attempt());
 }
 
-/* "<run id>/<ordinal>": the same in every attempt of a step */
 Datum
 workflow_idempotency_key(PG_FUNCTION_ARGS)
 {
-	char *run_id;
-
 	wf_word_check("idempotency_key", WF_WORD_IN_RUN);
-	run_id = DatumGetCString(
-		DirectFunctionCall1(uuid_out, UUIDPGetDatum(wf_word_run_id())));
-	PG_RETURN_TEXT_P(
-		cstring_to_text(psprintf("%s/%d", run_id, wf_word_ordinal())));
+	PG_RETURN_TEXT_P(cstring_to_text(wf_word_key()));
 }

@@ -30,6 +30,7 @@
 
 #include "api/arguments.h"
 #include "api/definition_cache.h"
+#include "api/enqueue.h"
 #include "api/place.h"
 #include "api/queue_cache.h"
 #include "api/runs.h"
@@ -44,24 +45,6 @@
 PG_FUNCTION_INFO_V1(workflow_enqueue_workflow);
 PG_FUNCTION_INFO_V1(workflow_find_run);
 
-typedef enum Argument
-{
-	ARG_WORKFLOW,
-	ARG_INPUT,
-	ARG_DEDUP_KEY,
-	ARG_ON_DUPLICATE,
-	ARG_GROUP_KEY,
-	ARG_ON_BUSY,
-	ARG_QUEUE,
-	ARG_PRIORITY,
-	ARG_DELAY,
-	ARG_RUN_AT,
-	ARG_RUN_TIMEOUT,
-	ARG_ATTRIBUTES,
-	ARG_SIGNAL,
-	ARG_SIGNAL_PAYLOAD
-} Argument;
-
 /* ---- arguments ---- */
 
 /* The time by which the run must have ended, counted from its start time. */
@@ -70,9 +53,9 @@ read_deadline(FunctionCallInfo fcinfo, const WfWorkflow *def, WfNewRun *run)
 {
 	const Interval *timeout = NULL;
 
-	if (!PG_ARGISNULL(ARG_RUN_TIMEOUT))
-		timeout =
-			wf_arg_interval(fcinfo, ARG_RUN_TIMEOUT, "run_timeout", true);
+	if (!PG_ARGISNULL(WF_ENQUEUE_RUN_TIMEOUT))
+		timeout = wf_arg_interval(fcinfo, WF_ENQUEUE_RUN_TIMEOUT,
+								  "run_timeout", true);
 	else if (def->has_run_timeout)
 		timeout = &def->run_timeout;
 
@@ -100,14 +83,15 @@ empty_input(void)
 static void
 read_values(FunctionCallInfo fcinfo, WfNewRun *run)
 {
-	run->input =
-		PG_ARGISNULL(ARG_INPUT) ? empty_input() : PG_GETARG_DATUM(ARG_INPUT);
+	run->input = PG_ARGISNULL(WF_ENQUEUE_INPUT)
+					 ? empty_input()
+					 : PG_GETARG_DATUM(WF_ENQUEUE_INPUT);
 	wf_check_payload(run->input, "input");
 
 	run->attributes = (Datum) 0;
-	if (!PG_ARGISNULL(ARG_ATTRIBUTES))
+	if (!PG_ARGISNULL(WF_ENQUEUE_ATTRIBUTES))
 	{
-		Jsonb *attributes = PG_GETARG_JSONB_P(ARG_ATTRIBUTES);
+		Jsonb *attributes = PG_GETARG_JSONB_P(WF_ENQUEUE_ATTRIBUTES);
 
 		wf_check_object(attributes, "attributes", "{\"region\": \"north\"}");
 		run->attributes = JsonbPGetDatum(attributes);
@@ -115,21 +99,23 @@ read_values(FunctionCallInfo fcinfo, WfNewRun *run)
 	}
 
 	run->dedup_key = (Datum) 0;
-	if (!PG_ARGISNULL(ARG_DEDUP_KEY))
+	if (!PG_ARGISNULL(WF_ENQUEUE_DEDUP_KEY))
 	{
-		(void) wf_arg_limited_text(fcinfo, ARG_DEDUP_KEY, "dedup_key",
+		(void) wf_arg_limited_text(fcinfo, WF_ENQUEUE_DEDUP_KEY, "dedup_key",
 								   WF_MAX_KEY);
-		run->dedup_key = PG_GETARG_DATUM(ARG_DEDUP_KEY);
+		run->dedup_key = PG_GETARG_DATUM(WF_ENQUEUE_DEDUP_KEY);
 	}
 	run->group_key = (Datum) 0;
-	if (!PG_ARGISNULL(ARG_GROUP_KEY))
+	if (!PG_ARGISNULL(WF_ENQUEUE_GROUP_KEY))
 	{
-		(void) wf_arg_limited_text(fcinfo, ARG_GROUP_KEY, "group_key",
+		(void) wf_arg_limited_text(fcinfo, WF_ENQUEUE_GROUP_KEY, "group_key",
 								   WF_MAX_GROUP);
-		run->group_key = PointerGetDatum(PG_GETARG_TEXT_PP(ARG_GROUP_KEY));
+		run->group_key =
+			PointerGetDatum(PG_GETARG_TEXT_PP(WF_ENQUEUE_GROUP_KEY));
 	}
-	run->priority =
-		PG_ARGISNULL(ARG_PRIORITY) ? 0 : PG_GETARG_INT32(ARG_PRIORITY);
+	run->priority = PG_ARGISNULL(WF_ENQUEUE_PRIORITY)
+						? 0
+						: PG_GETARG_INT32(WF_ENQUEUE_PRIORITY);
 }
 
 /* ---- a signal that comes with the run ---- */
@@ -144,12 +130,13 @@ static void
 read_signal(FunctionCallInfo fcinfo, FirstSignal *signal)
 {
 	signal->name = NULL;
-	if (!PG_ARGISNULL(ARG_SIGNAL))
+	if (!PG_ARGISNULL(WF_ENQUEUE_SIGNAL))
 	{
-		signal->name = wf_arg_name(fcinfo, ARG_SIGNAL, "signal");
-		signal->payload = wf_arg_signal_payload(fcinfo, ARG_SIGNAL_PAYLOAD);
+		signal->name = wf_arg_name(fcinfo, WF_ENQUEUE_SIGNAL, "signal");
+		signal->payload =
+			wf_arg_signal_payload(fcinfo, WF_ENQUEUE_SIGNAL_PAYLOAD);
 	}
-	else if (!PG_ARGISNULL(ARG_SIGNAL_PAYLOAD))
+	else if (!PG_ARGISNULL(WF_ENQUEUE_SIGNAL_PAYLOAD))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("signal_payload needs a signal"),
@@ -182,68 +169,81 @@ queue_of_run(FunctionCallInfo fcinfo, const WfWorkflow *def)
 {
 	text *name;
 
-	if (PG_ARGISNULL(ARG_QUEUE))
+	if (PG_ARGISNULL(WF_ENQUEUE_QUEUE))
 		return wf_queue_allowed_of(def->name, def->queue_id);
-	name = PG_GETARG_TEXT_PP(ARG_QUEUE);
+	name = PG_GETARG_TEXT_PP(WF_ENQUEUE_QUEUE);
 	return wf_queue_allowed(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+}
+
+WfPlaced
+wf_enqueue(FunctionCallInfo fcinfo, WfNewRun *run, WfKeptRun *kept)
+{
+	const WfKnownWorkflow *known;
+	const WfQueueSend *queue;
+	WfOnDuplicate on_duplicate =
+		wf_arg_on_duplicate(fcinfo, WF_ENQUEUE_ON_DUPLICATE);
+	WfOnBusy on_busy =
+		wf_arg_on_busy(fcinfo, WF_ENQUEUE_ON_BUSY, WF_ENQUEUE_GROUP_KEY);
+	WfRunInfo info;
+	text *name;
+	WfPlaced placed;
+
+	run->enqueued_at = wf_clock_now();
+	run->run_at = wf_arg_start(fcinfo, WF_ENQUEUE_DELAY, WF_ENQUEUE_RUN_AT,
+							   "run", run->enqueued_at);
+	run->delayed = run->run_at > run->enqueued_at;
+	read_values(fcinfo, run);
+
+	name = PG_GETARG_TEXT_PP(WF_ENQUEUE_WORKFLOW);
+	known = wf_workflow_allowed(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+	read_deadline(fcinfo, &known->def, run);
+	queue = queue_of_run(fcinfo, &known->def);
+	run->queue_id = queue->queue_id;
+	run->origin = wf_origin();
+	run->workflow_id = known->def.workflow_id;
+	run->body_id = known->def.body_id;
+	run->owner = known->run_owner;
+	run->owner_name = known->run_owner_name;
+	wf_runid_draw(&run->run_id);
+	ItemPointerSetInvalid(&run->tid);
+
+	placed =
+		wf_run_place(&known->def, queue, run, on_duplicate, on_busy, kept);
+	if (placed != WF_PLACED)
+		return placed;
+	wf_count_enqueued(run->workflow_id, run->queue_id);
+	/* a restored definition: the scheduler need not know of the pause */
+	if (known->def.paused)
+		wf_note_events(WF_EVENT_CONTROL);
+	if (!run->held)
+	{
+		wf_run_describe(run, &info);
+		wf_note_run(&info);
+	}
+	return WF_PLACED;
 }
 
 Datum
 workflow_enqueue_workflow(PG_FUNCTION_ARGS)
 {
-	const WfKnownWorkflow *known;
-	const WfQueueSend *queue;
-	WfOnDuplicate on_duplicate;
-	WfOnBusy on_busy;
-	WfNewRun run;
-	WfRunInfo info;
+	WfNewRun run = {0};
 	WfKeptRun kept;
-	text *name;
 	pg_uuid_t *result;
 	WfPlaced placed;
 	FirstSignal signal;
 
 	wf_require_preloaded();
 	wf_require_writable("enqueue_workflow");
-	wf_arg_require(fcinfo, ARG_WORKFLOW, "name of a workflow");
-	on_duplicate = wf_arg_on_duplicate(fcinfo, ARG_ON_DUPLICATE);
-	on_busy = wf_arg_on_busy(fcinfo, ARG_ON_BUSY, ARG_GROUP_KEY);
-	run.enqueued_at = wf_clock_now();
-	run.run_at =
-		wf_arg_start(fcinfo, ARG_DELAY, ARG_RUN_AT, "run", run.enqueued_at);
-	run.delayed = run.run_at > run.enqueued_at;
-	read_values(fcinfo, &run);
+	wf_arg_require(fcinfo, WF_ENQUEUE_WORKFLOW, "name of a workflow");
 	read_signal(fcinfo, &signal);
-
-	name = PG_GETARG_TEXT_PP(ARG_WORKFLOW);
-	known = wf_workflow_allowed(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
-	read_deadline(fcinfo, &known->def, &run);
-	queue = queue_of_run(fcinfo, &known->def);
-	run.queue_id = queue->queue_id;
-	run.origin = wf_origin();
-	run.workflow_id = known->def.workflow_id;
-	run.body_id = known->def.body_id;
-	run.owner = known->run_owner;
-	run.owner_name = known->run_owner_name;
-	wf_runid_draw(&run.run_id);
-	ItemPointerSetInvalid(&run.tid);
-
-	placed =
-		wf_run_place(&known->def, queue, &run, on_duplicate, on_busy, &kept);
+	placed = wf_enqueue(fcinfo, &run, &kept);
 	if (placed == WF_BUSY ||
-		(placed == WF_KEPT && on_duplicate == WF_DUPLICATE_SKIP))
+		(placed == WF_KEPT &&
+		 wf_arg_on_duplicate(fcinfo, WF_ENQUEUE_ON_DUPLICATE) ==
+			 WF_DUPLICATE_SKIP))
 		PG_RETURN_NULL();
 	result = palloc(sizeof(pg_uuid_t));
 	*result = placed == WF_PLACED ? run.run_id : kept.run_id;
-	if (placed == WF_PLACED)
-	{
-		wf_run_describe(&run, &info);
-		wf_note_run(&info);
-		/* a restored definition: the scheduler need not know of the pause */
-		if (known->def.paused)
-			wf_note_events(WF_EVENT_CONTROL);
-		wf_count_enqueued(run.workflow_id, run.queue_id);
-	}
 	if (signal.name != NULL)
 		send_signal(&signal, placed, &run, &kept);
 	PG_RETURN_UUID_P(result);

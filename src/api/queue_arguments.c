@@ -45,8 +45,7 @@ static const char *const argument_names[] = {"name",
 											 "owner",
 											 "description"};
 
-StaticAssertDecl(lengthof(argument_names) == ARG_RESET,
-				 "every argument has a name");
+StaticAssertDecl(lengthof(argument_names) == ARG_RESET, "one for each");
 
 static const WfResettable resettable = {
 	"alter_queue", lengthof(argument_names), argument_names};

@@ -20,6 +20,7 @@
 #include "base/guc.h"
 #include "base/spi.h"
 #include "core/state.h"
+#include "store/child.h"
 #include "store/control.h"
 #include "store/queue_wait.h"
 #include "worker/queue_stats.h"
@@ -31,7 +32,8 @@ typedef struct Known
 {
 	WfRunView run;
 	WfStep step;
-	bool has_step; /* "step" is one that failed, or is tried again */
+	bool has_step;	/* "step" is one that failed, is tried again, or waits */
+	WfMapState map; /* ... for children, if it is a map */
 	WfControl control;
 	WfRunQueue queue;
 	WfGroupState group;
@@ -290,11 +292,48 @@ say_paused(StringInfo out, const WfRunQueue *queue)
 
 /* ---- what else ---- */
 
-/* A run whose body waits; "step" is the call that has not ended. */
+/* What other runs it waits for. */
 static void
-say_asleep(StringInfo out, const WfRunView *run, const WfStep *step,
-		   bool known)
+say_children(StringInfo out, const Known *k)
 {
+	int ended = k->map.total - k->map.unfinished;
+
+	switch (k->has_step ? k->step.match.kind : '\0')
+	{
+		case WF_STEP_KIND_CHILD:
+			appendStringInfo(
+				out, "The run waits for its child, run %s,",
+				DatumGetCString(DirectFunctionCall1(
+					uuid_out, UUIDPGetDatum(&k->step.child_run_id))));
+			break;
+		case WF_STEP_KIND_ITEM:
+			appendStringInfoString(out,
+								   "The run waits for a step beside its body");
+			break;
+		case WF_STEP_KIND_MAP:
+			appendStringInfo(
+				out,
+				"The run waits for items of a map, which has ended %d of its %d parts,",
+				ended, k->map.total);
+			break;
+		case WF_STEP_KIND_MAP_CHILD:
+			appendStringInfo(
+				out,
+				"The run waits for children of a map, of which %d of %d have ended,",
+				ended, k->map.total);
+			break;
+		default:
+			appendStringInfoString(out, "The run waits for a child");
+			break;
+	}
+}
+
+/* A run whose body waits; the step is the call that has not ended. */
+static void
+say_asleep(StringInfo out, const Known *k)
+{
+	const WfRunView *run = &k->run;
+
 	switch (run->waiting_for)
 	{
 		case WF_WAIT_TIMER:
@@ -309,12 +348,17 @@ say_asleep(StringInfo out, const WfRunView *run, const WfStep *step,
 		case WF_WAIT_ANY:
 			appendStringInfoString(out, "The run waits for one of several");
 			break;
+		case WF_WAIT_HELD:
+			appendStringInfoString(
+				out,
+				"The run waits until another child of the same map has ended");
+			break;
 		default:
-			appendStringInfoString(out, "The run waits for a child");
+			say_children(out, k);
 			break;
 	}
-	if (known)
-		add_place(out, step->ordinal, step, known);
+	if (k->has_step)
+		add_place(out, k->step.ordinal, &k->step, true);
 	if (run->due_at != 0)
 		appendStringInfo(out, ", until %s", timestamptz_to_str(run->due_at));
 	appendStringInfoChar(out, '.');
@@ -394,7 +438,7 @@ say_waiting(StringInfo out, const Known *k)
 		say_paused(out, &k->queue);
 	else if (run->state == WF_RUN_WAITING &&
 			 (run->due_at == 0 || run->due_at > now))
-		say_asleep(out, run, &k->step, k->has_step);
+		say_asleep(out, k);
 	else if (run->waiting_for == WF_WAIT_RETRY && run->due_at > now)
 		say_retry(out, run, &k->step, k->has_step);
 	else if (Max(run->due_at, run->run_at) > now)
@@ -415,6 +459,9 @@ look(const pg_uuid_t *run_id, Known *k)
 	wf_run_look(run_id, &k->run);
 	wf_window_open(&window);
 	k->has_step = wf_step_view(run_id, cxt, &k->step);
+	if (k->has_step && (k->step.match.kind == WF_STEP_KIND_MAP ||
+						k->step.match.kind == WF_STEP_KIND_MAP_CHILD))
+		wf_map_look(run_id, k->step.ordinal, &k->map);
 	wf_control_read(false, &k->control);
 	wf_run_queue(run_id, cxt, &k->queue);
 	if (k->run.state == WF_RUN_QUEUED && k->queue.group != NULL)

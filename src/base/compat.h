@@ -19,10 +19,9 @@
 #include "utils/snapshot.h"
 #include "utils/timeout.h"
 
-#if PG_VERSION_NUM >= 180000
-#include "storage/procnumber.h" /* MAX_BACKENDS */
-#endif
-#if PG_VERSION_NUM < 170000
+#if PG_VERSION_NUM >= 170000
+#include "storage/procnumber.h" /* MyProcNumber; MAX_BACKENDS from 18 on */
+#else
 #include "storage/backendid.h"
 #endif
 #if PG_VERSION_NUM >= 160000

@@ -65,6 +65,7 @@
 #define WF_WAIT_CHILD  'c' /* a child, or items of a map */
 #define WF_WAIT_TASK   'm'
 #define WF_WAIT_ANY	   'a' /* several at a time */
+#define WF_WAIT_HELD   'h' /* a child of a map, until another one has ended */
 
 /* _workflow.step.kind */
 #define WF_STEP_KIND_STEP		's'
@@ -74,6 +75,7 @@
 #define WF_STEP_KIND_TASK		'm'
 #define WF_STEP_KIND_ITEM		'i' /* start_step() */
 #define WF_STEP_KIND_MAP		'M'
+#define WF_STEP_KIND_MAP_CHILD	'C'
 #define WF_STEP_KIND_ANY		'y' /* await_any() */
 #define WF_STEP_KIND_COMPENSATE 'u' /* registered by compensate() */
 #define WF_STEP_KIND_UNDO		'U' /* ... and carried out */
@@ -101,6 +103,13 @@
 /* _workflow.signal.kind */
 #define WF_SIGNAL_CLIENT 's'
 #define WF_SIGNAL_TASK	 't'
+
+/*
+ * The queue of runs that are part of their parent: chunks, which run items of
+ * a map or one step beside the body.  It has no row, no gate and no counters,
+ * and no view shows what is in it.
+ */
+#define WF_QUEUE_ITEMS (-1)
 
 /* _workflow.run.on_close */
 #define WF_CLOSE_CANCEL	 'c'

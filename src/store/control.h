@@ -122,6 +122,18 @@ extern void wf_request_delete(int64 request_id);
 /* every request for a run: called with the write that ends it */
 extern void wf_request_delete_for(const pg_uuid_t *run_id);
 
+/* whose a run was that has been ended or parked here */
+typedef struct WfEndedOf
+{
+	int32 workflow_id; /* 0: the run had moved on, nothing was done */
+	int32 queue_id;
+	bool has_parent;	 /* and the run has ended: */
+	pg_uuid_t parent_id; /* ... which may wait for that */
+	bool asks;			 /* children are asked to cancel: read requests */
+	bool undoes;	/* it is compensated first, and is dispatched for that */
+	WfRunInfo info; /* undoes: all of it */
+} WfEndedOf;
+
 /*
  * Applies a request to a run that is in no cell:
  *
@@ -142,7 +154,7 @@ extern void wf_request_delete_for(const pg_uuid_t *run_id);
 typedef enum WfApplied
 {
 	WF_APPLIED_NOTHING,	  /* the run has moved on, or is not there */
-	WF_APPLIED_CANCELLED, /* info->run_id, workflow_id, queue_id are set */
+	WF_APPLIED_CANCELLED, /* info->run_id and *of are set */
 	WF_APPLIED_UNDOES, /* cancelled, to be compensated: all of *info is set */
 	WF_APPLIED_QUEUED, /* likewise */
 	WF_APPLIED_WOKEN,  /* likewise */
@@ -151,16 +163,8 @@ typedef enum WfApplied
 	WF_APPLIED_DELETED
 } WfApplied;
 
-extern WfApplied wf_request_apply(const WfRequest *request, WfRunInfo *info);
-
-/* whose a run was that has been ended or parked here */
-typedef struct WfEndedOf
-{
-	int32 workflow_id; /* 0: the run had moved on, or will end later */
-	int32 queue_id;
-	bool undoes;	/* it is compensated first, and is dispatched for that */
-	WfRunInfo info; /* undoes: all of it */
-} WfEndedOf;
+extern WfApplied wf_request_apply(const WfRequest *request, WfRunInfo *info,
+								  WfEndedOf *of);
 
 /*
  * A strike: the run took the server down at this step.  Tells whose it was

@@ -280,7 +280,7 @@ wf_workflow_set_paused(int32 workflow_id, bool paused, const char *by,
 static WfStmt count_unfinished = {
 	"SELECT pg_catalog.count(*)"
 	"  FROM _workflow.run"
-	" WHERE finished_at IS NULL AND workflow_id = $1",
+	" WHERE finished_at IS NULL AND workflow_id = $1 AND queue_id >= 0",
 	1,
 	{INT4OID},
 	NULL};
@@ -347,7 +347,7 @@ static WfStmt count_by_body = {
 	"SELECT pg_catalog.count(*)"
 	"  FROM _workflow.run r"
 	"  JOIN _workflow.body b ON b.body_id = r.body_id"
-	" WHERE r.finished_at IS NULL AND b.function = $1",
+	" WHERE r.finished_at IS NULL AND b.function = $1 AND r.queue_id >= 0",
 	1,
 	{TEXTOID},
 	NULL};

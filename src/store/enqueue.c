@@ -45,7 +45,17 @@ wf_run_insert(WfNewRun *run)
 	SET(queue_id, Int32GetDatum(run->queue_id));
 	SET(priority, Int32GetDatum(run->priority));
 	SET(owner, ObjectIdGetDatum(run->owner));
-	SET(state, CharGetDatum(WF_RUN_QUEUED));
+	SET(state, CharGetDatum(run->held ? WF_RUN_WAITING : WF_RUN_QUEUED));
+	if (run->held)
+		SET(waiting_for, CharGetDatum(WF_WAIT_HELD));
+	if (run->has_parent)
+	{
+		SET(parent_run_id, UUIDPGetDatum(&run->parent_run_id));
+		SET(parent_ordinal, Int32GetDatum(run->parent_ordinal));
+		SET(on_close, CharGetDatum(run->on_close));
+	}
+	if (run->item > 0)
+		SET(item, Int32GetDatum(run->item));
 	if (run->delayed)
 		SET(due_at, TimestampTzGetDatum(run->run_at));
 	if (run->deadline_at != DT_NOEND)
@@ -63,7 +73,7 @@ wf_run_insert(WfNewRun *run)
 	wf_table_close(&table);
 }
 
-#define INSERT_ARGS 16
+#define INSERT_ARGS 19
 
 /*
  * A run of another origin (a restored one) belongs to the role of its owner's
@@ -72,9 +82,10 @@ wf_run_insert(WfNewRun *run)
 static WfStmt insert_unique_run = {
 	"INSERT INTO _workflow.run (run_id, origin, enqueued_at, run_at,"
 	"       workflow_id, body_id, queue_id, priority, owner, state, due_at,"
-	"       deadline_at, owner_name, dedup_key, group_key, attributes, input)"
+	"       deadline_at, owner_name, dedup_key, group_key, attributes, input,"
+	"       parent_run_id, parent_ordinal, on_close)"
 	"SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, 'q', $10, $11, $12, $13,"
-	"       $14, $15, $16"
+	"       $14, $15, $16, $17, $18, $19"
 	" WHERE NOT EXISTS (SELECT FROM _workflow.run r"
 	"                    WHERE r.workflow_id = $5 AND r.owner_name = $12"
 	"                      AND r.dedup_key = $13 AND r.origin <> $2)"
@@ -83,12 +94,12 @@ static WfStmt insert_unique_run = {
 	INSERT_ARGS,
 	{UUIDOID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID,
 	 INT4OID, INT4OID, OIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID,
-	 TEXTOID, TEXTOID, JSONBOID, JSONBOID}};
+	 TEXTOID, TEXTOID, JSONBOID, JSONBOID, UUIDOID, INT4OID, CHAROID}};
 
 bool
 wf_run_insert_unique(const WfNewRun *run)
 {
-	char nulls[INSERT_ARGS + 1] = "                ";
+	char nulls[INSERT_ARGS + 1] = "                   ";
 	Datum values[INSERT_ARGS] = {UUIDPGetDatum(&run->run_id),
 								 Int64GetDatum(run->origin),
 								 TimestampTzGetDatum(run->enqueued_at),
@@ -104,8 +115,13 @@ wf_run_insert_unique(const WfNewRun *run)
 								 run->dedup_key,
 								 run->group_key,
 								 run->attributes,
-								 run->input};
+								 run->input,
+								 UUIDPGetDatum(&run->parent_run_id),
+								 Int32GetDatum(run->parent_ordinal),
+								 CharGetDatum(run->on_close)};
 
+	if (!run->has_parent)
+		nulls[16] = nulls[17] = nulls[18] = 'n';
 	if (!run->delayed)
 		nulls[9] = 'n';
 	if (run->deadline_at == DT_NOEND)
@@ -121,9 +137,11 @@ wf_run_insert_unique(const WfNewRun *run)
 static WfStmt find_kept = {
 	"SELECT r.run_id, r.state, r.enqueued_at,"
 	"       r.state = 'q' AND r.waiting_for IS NULL AND r.started_at IS NULL"
+	"       AND r.parent_run_id IS NULL"
 	"       AND r.body_attempts IS NULL AND r.crashes IS NULL"
 	"       AND NOT EXISTS (SELECT FROM _workflow.step s"
-	"                        WHERE s.run_id = r.run_id)"
+	"                        WHERE s.run_id = r.run_id),"
+	"       r.parent_run_id"
 	"  FROM _workflow.run r"
 	" WHERE r.workflow_id = $1 AND r.owner_name = $3 AND r.dedup_key = $4"
 	"   AND (r.owner = $2 OR r.origin <> $5)",
@@ -137,6 +155,7 @@ wf_run_find_kept(int32 workflow_id, Oid owner, Datum owner_name,
 {
 	Datum values[5];
 	uint64 found;
+	bool no_parent;
 
 	values[0] = Int32GetDatum(workflow_id);
 	values[1] = ObjectIdGetDatum(owner);
@@ -156,6 +175,10 @@ wf_run_find_kept(int32 workflow_id, Oid owner, Datum owner_name,
 	out->state = wf_spi_get_char(0, 2, '\0');
 	out->enqueued_at = wf_spi_get_time(0, 3, 0);
 	out->untouched = wf_spi_get_bool(0, 4, false);
+	(void) wf_spi_get(0, 5, &no_parent);
+	out->has_parent = !no_parent;
+	if (out->has_parent)
+		wf_spi_get_uuid(0, 5, &out->parent_run_id);
 	return true;
 }
 

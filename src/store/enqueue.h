@@ -31,6 +31,12 @@ typedef struct WfNewRun
 	Datum group_key;  /* text */
 	Datum attributes; /* jsonb */
 	Datum input;	  /* jsonb, never NULL */
+	bool has_parent;
+	bool held; /* until somebody releases it; see store/child.h */
+	pg_uuid_t parent_run_id; /* has_parent */
+	int32 parent_ordinal;	 /* has_parent: the call that starts it */
+	int32 item;				 /* its number in a map, from 1; else 0 */
+	char on_close;			 /* has_parent: WF_CLOSE_* */
 	ItemPointerData
 		tid; /* where its row is, once wf_run_insert() has put it */
 } WfNewRun;
@@ -49,7 +55,9 @@ typedef struct WfKeptRun
 {
 	pg_uuid_t run_id;
 	char state;
-	bool untouched; /* queued, never begun: has no step rows */
+	bool untouched; /* queued, never begun: has no step rows, no parent */
+	bool has_parent;
+	pg_uuid_t parent_run_id; /* has_parent */
 	TimestampTz enqueued_at;
 } WfKeptRun;
 

@@ -100,7 +100,7 @@ wf_run_view(const pg_uuid_t *run_id, MemoryContext cxt, WfRunView *out)
 static WfStmt view_step = {
 	"SELECT ordinal, attempt, max_attempts, due_at, state, name,"
 	"       error_code, error_message, error_detail, error_hint,"
-	"       error_context"
+	"       error_context, kind, child_run_id"
 	"  FROM _workflow.step"
 	" WHERE run_id = $1 AND state <> 'd'"
 	" ORDER BY ordinal DESC"
@@ -112,6 +112,7 @@ bool
 wf_step_view(const pg_uuid_t *run_id, MemoryContext cxt, WfStep *out)
 {
 	Datum values[1] = {UUIDPGetDatum(run_id)};
+	bool no_child;
 
 	memset(out, 0, sizeof(*out));
 	if (wf_spi_run(&view_step, values, NULL, false, 1) == 0)
@@ -123,6 +124,11 @@ wf_step_view(const pg_uuid_t *run_id, MemoryContext cxt, WfStep *out)
 	out->match.state = wf_spi_get_char(0, 5, '\0');
 	out->match.name = wf_spi_copy_text(0, 6, cxt);
 	read_error(7, cxt, &out->error);
+	out->match.kind = wf_spi_get_char(0, 12, '\0');
+	(void) wf_spi_get(0, 13, &no_child);
+	out->has_child = !no_child;
+	if (out->has_child)
+		wf_spi_get_uuid(0, 13, &out->child_run_id);
 	return true;
 }
 

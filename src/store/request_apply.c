@@ -326,23 +326,20 @@ apply_resume(const WfRequest *request)
 /* ---- all of them ---- */
 
 static WfApplied
-apply_cancel(const WfRequest *request, WfRunInfo *info)
+apply_cancel(const WfRequest *request, WfRunInfo *info, WfEndedOf *of)
 {
 	WfGiveUp cancel = {.state = WF_RUN_CANCELLED,
 					   .parked_too = true,
 					   .no_undo = request->no_undo};
-	WfEndedOf of = wf_run_give_up(&request->run_id, &cancel);
 
-	if (of.undoes)
+	*of = wf_run_give_up(&request->run_id, &cancel);
+	if (of->undoes)
 	{
-		*info = of.info;
+		*info = of->info;
 		return WF_APPLIED_UNDOES;
 	}
-
-	if (of.workflow_id == 0)
+	if (of->workflow_id == 0)
 		return WF_APPLIED_NOTHING;
-	info->workflow_id = of.workflow_id;
-	info->queue_id = of.queue_id;
 	wf_request_delete_for(&request->run_id);
 	return WF_APPLIED_CANCELLED;
 }
@@ -357,12 +354,12 @@ apply_delete(const WfRequest *request)
 }
 
 static WfApplied
-apply(const WfRequest *request, WfRunInfo *info)
+apply(const WfRequest *request, WfRunInfo *info, WfEndedOf *of)
 {
 	switch (request->kind)
 	{
 		case WF_REQUEST_CANCEL:
-			return apply_cancel(request, info);
+			return apply_cancel(request, info, of);
 		case WF_REQUEST_RETRY:
 			return apply_retry(request, info);
 		case WF_REQUEST_RESULT:
@@ -388,14 +385,14 @@ apply(const WfRequest *request, WfRunInfo *info)
 }
 
 WfApplied
-wf_request_apply(const WfRequest *request, WfRunInfo *info)
+wf_request_apply(const WfRequest *request, WfRunInfo *info, WfEndedOf *of)
 {
 	WfApplied applied;
 
 	memset(info, 0, sizeof(*info));
 	info->run_id = request->run_id;
 	info->last_id = request->run_id;
-	applied = apply(request, info);
+	applied = apply(request, info, of);
 	if (applied == WF_APPLIED_NOTHING)
 		wf_run_sweep(&request->run_id);
 	return applied;

@@ -4,7 +4,8 @@
  *
  * Rows are found by index in the order in which their time is over, and locked
  * with SKIP LOCKED before they are deleted, so that no client's transaction
- * holds up the scheduler.
+ * holds up the scheduler.  Rows of another origin (a restored dump) stay as
+ * they are until start() has taken them over.
  *
  * What a run started goes by its own time, but not before the run: a parent
  * can be looked at with all its children.  Items of a map are no runs of their
@@ -140,29 +141,30 @@ wf_retention_list(MemoryContext cxt, WfKeep **out, int64 *shortest)
 	"                         WHERE q.queue_id = r.queue_id"       \
 	"                           AND q.on_group_failure = 'block'))"
 
-#define FINISHED_RUNS                            \
-	"  FROM _workflow.run r"                     \
-	" WHERE r.workflow_id = $1 AND r.state = $2" \
-	"   AND r.finished_at IS NOT NULL"
+#define FINISHED_RUNS                                    \
+	"  FROM _workflow.run r"                             \
+	" WHERE r.workflow_id = $1 AND r.state = $2"         \
+	"   AND r.finished_at IS NOT NULL AND r.origin = $3" \
+	"   AND r.queue_id <> -1"
 
 static WfStmt expired_runs = {
 	"SELECT r.run_id, coalesce(r.steps_done, 0)" FINISHED_RUNS
-	"   AND r.finished_at <= $3" RUN_MAY_GO " ORDER BY r.finished_at"
-	" LIMIT $4"
+	"   AND r.finished_at <= $4" RUN_MAY_GO " ORDER BY r.finished_at"
+	" LIMIT $5"
 	"   FOR UPDATE OF r SKIP LOCKED",
-	4,
-	{INT4OID, CHAROID, TIMESTAMPTZOID, INT8OID}};
+	5,
+	{INT4OID, CHAROID, INT8OID, TIMESTAMPTZOID, INT8OID}};
 
 static WfStmt oldest_run = {"SELECT r.finished_at" FINISHED_RUNS RUN_MAY_GO
 							" ORDER BY r.finished_at"
 							" LIMIT 1",
-							2,
-							{INT4OID, CHAROID}};
+							3,
+							{INT4OID, CHAROID, INT8OID}};
 
 static WfStmt items_of_runs = {
 	"SELECT r.run_id, coalesce(r.steps_done, 0)"
 	"  FROM _workflow.run r"
-	" WHERE r.parent_run_id = ANY ($1) AND r.item IS NOT NULL"
+	" WHERE r.parent_run_id = ANY ($1) AND r.queue_id = -1"
 	" LIMIT $2"
 	"   FOR UPDATE OF r SKIP LOCKED",
 	2,
@@ -237,15 +239,16 @@ delete_items(pg_uuid_t *ids, int n, int max)
 static int
 delete_expired_runs(const WfKeep *keep, TimestampTz now, int max)
 {
-	Datum values[4];
+	Datum values[5];
 	pg_uuid_t *ids = palloc(mul_size(max, sizeof(pg_uuid_t)));
 	int nitems;
 	int n;
 
 	values[0] = Int32GetDatum(keep->id);
 	values[1] = CharGetDatum(keep->state);
-	values[2] = TimestampTzGetDatum(now - keep->keep);
-	values[3] = Int64GetDatum(max);
+	values[2] = Int64GetDatum(wf_origin());
+	values[3] = TimestampTzGetDatum(now - keep->keep);
+	values[4] = Int64GetDatum(max);
 	n = take_runs(wf_spi_run(&expired_runs, values, NULL, false, max), max,
 				  ids);
 	if (n == 0)
@@ -288,37 +291,38 @@ wf_run_sweep(const pg_uuid_t *run_id)
 #define FINISHED_MESSAGES                                             \
 	"  FROM _workflow.message m"                                      \
 	" WHERE m.queue_id = $1 AND m.finished_at IS NOT NULL"            \
-	"   AND m.state = $2"                                             \
+	"   AND m.state = $2 AND m.origin = $3"                           \
 	"   AND NOT (m.state = 'd'::\"char\" AND m.group_key IS NOT NULL" \
 	"            AND EXISTS (SELECT FROM _workflow.queue q"           \
 	"                         WHERE q.queue_id = m.queue_id"          \
 	"                           AND q.on_group_failure = 'block'))"
 
-static WfStmt delete_messages = {"DELETE FROM _workflow.message"
-								 " WHERE message_id = ANY (ARRAY("
-								 "SELECT m.message_id" FINISHED_MESSAGES
-								 "   AND m.finished_at <= $3"
-								 " ORDER BY m.finished_at"
-								 " LIMIT $4"
-								 "   FOR UPDATE SKIP LOCKED))",
-								 4,
-								 {INT4OID, CHAROID, TIMESTAMPTZOID, INT8OID}};
+static WfStmt delete_messages = {
+	"DELETE FROM _workflow.message"
+	" WHERE message_id = ANY (ARRAY("
+	"SELECT m.message_id" FINISHED_MESSAGES "   AND m.finished_at <= $4"
+	" ORDER BY m.finished_at"
+	" LIMIT $5"
+	"   FOR UPDATE SKIP LOCKED))",
+	5,
+	{INT4OID, CHAROID, INT8OID, TIMESTAMPTZOID, INT8OID}};
 
 static WfStmt oldest_message = {"SELECT m.finished_at" FINISHED_MESSAGES
 								" ORDER BY m.finished_at"
 								" LIMIT 1",
-								2,
-								{INT4OID, CHAROID}};
+								3,
+								{INT4OID, CHAROID, INT8OID}};
 
 static int
 delete_expired_messages(const WfKeep *keep, TimestampTz now, int max)
 {
-	Datum values[4];
+	Datum values[5];
 
 	values[0] = Int32GetDatum(keep->id);
 	values[1] = CharGetDatum(keep->state);
-	values[2] = TimestampTzGetDatum(now - keep->keep);
-	values[3] = Int64GetDatum(max);
+	values[2] = Int64GetDatum(wf_origin());
+	values[3] = TimestampTzGetDatum(now - keep->keep);
+	values[4] = Int64GetDatum(max);
 	return (int) wf_spi_run(&delete_messages, values, NULL, false, 0);
 }
 
@@ -374,11 +378,12 @@ wf_retention_delete(const WfKeep *keep, TimestampTz now, int max)
 TimestampTz
 wf_retention_next(const WfKeep *keep)
 {
-	Datum values[2];
+	Datum values[3];
 	uint64 found;
 
 	values[0] = Int32GetDatum(keep->id);
 	values[1] = CharGetDatum(keep->state);
+	values[2] = Int64GetDatum(wf_origin());
 	if (keep->kind == WF_KEEP_KEYS)
 		found = wf_spi_run(&oldest_key, NULL, NULL, true, 1);
 	else

@@ -96,6 +96,14 @@ wf_run_load(const pg_uuid_t *run_id, ItemPointer tid, MemoryContext cxt,
 	out->body_attempts = nulls[RUN_body_attempts]
 							 ? 0
 							 : DatumGetInt32(values[RUN_body_attempts]);
+	out->priority = DatumGetInt32(values[RUN_priority]);
+	out->has_parent = !nulls[RUN_parent_run_id];
+	if (out->has_parent)
+	{
+		out->parent_run_id = *DatumGetUUIDP(values[RUN_parent_run_id]);
+		out->parent_ordinal = DatumGetInt32(values[RUN_parent_ordinal]);
+	}
+	out->item = nulls[RUN_item] ? 0 : DatumGetInt32(values[RUN_item]);
 	out->paused = !nulls[RUN_paused_at];
 	out->retried = !nulls[RUN_retried_at];
 	out->input = copy_jsonb(values[RUN_input], cxt);

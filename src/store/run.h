@@ -16,6 +16,7 @@
 #include "access/htup.h"
 #include "access/xlogdefs.h"
 #include "core/replay.h"
+#include "core/state.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
@@ -82,11 +83,19 @@ typedef struct WfRun
 	TimestampTz deadline_at; /* DT_NOEND when NULL */
 	TimestampTz started_at;	 /* 0 when NULL */
 	int32 body_attempts;	 /* transient errors of the body so far */
+	int32 priority;
+	bool has_parent;
+	pg_uuid_t parent_run_id; /* has_parent */
+	int32 parent_ordinal;	 /* has_parent: the call that started it */
+	int32 item;				 /* its number in a map, from 1; else 0 */
 	bool paused;
 	bool retried; /* by retry_run(), or it is a fork: it may have steps */
 	Jsonb *input;
 	HeapTuple row; /* all of it, for wf_run_end(); may be NULL */
 } WfRun;
+
+/* Is it part of its parent (core/state.h)?  No user knows of it then. */
+#define wf_run_is_chunk(run) ((run)->queue_id == WF_QUEUE_ITEMS)
 
 /* a step's row */
 typedef struct WfStep

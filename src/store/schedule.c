@@ -17,6 +17,7 @@
 #include "base/errors.h"
 #include "base/spi.h"
 #include "core/state.h"
+#include "store/child.h"
 #include "store/control.h"
 #include "store/queue.h"
 #include "store/schedule.h"
@@ -194,6 +195,7 @@ static WfStmt scan_started = {
 	"SELECT " WF_INFO_COLUMNS ", r.origin, r.state"
 	"  FROM _workflow.run r"
 	" WHERE r.finished_at IS NULL AND r.queue_id = ANY ($1)"
+	"   AND r.waiting_for IS DISTINCT FROM 'h'::\"char\""
 	"   AND (r.state <> 'q'::\"char\" OR r.started_at IS NOT NULL"
 	"        OR r.waiting_for IS NOT NULL OR r.body_attempts IS NOT NULL"
 	"        OR EXISTS (SELECT FROM _workflow.step s"
@@ -245,13 +247,20 @@ wf_run_scan_started(const int32 *queues, int nqueues, MemoryContext cxt,
 /* ---- ending a run that never got to an executor ---- */
 
 /*
- * $2 state, $3 waiting_for, $4 finished_at (NULL: parked), $5.. why, $11 also
- * where it is parked, $12 and where it could not be undone
+ * $2 state, $3 the time, $4 waiting_for of a parked one, $5.. why, $11 also
+ * where it is parked.  A chunk cannot be repaired by anybody, so it fails where
+ * another run would be parked.  $12: and where it could not be undone.
  */
 static WfStmt give_up = {
 	"UPDATE _workflow.run r"
-	"   SET state = $2, finished_at = $4, reason = $5,"
-	"       waiting_for = CASE WHEN $2 <> 'f'::\"char\" THEN $3"
+	"   SET state = CASE WHEN $2 = 'p'::\"char\" AND r.queue_id = -1"
+	"               THEN 'f'::\"char\" ELSE $2 END,"
+	"       finished_at = CASE WHEN $2 <> 'p'::\"char\" OR r.queue_id = -1"
+	"                     THEN $3 END,"
+	"       reason = $5,"
+	"       waiting_for = CASE WHEN r.queue_id = -1 THEN NULL"
+	"                          WHEN $2 = 'p'::\"char\" THEN $4"
+	"                          WHEN $2 <> 'f'::\"char\" THEN NULL"
 	"                          WHEN r.group_key IS NOT NULL"
 	"                               AND EXISTS (SELECT"
 	"                                             FROM _workflow.queue q"
@@ -277,11 +286,13 @@ static WfStmt give_up = {
 	"                    WHERE s.run_id = $1)"
 	" WHERE r.run_id = $1 AND r.finished_at IS NULL"
 	"   AND ($11 OR r.state <> 'p'::\"char\")"
-	"   AND (r.end_state IS NULL OR $4 IS NULL"
+	"   AND (r.end_state IS NULL OR $2 = 'p'::\"char\""
 	"        OR $12 AND r.state = 'p'::\"char\")"
-	" RETURNING r.workflow_id, r.queue_id",
+	" RETURNING r.workflow_id, r.queue_id,"
+	"           CASE WHEN r.finished_at IS NOT NULL THEN r.parent_run_id END,"
+	"           r.finished_at IS NOT NULL",
 	12,
-	{UUIDOID, CHAROID, CHAROID, TIMESTAMPTZOID, TEXTOID, INT4OID, TEXTOID,
+	{UUIDOID, CHAROID, TIMESTAMPTZOID, CHAROID, TEXTOID, INT4OID, TEXTOID,
 	 TEXTOID, TEXTOID, TEXTOID, BOOLOID, BOOLOID}};
 
 static void
@@ -312,6 +323,7 @@ WfEndedOf
 wf_run_give_up(const pg_uuid_t *run_id, const WfGiveUp *why)
 {
 	bool parks = why->state == WF_RUN_PARKED;
+	bool no_parent;
 	Datum values[12] = {0};
 	char nulls[12];
 	WfEndedOf of = {0};
@@ -319,15 +331,14 @@ wf_run_give_up(const pg_uuid_t *run_id, const WfGiveUp *why)
 	if (!parks && !why->no_undo && undo_first(run_id, why, &of.info))
 	{
 		of.undoes = true;
+		of.asks = wf_children_cancel(run_id, 0) > 0;
 		return of;
 	}
 	memset(nulls, ' ', sizeof(nulls));
 	values[0] = UUIDPGetDatum(run_id);
 	values[1] = CharGetDatum(why->state);
-	values[2] = CharGetDatum(WF_WAIT_REPAIR);
-	nulls[2] = parks ? ' ' : 'n';
-	values[3] = TimestampTzGetDatum(wf_clock_now());
-	nulls[3] = parks ? 'n' : ' ';
+	values[2] = TimestampTzGetDatum(wf_clock_now());
+	values[3] = CharGetDatum(WF_WAIT_REPAIR);
 	set_text(&values[4], &nulls[4], why->reason);
 	values[5] = Int32GetDatum(why->failed_step);
 	nulls[5] = why->failed_step == 0 ? 'n' : ' ';
@@ -342,6 +353,12 @@ wf_run_give_up(const pg_uuid_t *run_id, const WfGiveUp *why)
 	{
 		of.workflow_id = wf_spi_get_int32(0, 1, 0);
 		of.queue_id = wf_spi_get_int32(0, 2, 0);
+		(void) wf_spi_get(0, 3, &no_parent);
+		of.has_parent = !no_parent;
+		if (of.has_parent)
+			wf_spi_get_uuid(0, 3, &of.parent_id);
+		if (wf_spi_get_bool(0, 4, false))
+			of.asks = wf_children_cancel(run_id, 0) > 0;
 	}
 	return of;
 }

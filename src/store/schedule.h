@@ -9,12 +9,15 @@
 
 /*
  * Has anything come for a run that waits?  Children are not looked at here: a
- * run that waits for some is woken, to look for itself.
+ * run that waits for some is woken, to look for itself.  One that is held goes
+ * on when it is let, whatever comes.
  */
 #define WF_SOMETHING_CAME                                \
 	"(r.waiting_for = ANY (ARRAY['c', 'a']::\"char\"[])" \
-	" OR EXISTS (SELECT FROM _workflow.signal g"         \
-	"             WHERE g.run_id = r.run_id AND g.taken_at IS NULL))"
+	" OR r.waiting_for <> 'h'::\"char\""                 \
+	"    AND EXISTS (SELECT FROM _workflow.signal g"     \
+	"                 WHERE g.run_id = r.run_id"         \
+	"                   AND g.taken_at IS NULL))"
 
 /* run_id comes first, then what wf_info_fill() reads */
 #define WF_INFO_COLUMNS                                                     \

@@ -8,6 +8,7 @@
 #include "utils/builtins.h"
 
 #include "base/spi.h"
+#include "base/stoppoint.h"
 #include "core/state.h"
 #include "store/signal.h"
 
@@ -66,6 +67,12 @@ static WfStmt take_signal = {
 	4,
 	{UUIDOID, INT4OID, TEXTOID, TIMESTAMPTZOID}};
 
+/* a deliberate defect of test builds */
+static WfStmt forget_taken = {"UPDATE _workflow.signal SET taken_at = NULL"
+							  " WHERE run_id = $1 AND ordinal = $2",
+							  2,
+							  {UUIDOID, INT4OID}};
+
 bool
 wf_signal_take(const pg_uuid_t *run_id, int32 ordinal, const char *names,
 			   TimestampTz now, MemoryContext cxt, Jsonb **value)
@@ -76,6 +83,8 @@ wf_signal_take(const pg_uuid_t *run_id, int32 ordinal, const char *names,
 	if (wf_spi_run(&take_signal, values, NULL, false, 0) == 0)
 		return false;
 	*value = wf_spi_copy_jsonb(0, 1, cxt);
+	if (WF_BROKEN("forget-taken"))
+		(void) wf_spi_run(&forget_taken, values, NULL, false, 0);
 	return true;
 }
 

@@ -35,11 +35,15 @@
 
 #include <setjmp.h>
 
+#include "base/compat.h"
 #include "core/policy.h"
 #include "nodes/pg_list.h"
 #include "store/run.h"
 #include "worker/shmem.h"
 #include "worker/words.h"
+
+/* how long the replay after a step may hold up that step's commit */
+#define WF_BOUNDED_REPLAY_USEC 5000
 
 /* where an ERROR came from */
 typedef enum WfWhere
@@ -77,6 +81,9 @@ typedef struct WfWanted
 	WfPolicy policy;	/* of the call */
 	TimestampTz due_at; /* a call that waits: until when; DT_NOEND for ever */
 	bool texts;			/* values are C strings, whatever the types are */
+	Jsonb *outcome;		/* of a call that is done by being made */
+	bool starts;		/* the body goes on when it is recorded */
+	TimestampTz started_at; /* when it was asked for */
 } WfWanted;
 
 /* a record of this turn, written by its commit; and what it replaces */
@@ -110,13 +117,23 @@ typedef struct WfExec
 
 	WfWanted wanted; /* the step to run; ordinal 0: none */
 
+	/* calls of the replay under way that have been answered with a handle */
+	WfWanted *pending; /* in run_cxt, or NULL */
+	int npending;
+	int pending_allocated;
+	MemoryContext pending_cxt; /* of what they point to */
+
 	/* the replay under way */
 	bool in_body;
 	bool in_step;
-	bool unwinding;		 /* the body has to end */
-	bool different;		 /* ... because it differs from the record */
-	bool blocked;		 /* ... because a call it needs waits: */
-	int blocked_on;		 /* its ordinal */
+	bool unwinding;	  /* the body has to end */
+	bool different;	  /* ... because it differs from the record */
+	bool blocked;	  /* ... because a call it needs waits: */
+	int blocked_on;	  /* its ordinal */
+	int max_parallel; /* ... where it is a map of children: see WfCall */
+	bool collects;
+	int room_for;		 /* a map of which some more may start, or 0 */
+	int room;			 /* ... so many */
 	int asked;			 /* recorded calls taken so far */
 	TimestampTz now;	 /* what now() says */
 	uint32 derived;		 /* now/random/uuid since the last call */
@@ -194,8 +211,28 @@ extern bool wf_exec_interrupted(WfExec *exec);
 
 /* ---- exec_words.c ---- */
 
+/* Leaves the body. */
+WF_NORETURN extern void wf_word_unwind(WfExec *exec);
+
 /* "step", "sleep", ...: what a call of this kind is called in messages */
 extern const char *wf_call_word(char kind);
+
+/*
+ * A value as text that means the same in every session; NULL where the bytes
+ * of the value itself do, unless "always".
+ */
+extern char *wf_value_text(Oid type, Datum value, bool always);
+
+/* ---- exec_items.c ---- */
+
+/* The queue whose policy holds for the run's steps. */
+extern int32 wf_items_queue(const WfRun *run);
+
+/* Of a chunk: number in the map of the item of this step, or 0 if no map. */
+extern int32 wf_items_number(const WfRun *run, int ordinal);
+
+/* The body of a chunk, called as bodies are. */
+extern Jsonb *wf_items_body(WfExec *exec);
 
 /* ---- exec_step.c ---- */
 

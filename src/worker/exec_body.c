@@ -45,9 +45,6 @@
 #include "store/definition.h"
 #include "worker/exec.h"
 
-/* how long the replay after a step may hold up that step's commit */
-#define WF_BOUNDED_REPLAY_USEC 5000
-
 /* bytes of an error's message, detail, hint and context, each */
 #define WF_MAX_ERROR_TEXT 10000
 
@@ -213,7 +210,7 @@ wf_body_force_path(const WfBody *body)
 void
 wf_body_prepare(WfExec *exec)
 {
-	BodyKey key = {exec->run.body_id, exec->run.queue_id};
+	BodyKey key = {exec->run.body_id, wf_items_queue(&exec->run)};
 	WfDatabase *db = wf_database_find(MyDatabaseId);
 	uint64 definitions = db ? pg_atomic_read_u64(&db->definitions) : 0;
 	WfBody *body;
@@ -231,7 +228,8 @@ wf_body_prepare(WfExec *exec)
 	if (!found || body->definitions != definitions || body->cxt == NULL)
 		read_body(body, definitions);
 	/* what undoes a run is not in its body */
-	if (!body->resolved && exec->run.state != WF_RUN_COMPENSATING)
+	if (!body->resolved && !wf_run_is_chunk(&exec->run) &&
+		exec->run.state != WF_RUN_COMPENSATING)
 	{
 		uint64 before = changes;
 		Oid function = find_function(&body->row);
@@ -323,7 +321,13 @@ call_body(WfExec *exec)
 							 NULL);
 	fcinfo->args[0].value = JsonbPGetDatum(exec->run.input);
 	fcinfo->args[0].isnull = false;
-	value = FunctionCallInvoke(fcinfo);
+	if (wf_run_is_chunk(&exec->run))
+	{
+		value = PointerGetDatum(wf_items_body(exec));
+		fcinfo->isnull = DatumGetPointer(value) == NULL;
+	}
+	else
+		value = FunctionCallInvoke(fcinfo);
 
 	exec->result = NULL;
 	if (!fcinfo->isnull)

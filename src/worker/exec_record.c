@@ -11,6 +11,7 @@
 #include "utils/memutils.h"
 
 #include "core/machine.h"
+#include "base/spi.h"
 #include "core/state.h"
 #include "worker/exec_turn.h"
 
@@ -47,6 +48,29 @@ wf_turn_policy(WfExec *exec, WfPolicy *policy)
 }
 
 /* ---- the record in memory ---- */
+
+void
+wf_record_load(WfExec *exec, bool any)
+{
+	WfWindow window;
+
+	exec->nsteps = 0;
+	exec->nalloc = 16;
+	if (any)
+	{
+		wf_window_open(&window);
+		exec->nsteps = wf_step_load_all(&exec->cell->run_id, exec->run_cxt,
+										&exec->steps, &exec->nalloc);
+		wf_window_close(&window);
+	}
+	else
+		exec->steps =
+			MemoryContextAlloc(exec->run_cxt, exec->nalloc * sizeof(WfStep));
+	exec->records = MemoryContextAllocHuge(
+		exec->run_cxt, mul_size(exec->nalloc, sizeof(WfRecorded)));
+	for (int i = 0; i < exec->nsteps; i++)
+		exec->records[i] = exec->steps[i].match;
+}
 
 /* Appends a step, or replaces the one that has the same ordinal. */
 void
@@ -103,6 +127,8 @@ wf_record_write(WfExec *exec, const WfStep *step)
 void
 wf_turn_take_back(WfExec *exec)
 {
+	exec->nsteps -= exec->npending;
+	exec->npending = 0;
 	while (exec->nwrites > 0)
 	{
 		const WfWrite *write = &exec->writes[--exec->nwrites];

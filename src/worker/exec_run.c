@@ -151,7 +151,10 @@ count_steps(WfExec *exec)
 	{
 		const WfStep *step = &exec->steps[exec->writes[i].ordinal - 1];
 
-		if (step->match.state == WF_STEP_DONE)
+		/* what chunks did is counted with them */
+		if (step->match.state == WF_STEP_DONE &&
+			step->match.kind != WF_STEP_KIND_ITEM &&
+			step->match.kind != WF_STEP_KIND_MAP)
 		{
 			count(exec, WF_COUNT_STEPS, 1);
 			exec->slot->steps++;
@@ -198,6 +201,10 @@ write_and_commit(WfExec *exec, WfTurn *turn)
 	exec->writing = true;
 	if (!WF_BROKEN("lose-checkpoint"))
 		write_steps(exec);
+	if (turn->has_end || turn->undo_begins)
+		wf_child_before_end(exec, turn);
+	else
+		wf_child_release(exec);
 	if (turn->has_end)
 		write_end(exec, turn);
 	state = write_run(exec, turn);
@@ -216,6 +223,8 @@ write_and_commit(WfExec *exec, WfTurn *turn)
 static void
 count_end(WfExec *exec, WfCounter counter, WfQueueCounter of_queue)
 {
+	if (wf_run_is_chunk(&exec->run))
+		return;
 	count(exec, counter, 1);
 	wf_queue_count(MyDatabaseId, exec->run.queue_id, of_queue, 1);
 }
@@ -244,7 +253,10 @@ announce(WfExec *exec, const WfTurn *turn)
 			count_end(exec, WF_COUNT_PARKED, WF_QCOUNT_PARKED);
 			break;
 	}
-	if (turn->end.state == WF_RUN_FAILED || turn->end.state == WF_RUN_PARKED)
+	/* whose part a chunk is will say what became of it */
+	if ((turn->end.state == WF_RUN_FAILED ||
+		 turn->end.state == WF_RUN_PARKED) &&
+		!wf_run_is_chunk(&exec->run))
 		ereport(LOG,
 				(errcode(MAKE_SQLSTATE(exec->error.code[0],
 									   exec->error.code[1],
@@ -258,6 +270,8 @@ announce(WfExec *exec, const WfTurn *turn)
 						"was parked",
 						exec->error.code)));
 	ConditionVariableBroadcast(wf_wait_channel(&exec->run.run_id));
+	if (wf_run_is_final(turn->end.state) && exec->run.has_parent)
+		wf_child_after_end(exec, turn->end.state);
 }
 
 /* ---- errors ---- */
@@ -402,6 +416,7 @@ begin_turn(WfExec *exec, WfTurn *turn)
 	memset(turn, 0, sizeof(*turn));
 	exec->where = WF_IN_ENGINE;
 	exec->park_reason = NULL;
+	exec->room_for = 0;
 	exec->gone = false;
 	exec->writing = false;
 	exec->run.row = NULL; /* VACUUM FULL may have moved it since */
@@ -445,6 +460,9 @@ wf_exec_run(WfExec *exec, TimestampTz *due_at)
 	exec->writes = NULL;
 	exec->nwrites = exec->writes_allocated = 0;
 	exec->aborted = false;
+	exec->blocked = false;
+	exec->pending = NULL;
+	exec->npending = exec->pending_allocated = 0;
 	exec->reloads = 0;
 	exec->slow = false;
 	exec->wanted.ordinal = 0;

@@ -30,6 +30,13 @@
 
 /* ---- ends ---- */
 
+/* A chunk is nothing that anybody could repair: it fails, and its parent parks. */
+static bool
+parks(WfExec *exec)
+{
+	return !wf_run_is_chunk(&exec->run) && wf_body_parks(exec->body);
+}
+
 void
 wf_turn_end_run(WfExec *exec, WfTurn *turn, char state, const char *reason)
 {
@@ -37,6 +44,8 @@ wf_turn_end_run(WfExec *exec, WfTurn *turn, char state, const char *reason)
 
 	Assert(wf_run_may(exec->run.state, state));
 	memset(end, 0, sizeof(*end));
+	if (state == WF_RUN_PARKED && exec->cell->queue_id == WF_QUEUE_ITEMS)
+		state = WF_RUN_FAILED;
 	turn->has_end = true;
 	turn->next = WF_NEXT_NONE;
 	end->blocks =
@@ -97,14 +106,6 @@ step_to_blame(WfExec *exec)
 	return step;
 }
 
-static void
-end_with_error(WfExec *exec, WfTurn *turn, const WfStep *blamed)
-{
-	wf_turn_end_run(exec, turn, WF_RUN_FAILED,
-					blamed ? reason_of_step(blamed) : WF_REASON_ERROR);
-	turn->end.failed_step = blamed ? blamed->ordinal : 0;
-}
-
 /*
  * on_failure => 'park', or an undo that failed: nobody but an operator can go
  * on.
@@ -117,6 +118,25 @@ park_at_step(WfExec *exec, WfTurn *turn, const WfStep *step)
 					wf_undo_runs(exec) ? WF_REASON_UNDO
 									   : reason_of_step(step));
 	turn->end.failed_step = step->ordinal;
+}
+
+/*
+ * Of what other runs did the body hears first, as it may deal with it; a step's
+ * failure has parked the run before, where workflows park.
+ */
+static void
+end_with_error(WfExec *exec, WfTurn *turn, const WfStep *blamed)
+{
+	if (blamed != NULL && blamed->match.kind != WF_STEP_KIND_STEP &&
+		parks(exec))
+	{
+		park_at_step(exec, turn, blamed);
+		return;
+	}
+
+	wf_turn_end_run(exec, turn, WF_RUN_FAILED,
+					blamed ? reason_of_step(blamed) : WF_REASON_ERROR);
+	turn->end.failed_step = blamed ? blamed->ordinal : 0;
 }
 
 /* cancel_run() or run_timeout, whichever the scheduler asked for */
@@ -187,26 +207,35 @@ wf_turn_adopt(WfExec *exec)
 
 /*
  * Replays, and again as long as a call that waits finds what it waits for at
- * once.  WANTS then means a step.
+ * once, or only starts something.  WANTS then means a step.  A body that starts
+ * very much does not keep the commit waiting.
  */
 static WfReplayEnd
 replay(WfExec *exec, bool bounded)
 {
+	TimestampTz begun = wf_clock_system();
+
 	for (;;)
 	{
 		WfReplayEnd end = wf_body_replay(exec, bounded);
 		bool again = false;
 
+		if (exec->npending > 0)
+			wf_wait_begin_pending(exec, end != WF_REPLAY_WANTS &&
+											end != WF_REPLAY_WAITS);
 		if (end == WF_REPLAY_WAITS)
 			again = wf_wait_settle(exec);
 		else if (end == WF_REPLAY_WANTS &&
 				 wf_wait_is_plain(exec->asked_for.kind))
 		{
-			again = wf_wait_begin(exec);
+			again = wf_wait_begin(exec, &exec->asked_for);
 			end = WF_REPLAY_WAITS;
 		}
 		if (!again)
 			return end;
+		if (exec->nwrites >= WF_MAX_TURN_WRITES ||
+			(bounded && wf_clock_system() - begun > WF_BOUNDED_REPLAY_USEC))
+			return WF_REPLAY_LATER;
 	}
 }
 
@@ -287,17 +316,24 @@ load_run(WfExec *exec, WfTurn *turn)
 	found = wf_run_load(&exec->cell->run_id, &exec->cell->tid, exec->run_cxt,
 						&exec->run);
 	/* a fork that came in a range is taken for fresh */
-	wf_load_steps(exec, found && (!(exec->cell->flags & WF_ASSIGN_FRESH) ||
-								  exec->run.retried));
+	wf_record_load(exec, found && (!(exec->cell->flags & WF_ASSIGN_FRESH) ||
+								   exec->run.retried));
 	wf_mark_clear();
 
 	if (!found || wf_run_is_final(exec->run.state))
+	{
+		/* whoever ended it may not have come to tell its parent */
 		wf_turn_leave(turn, WF_OUTCOME_ENDED);
+		exec->cell->tells_parent = found && exec->run.has_parent;
+		exec->cell->parent_id = exec->run.parent_run_id;
+	}
 	else if (exec->run.state != WF_RUN_QUEUED &&
 			 exec->run.state != WF_RUN_WAITING && !wf_undo_runs(exec))
 		wf_turn_leave(turn, WF_OUTCOME_PARKED);
 	else if (exec->run.origin != wf_origin())
 		wf_turn_leave(turn, WF_OUTCOME_FOREIGN);
+	else if (exec->run.waiting_for == WF_WAIT_HELD)
+		wf_turn_leave(turn, WF_OUTCOME_WAITS);
 	else if (exec->run.paused)
 		wf_turn_leave(turn, WF_OUTCOME_PAUSED);
 	else if (exec->run.state != WF_RUN_WAITING &&
@@ -342,7 +378,7 @@ load_turn(WfExec *exec, WfTurn *turn)
 		exec->records[exec->nsteps - 1].state == WF_STEP_STARTED)
 	{
 		wf_load_settle_unknown(exec);
-		if (wf_body_parks(exec->body))
+		if (parks(exec))
 		{
 			park_at_step(exec, turn, &exec->steps[exec->nsteps - 1]);
 			return false;
@@ -402,7 +438,11 @@ start_turn(WfExec *exec, WfTurn *turn, const WfPolicy *policy)
 	wf_turn_fill_step(exec, policy, &step);
 	step.max_attempts = 0;
 	step.started_at = wf_clock_now();
+	wf_show_step(exec, step.ordinal, step.attempt, step.match.name);
+	/* it may wait for a client that is using the same dedup_key */
+	wf_user_code_begin(exec, step.ordinal, step.attempt);
 	wf_wait_start(exec, &step);
+	wf_user_code_end(exec);
 	WF_STOP("exec-after-start");
 	wf_record_write(exec, &step);
 	(void) take_replay(exec, turn, replay(exec, true));
@@ -483,7 +523,7 @@ failure_turn(WfExec *exec, WfTurn *turn)
 
 	step.match.state = WF_STEP_FAILED;
 	wf_record_write(exec, &step);
-	if (wf_undo_runs(exec) || wf_body_parks(exec->body))
+	if (wf_undo_runs(exec) || parks(exec))
 	{
 		park_at_step(exec, turn, &step);
 		return;

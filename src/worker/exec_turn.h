@@ -11,6 +11,9 @@
 
 #include "worker/exec.h"
 
+/* records of one turn after which it commits before it goes on */
+#define WF_MAX_TURN_WRITES 1000
+
 typedef enum WfNext
 {
 	WF_NEXT_LOAD,
@@ -41,6 +44,9 @@ typedef struct WfTurn
 	WfNext next;
 	WfOutcome outcome; /* when next is WF_NEXT_NONE */
 } WfTurn;
+
+/* Reads it in a transaction; "any" is false where it is known to be empty. */
+extern void wf_record_load(WfExec *exec, bool any);
 
 /* Appends to the record, or replaces the newest where it has that ordinal. */
 extern void wf_record_step(WfExec *exec, const WfStep *step);
@@ -73,9 +79,6 @@ extern void wf_turn_leave(WfTurn *turn, WfOutcome outcome);
 
 /* ---- exec_load.c ---- */
 
-/* The record; "any" is false where it is known to be empty. */
-extern void wf_load_steps(WfExec *exec, bool any);
-
 /* Raises an error, with exec->park_reason set, unless we are the run's owner. */
 extern void wf_load_check_owner(WfExec *exec);
 
@@ -91,10 +94,17 @@ extern void wf_load_settle_unknown(WfExec *exec);
 extern bool wf_wait_is_plain(char kind);
 
 /*
- * Records the call in exec->asked_for, which is plain: as waiting, or as done
- * where what it waits for is there already; true in that case.
+ * Records a call, which is plain: as waiting, or as done
+ * where what it waits for is there already.  True when the body can go on: in
+ * that case, or when it only starts something.
  */
-extern bool wf_wait_begin(WfExec *exec);
+extern bool wf_wait_begin(WfExec *exec, const WfWanted *asked);
+
+/*
+ * After a replay: begins the calls that it has answered with handles, or if
+ * nothing follows from it forgets them.
+ */
+extern void wf_wait_begin_pending(WfExec *exec, bool forget);
 
 /* Is this call one that waits, but is started by engine code? */
 extern bool wf_wait_is_started(char kind);
@@ -142,6 +152,46 @@ extern bool wf_undo_next(WfExec *exec, WfTurn *turn);
 
 /* One more is undone: what the turn does then. */
 extern void wf_undo_after(WfExec *exec, WfTurn *turn);
+
+/* ---- exec_child.c ---- */
+
+/*
+ * In a window: looks for ends of single children, and records them; true when
+ * there were any.
+ */
+extern bool wf_child_settle(WfExec *exec);
+
+/*
+ * In a window: has a map an outcome?  Fills it in.  Notes how many held
+ * children may start, which the turn lets them with its writes.
+ */
+extern bool wf_map_settle(WfExec *exec, WfStep *step);
+extern void wf_child_release(WfExec *exec);
+
+/*
+ * Before the commit of a turn that ends the run: its children are cancelled,
+ * and the next of its parent's map may start.
+ */
+extern void wf_child_before_end(WfExec *exec, const WfTurn *turn);
+
+/* After it: shall the scheduler wake the parent? */
+extern void wf_child_after_end(WfExec *exec, char state);
+
+/*
+ * What became of one item, where errors are collected: pushed onto the array
+ * that is the result of the map.  "error" NULL: it is "value".
+ */
+extern void wf_collect_push(JsonbParseState **state, const Jsonb *value,
+							const WfError *error);
+
+/* ---- exec_items.c ---- */
+
+/*
+ * Begins a map or a step beside the body: writes its chunks,
+ * or those that have to be done again; false when there are none, so that its
+ * outcome is there already.  Outside of windows.
+ */
+extern bool wf_items_begin(WfExec *exec, const WfWanted *asked, WfStep *step);
 
 /* ---- all of a turn ---- */
 

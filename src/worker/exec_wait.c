@@ -22,11 +22,16 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/numeric.h"
 
 #include "base/clock.h"
 #include "base/spi.h"
+#include "base/stoppoint.h"
 #include "core/machine.h"
 #include "core/state.h"
 #include "store/signal.h"
@@ -36,7 +41,10 @@
 bool
 wf_wait_is_plain(char kind)
 {
-	return kind == WF_STEP_KIND_SLEEP || kind == WF_STEP_KIND_SIGNAL;
+	return kind == WF_STEP_KIND_SLEEP || kind == WF_STEP_KIND_SIGNAL ||
+		   kind == WF_STEP_KIND_ITEM || kind == WF_STEP_KIND_MAP ||
+		   kind == WF_STEP_KIND_ANY || kind == WF_STEP_KIND_COMPENSATE ||
+		   kind == WF_STEP_KIND_PATCH;
 }
 
 static WfStarter starters[PG_UINT8_MAX + 1];
@@ -68,6 +76,8 @@ wf_wait_start(WfExec *exec, WfStep *step)
 	starters[(unsigned char) wanted->kind](&start, &started);
 	step->match.state = WF_STEP_WAITING;
 	step->message_id = started.message_id;
+	step->has_child = started.has_child;
+	step->child_run_id = started.child_run_id;
 }
 
 static void
@@ -76,6 +86,45 @@ set_done(WfStep *step, Jsonb *result, TimestampTz now)
 	step->match.state = WF_STEP_DONE;
 	step->result = result;
 	step->finished_at = now;
+}
+
+/*
+ * await_any(): the one of its handles, an array in text form, that had an
+ * outcome first; among those that the run heard of together, which ended
+ * first.  NULL: none has.
+ */
+static Jsonb *
+first_with_outcome(WfExec *exec, const WfStep *any)
+{
+	Oid input;
+	Oid ioparam;
+	Datum *handles;
+	int n;
+	const WfStep *first = NULL;
+	JsonbValue v = {.type = jbvNumeric};
+	MemoryContext old;
+	Jsonb *result;
+
+	getTypeInputInfo(INT4ARRAYOID, &input, &ioparam);
+	deconstruct_array(DatumGetArrayTypeP(OidInputFunctionCall(
+						  input, any->command, ioparam, -1)),
+					  INT4OID, sizeof(int32), true, TYPALIGN_INT, &handles,
+					  NULL, &n);
+	for (int i = 0; i < n; i++)
+	{
+		const WfStep *step = &exec->steps[DatumGetInt32(handles[i]) - 1];
+
+		if (step->match.state != WF_STEP_WAITING &&
+			(first == NULL || step->finished_at < first->finished_at))
+			first = step;
+	}
+	if (first == NULL)
+		return NULL;
+	old = MemoryContextSwitchTo(exec->run_cxt);
+	v.val.numeric = int64_to_numeric(first->ordinal);
+	result = JsonbValueToJsonb(&v);
+	MemoryContextSwitchTo(old);
+	return result;
 }
 
 /* In a window.  True when the step has an outcome now. */
@@ -96,6 +145,17 @@ settle(WfExec *exec, WfStep *step, TimestampTz now)
 				return true;
 			}
 			break;
+		case WF_STEP_KIND_MAP:
+		case WF_STEP_KIND_MAP_CHILD:
+			return wf_map_settle(exec, step);
+		case WF_STEP_KIND_ANY:
+			result = first_with_outcome(exec, step);
+			if (result != NULL)
+			{
+				set_done(step, result, now);
+				return true;
+			}
+			break;
 		case WF_STEP_KIND_TASK:
 			if (!wf_signal_take_task(&exec->run.run_id, step->ordinal,
 									 exec->run_cxt, &result, &step->error))
@@ -107,6 +167,8 @@ settle(WfExec *exec, WfStep *step, TimestampTz now)
 		default:
 			return false;
 	}
+	if (WF_BROKEN("fire-early"))
+		now += 20 * USECS_PER_SEC / 1000;
 	/* at the end of its time the body gets NULL */
 	if (!wf_wait_is_over(step->due_at, now))
 		return false;
@@ -115,14 +177,13 @@ settle(WfExec *exec, WfStep *step, TimestampTz now)
 }
 
 bool
-wf_wait_begin(WfExec *exec)
+wf_wait_begin(WfExec *exec, const WfWanted *asked)
 {
-	const WfWanted *asked = &exec->asked_for;
 	MemoryContext old = MemoryContextSwitchTo(exec->run_cxt);
 	TimestampTz now = wf_clock_now();
 	WfStep step = {0};
 	WfWindow window;
-	bool done;
+	bool again = asked->starts;
 
 	step.ordinal = asked->ordinal;
 	step.match.kind = asked->kind;
@@ -131,15 +192,44 @@ wf_wait_begin(WfExec *exec)
 	step.match.name = pstrdup(asked->name);
 	step.command = pstrdup(asked->command);
 	step.attempt = 1;
-	step.started_at = now;
+	step.started_at = asked->started_at; /* as the body may have seen */
 	step.due_at = asked->due_at == DT_NOEND ? 0 : asked->due_at;
+	if (asked->ordinal <= exec->nsteps)
+		step.attempt += exec->steps[asked->ordinal - 1].attempt;
 	MemoryContextSwitchTo(old);
 
-	wf_window_open(&window);
-	done = settle(exec, &step, now);
-	wf_window_close(&window);
+	if (asked->kind == WF_STEP_KIND_ITEM || asked->kind == WF_STEP_KIND_MAP)
+		again |= !wf_items_begin(exec, asked, &step);
+	if (asked->outcome != NULL)
+	{
+		/* made behind calls that were only started, so not recorded at once */
+		old = MemoryContextSwitchTo(exec->run_cxt);
+		set_done(&step, DatumGetJsonbPCopy(JsonbPGetDatum(asked->outcome)),
+				 now);
+		MemoryContextSwitchTo(old);
+		again = true;
+	}
+	else
+	{
+		wf_window_open(&window);
+		again |= settle(exec, &step, now);
+		wf_window_close(&window);
+	}
 	wf_record_write(exec, &step);
-	return done;
+	return again;
+}
+
+void
+wf_wait_begin_pending(WfExec *exec, bool forget)
+{
+	int n = exec->npending;
+
+	/* what stood for their records */
+	exec->nsteps -= n;
+	exec->npending = 0;
+	for (int i = 0; i < n && !forget; i++)
+		(void) wf_wait_begin(exec, &exec->pending[i]);
+	MemoryContextReset(exec->pending_cxt);
 }
 
 bool
@@ -147,9 +237,10 @@ wf_wait_settle(WfExec *exec)
 {
 	TimestampTz now = wf_clock_now();
 	WfWindow window;
-	bool some = false;
+	bool some;
 
 	wf_window_open(&window);
+	some = wf_child_settle(exec);
 	for (int i = 0; i < exec->nsteps; i++)
 	{
 		WfStep step = exec->steps[i];

@@ -117,33 +117,41 @@ find_folding(Oid type)
  * restore: the datum itself for built-in base types, else its text, as enums,
  * arrays and composites have oids inside.
  */
+char *
+wf_value_text(Oid type, Datum value, bool always)
+{
+	int nest;
+	Oid output;
+	bool varlena;
+	char *text;
+
+	if (type == UNKNOWNOID)
+		return DatumGetCString(value);
+	if (!always && type < FirstGenbkiObjectId &&
+		get_typtype(type) == TYPTYPE_BASE &&
+		!OidIsValid(get_element_type(type)))
+		return NULL;
+
+	nest = NewGUCNestLevel();
+	(void) set_config_option("datestyle", "ISO, YMD", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("extra_float_digits", "1", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	getTypeOutputInfo(type, &output, &varlena);
+	text = OidOutputFunctionCall(output, value);
+	AtEOXact_GUC(true, nest);
+	return text;
+}
+
 static uint64
 fold_value(uint64 print, Oid type, Datum value)
 {
 	const Folding *folding = find_folding(type);
 
-	if (type == UNKNOWNOID)
-	{
-		const char *text = DatumGetCString(value);
-
-		return wf_fingerprint_bytes(print, 't', text, strlen(text));
-	}
 	if (folding->as_text)
 	{
-		int nest = NewGUCNestLevel();
-		Oid output;
-		bool varlena;
-		char *text;
+		const char *text = wf_value_text(type, value, true);
 
-		(void) set_config_option("datestyle", "ISO, YMD", PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-								 false);
-		(void) set_config_option("extra_float_digits", "1", PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-								 false);
-		getTypeOutputInfo(type, &output, &varlena);
-		text = OidOutputFunctionCall(output, value);
-		AtEOXact_GUC(true, nest);
 		return wf_fingerprint_bytes(print, 't', text, strlen(text));
 	}
 	if (folding->byval)
@@ -175,8 +183,8 @@ fingerprint(const WfCall *call)
 
 /* ---- leaving the body ---- */
 
-WF_NORETURN static void
-unwind(WfExec *exec)
+void
+wf_word_unwind(WfExec *exec)
 {
 	exec->unwinding = true;
 
@@ -211,6 +219,7 @@ wf_call_word(char kind)
 		case WF_STEP_KIND_TASK:
 			return "task";
 		case WF_STEP_KIND_MAP:
+		case WF_STEP_KIND_MAP_CHILD:
 			return "map";
 		case WF_STEP_KIND_ANY:
 			return "await_any";
@@ -253,14 +262,12 @@ note_difference(WfExec *exec, int ordinal, char kind, const char *name)
 
 /* The wanted call outlives the subtransaction that asked for it. */
 static void
-note_wanted(WfExec *exec, int ordinal, uint64 print, const WfCall *call)
+copy_call(WfWanted *wanted, MemoryContext cxt, int ordinal, uint64 print,
+		  const WfCall *call)
 {
-	WfWanted *wanted = &exec->asked_for;
 	int nargs = call->nargs;
-	MemoryContext old;
+	MemoryContext old = MemoryContextSwitchTo(cxt);
 
-	MemoryContextReset(exec->asked_cxt);
-	old = MemoryContextSwitchTo(exec->asked_cxt);
 	wanted->kind = call->kind;
 	wanted->ordinal = ordinal;
 	wanted->fingerprint = print;
@@ -268,6 +275,11 @@ note_wanted(WfExec *exec, int ordinal, uint64 print, const WfCall *call)
 	wanted->command = pstrdup(call->command);
 	wanted->due_at = call->due_at;
 	wanted->texts = false;
+	wanted->outcome = call->outcome
+						  ? DatumGetJsonbPCopy(JsonbPGetDatum(call->outcome))
+						  : NULL;
+	wanted->starts = call->starts;
+	wanted->started_at = wf_clock_now();
 	wanted->nargs = nargs;
 	wanted->types = palloc(sizeof(Oid) * Max(nargs, 1));
 	wanted->values = palloc0(sizeof(Datum) * Max(nargs, 1));
@@ -295,6 +307,50 @@ note_wanted(WfExec *exec, int ordinal, uint64 print, const WfCall *call)
 	MemoryContextSwitchTo(old);
 }
 
+static void
+note_wanted(WfExec *exec, int ordinal, uint64 print, const WfCall *call)
+{
+	MemoryContextReset(exec->asked_cxt);
+	copy_call(&exec->asked_for, exec->asked_cxt, ordinal, print, call);
+}
+
+/*
+ * A call that only starts something, without any user code: the body can go
+ * on, and many such calls take one replay.  What there is in memory of its
+ * record is replaced when the replay is over.
+ */
+static bool
+note_started(WfExec *exec, int ordinal, uint64 print, const WfCall *call)
+{
+	WfWanted *wanted;
+	WfStep step = {.ordinal = ordinal};
+
+	if (exec->pending_cxt == NULL || !call->starts ||
+		!wf_wait_is_plain(call->kind) || ordinal <= exec->nsteps ||
+		exec->npending == WF_MAX_TURN_WRITES)
+		return false;
+	if (exec->npending == exec->pending_allocated)
+	{
+		exec->pending_allocated = Max(exec->pending_allocated * 2, 4);
+		exec->pending =
+			exec->pending == NULL
+				? MemoryContextAlloc(exec->run_cxt, exec->pending_allocated *
+														sizeof(WfWanted))
+				: repalloc(exec->pending,
+						   exec->pending_allocated * sizeof(WfWanted));
+	}
+	wanted = &exec->pending[exec->npending];
+	copy_call(wanted, exec->pending_cxt, ordinal, print, call);
+	step.match.kind = call->kind;
+	step.match.state = WF_STEP_WAITING;
+	step.match.fingerprint = print;
+	step.match.name = wanted->name;
+	step.started_at = wanted->started_at;
+	wf_record_step(exec, &step);
+	exec->npending++;
+	return true;
+}
+
 WF_NORETURN static void
 raise_recorded(WfExec *exec, const WfStep *step)
 {
@@ -317,7 +373,7 @@ block(WfExec *exec, int ordinal)
 {
 	exec->blocked = true;
 	exec->blocked_on = ordinal;
-	unwind(exec);
+	wf_word_unwind(exec);
 }
 
 /* A call that is done by being made: the body need not be left for it. */
@@ -347,7 +403,7 @@ wf_word_call(const WfCall *call)
 	const WfStep *step;
 
 	if (exec->unwinding || wf_exec_interrupted(exec))
-		unwind(exec);
+		wf_word_unwind(exec);
 
 	print = fingerprint(call);
 	switch (wf_replay_match(exec->records, exec->nsteps, ordinal, call->kind,
@@ -355,18 +411,24 @@ wf_word_call(const WfCall *call)
 	{
 		case WF_MATCH_DIFFERENT:
 			note_difference(exec, ordinal, call->kind, call->name);
-			unwind(exec);
+			wf_word_unwind(exec);
 		case WF_MATCH_WANTED:
-			if (call->outcome != NULL)
+			if (call->outcome != NULL && exec->npending == 0)
 			{
 				record_at_once(exec, ordinal, print, call);
 				break;
 			}
+			if (note_started(exec, ordinal, print, call))
+				break;
 			note_wanted(exec, ordinal, print, call);
-			unwind(exec);
+			wf_word_unwind(exec);
 		case WF_MATCH_WAITING:
 			if (!call->starts)
+			{
+				exec->max_parallel = call->max_parallel;
+				exec->collects = call->collects;
 				block(exec, ordinal);
+			}
 			break;
 		case WF_MATCH_RECORDED:
 			break;
@@ -391,7 +453,7 @@ wf_word_await(int ordinal)
 
 	Assert(ordinal > 0 && ordinal <= exec->asked);
 	if (exec->unwinding || wf_exec_interrupted(exec))
-		unwind(exec);
+		wf_word_unwind(exec);
 	if (step->match.state == WF_STEP_WAITING)
 		block(exec, ordinal);
 	exec->now = Max(exec->now, step->finished_at);
@@ -408,94 +470,17 @@ wf_word_recorded(int ordinal)
 	return &wf_exec->steps[ordinal - 1];
 }
 
-/* ---- the end of a run that goes on ---- */
-
-void
-wf_word_continue(const Jsonb *input)
-{
-	WfExec *exec = wf_exec;
-
-	if (!exec->unwinding && !wf_exec_interrupted(exec))
-	{
-		exec->continues = MemoryContextAlloc(exec->run_cxt, VARSIZE(input));
-		memcpy(exec->continues, input, VARSIZE(input));
-	}
-	unwind(exec);
-}
-
-/* ---- progress ---- */
-
-/*
- * A replay comes past what was said before: what counts is what is said last
- * in the order of the body.
- */
-void
-wf_word_progress(const Jsonb *progress)
-{
-	WfExec *exec = wf_exec;
-	int place = exec->in_step ? 2 * exec->wanted.ordinal : 2 * exec->asked + 1;
-
-	if (exec->checks || (exec->in_body && exec->unwinding) ||
-		place < exec->progress_place)
-		return;
-	exec->progress_place = place;
-	wf_show_progress(exec, progress);
-}
-
-/* ---- patches ---- */
-
-typedef struct Patch
-{
-	char *id;
-	bool has;
-} Patch;
-
-static bool
-answer_patch(WfExec *exec, const char *id, bool has)
-{
-	MemoryContext old = MemoryContextSwitchTo(exec->turn_cxt);
-	Patch *patch = palloc(sizeof(Patch));
-
-	patch->id = pstrdup(id);
-	patch->has = has;
-	exec->patches = lappend(exec->patches, patch);
-	MemoryContextSwitchTo(old);
-	return has;
-}
-
-bool
-wf_word_patched(const char *id)
-{
-	WfExec *exec = wf_exec;
-	const WfRecorded *next = &exec->records[exec->asked];
-	WfCall call = {.kind = WF_STEP_KIND_PATCH,
-				   .name = id,
-				   .command = "",
-				   .due_at = DT_NOEND};
-	ListCell *lc;
-
-	if (exec->unwinding || wf_exec_interrupted(exec))
-		unwind(exec);
-	foreach (lc, exec->patches)
-	{
-		const Patch *patch = lfirst(lc);
-
-		if (strcmp(patch->id, id) == 0)
-			return patch->has;
-	}
-	if (wf_word_is_new())
-		call.outcome = DatumGetJsonbP(
-			DirectFunctionCall1(jsonb_in, CStringGetDatum("true")));
-	else if (next->kind != WF_STEP_KIND_PATCH || strcmp(next->name, id) != 0)
-		return answer_patch(exec, id, false);
-	(void) wf_word_call(&call);
-	return answer_patch(exec, id, true);
-}
-
 /* ---- what a run knows of itself ---- */
 
 const pg_uuid_t *
 wf_word_run_id(void)
+{
+	return wf_run_is_chunk(&wf_exec->run) ? &wf_exec->run.parent_run_id
+										  : &wf_exec->run.run_id;
+}
+
+const pg_uuid_t *
+wf_word_seed(void)
 {
 	return &wf_exec->run.run_id;
 }
@@ -504,6 +489,23 @@ bool
 wf_word_is_new(void)
 {
 	return wf_exec->asked >= wf_exec->nsteps;
+}
+
+/* In a chunk the parent's ordinal counts, and the number of the item. */
+char *
+wf_word_key(void)
+{
+	const WfRun *run = &wf_exec->run;
+	char *id = DatumGetCString(
+		DirectFunctionCall1(uuid_out, UUIDPGetDatum(wf_word_run_id())));
+	int32 number;
+
+	if (!wf_run_is_chunk(run))
+		return psprintf("%s/%d", id, wf_word_ordinal());
+	number = wf_items_number(run, wf_word_ordinal());
+	if (number == 0)
+		return psprintf("%s/%d", id, run->parent_ordinal);
+	return psprintf("%s/%d/%d", id, run->parent_ordinal, number);
 }
 
 int

@@ -303,12 +303,14 @@ count_offered(WfSlot *slot)
 }
 
 /*
- * The scheduler has to know at once when a run is not over, or when this slot
- * is about to run dry; else it sees the DONE cell when it next comes round.
+ * The scheduler has to know at once when a run is not over, when another one
+ * waits for its end, or when this slot is about to run dry; else it sees the DONE cell when it next comes round.
  */
 static void
 give_back(WfExec *exec, WfCell *cell, WfOutcome outcome, TimestampTz due_at)
 {
+	bool tells = cell->tells_parent;
+
 	cell->outcome = outcome;
 	cell->due_at = due_at;
 	pg_write_barrier();
@@ -320,7 +322,7 @@ give_back(WfExec *exec, WfCell *cell, WfOutcome outcome, TimestampTz due_at)
 		LWLockAcquire(wf_shared->lock, LW_EXCLUSIVE);
 		LWLockRelease(wf_shared->lock);
 	}
-	if (outcome != WF_OUTCOME_ENDED ||
+	if (outcome != WF_OUTCOME_ENDED || tells ||
 		pg_atomic_read_u32(&cell->request) != 0 ||
 		count_offered(exec->slot) <= WF_CELLS / 2)
 	{
@@ -435,6 +437,8 @@ make_exec(WfSlot *slot)
 										   ALLOCSET_DEFAULT_SIZES);
 	exec->wanted_cxt = AllocSetContextCreate(
 		TopMemoryContext, "workflow wanted step", ALLOCSET_SMALL_SIZES);
+	exec->pending_cxt = AllocSetContextCreate(
+		TopMemoryContext, "workflow calls begun", ALLOCSET_SMALL_SIZES);
 	exec->asked_cxt = AllocSetContextCreate(
 		TopMemoryContext, "workflow step asked for", ALLOCSET_SMALL_SIZES);
 	return exec;

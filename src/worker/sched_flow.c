@@ -53,6 +53,8 @@ wf_flow_started(const WfEntry *entry)
 {
 	WfFlow *flow = flow_of(entry);
 
+	if (entry->queue_id == WF_QUEUE_ITEMS)
+		return;
 	flow->nstarted++;
 	flow->started[part_of(flow)]++;
 }
@@ -62,6 +64,8 @@ wf_flow_ended(const WfEntry *entry)
 {
 	WfFlow *flow = flow_of(entry);
 
+	if (entry->queue_id == WF_QUEUE_ITEMS)
+		return;
 	flow->ended[part_of(flow)]++;
 	wf_retention_touch();
 }

@@ -76,8 +76,10 @@ lines_of(const WfEntry *entry)
 void
 wf_gate_attach(WfEntry *entry)
 {
-	WfQueue *queue =
-		wf_gate_queue(entry->queue_id, entry->queue_id != WF_DEFAULT_QUEUE);
+	WfQueue *queue = entry->queue_id == WF_QUEUE_ITEMS
+						 ? NULL
+						 : wf_gate_queue(entry->queue_id,
+										 entry->queue_id != WF_DEFAULT_QUEUE);
 
 	if (queue == NULL && entry->message)
 		queue = wf_gate_of_default();

@@ -61,7 +61,8 @@ wf_load_strikes(void)
 		}
 		of = wf_run_strike(&marks[i].run_id, marks[i].ordinal,
 						   (int64) marks[i].crash_id);
-		if (of.workflow_id == 0 && !of.undoes)
+		if ((of.workflow_id == 0 && !of.undoes) ||
+			of.queue_id == WF_QUEUE_ITEMS)
 			continue;
 		wf_sched_withdraw(&marks[i].run_id);
 		if (of.undoes)
@@ -387,7 +388,7 @@ load_done(const WfScan *scan)
 		wf_sched.ready.nready, wf_sched.ready.ntimers);
 	if (scan->foreign > 0 && !wf_sched.control.foreign)
 		ereport(LOG,
-				(errmsg(INT64_FORMAT " workflow runs of another database are not started",
+				(errmsg(INT64_FORMAT " workflow runs and messages of another database are not started",
 						scan->foreign),
 				 errdetail("They were restored or copied into this database."),
 				 errhint("If they should run here, use \"SELECT workflow.start()\".")));

@@ -61,6 +61,18 @@ typedef struct Ended
 	WfQueueCounter of_queue;
 } Ended;
 
+/* The parent of a run that has ended is told, its children are asked to end. */
+static void
+tell_relatives(const WfEndedOf *of, const WfEndedOf *before)
+{
+	if (of->has_parent &&
+		(before == NULL || !before->has_parent ||
+		 memcmp(&before->parent_id, &of->parent_id, UUID_LEN) != 0))
+		wf_sched_wake(&of->parent_id);
+	if (of->asks)
+		wf_sched.events |= WF_EVENT_REQUEST;
+}
+
 /* After the commit: counters, whoever waits for the runs, our memory. */
 static void
 tell_ended(const Ended *ended, int n)
@@ -72,6 +84,7 @@ tell_ended(const Ended *ended, int n)
 		if (ended[i].of.undoes)
 		{
 			queue_again(&ended[i].of.info);
+			tell_relatives(&ended[i].of, NULL);
 			continue;
 		}
 		entry = wf_ready_find(&wf_sched.ready, &ended[i].run_id);
@@ -87,6 +100,9 @@ tell_ended(const Ended *ended, int n)
 		else if (entry != NULL && entry->place != WF_PLACE_CELL)
 			wf_ready_forget(&wf_sched.ready, entry);
 		if (ended[i].of.workflow_id == 0)
+			continue;
+		tell_relatives(&ended[i].of, i > 0 ? &ended[i - 1].of : NULL);
+		if (ended[i].of.queue_id == WF_QUEUE_ITEMS)
 			continue;
 		wf_stats_add(MyDatabaseId, ended[i].of.workflow_id, ended[i].counter,
 					 1);
@@ -136,6 +152,7 @@ typedef struct Effect
 	const WfRequest *request;
 	WfApplied applied;
 	WfRunInfo info;
+	WfEndedOf of; /* cancelled: whose it was */
 } Effect;
 
 static uint32
@@ -198,7 +215,8 @@ apply_request(const WfRequest *request, Effect *effect)
 	/* a run that is in a cell is on its way: there is nothing to repair */
 	if (entry == NULL || entry->place != WF_PLACE_CELL)
 	{
-		effect->applied = wf_request_apply(request, &effect->info);
+		effect->applied =
+			wf_request_apply(request, &effect->info, &effect->of);
 		if (effect->applied == WF_APPLIED_CANCELLED ||
 			effect->applied == WF_APPLIED_UNDOES)
 			wf_sched_withdraw(&request->run_id);
@@ -249,8 +267,7 @@ take_effect(const Effect *effect)
 {
 	WfEntry *entry = wf_ready_find(&wf_sched.ready, &effect->info.run_id);
 	Ended ended = {.run_id = effect->info.run_id,
-				   .of.workflow_id = effect->info.workflow_id,
-				   .of.queue_id = effect->info.queue_id,
+				   .of = effect->of,
 				   .counter = WF_COUNT_CANCELLED,
 				   .of_queue = WF_QCOUNT_CANCELLED};
 
@@ -259,9 +276,9 @@ take_effect(const Effect *effect)
 		case WF_APPLIED_NOTHING:
 			break;
 		case WF_APPLIED_CANCELLED:
+		case WF_APPLIED_UNDOES:
 			tell_ended(&ended, 1);
 			break;
-		case WF_APPLIED_UNDOES:
 		case WF_APPLIED_QUEUED:
 			queue_again(&effect->info);
 			break;

@@ -108,6 +108,7 @@ wf_seat_offer(WfSeat *seat, WfEntry *entry)
 	cell->queue_id = entry->queue_id;
 	cell->group = entry->group_hash;
 	cell->begun_at = 0;
+	cell->tells_parent = false;
 	pg_write_barrier();
 	pg_atomic_write_u32(&cell->state, WF_CELL_OFFERED);
 	pg_memory_barrier();
@@ -357,9 +358,13 @@ reap_done(WfSeat *seat, WfEntry *entry)
 	TimestampTz due_at;
 	uint32 request;
 	bool recheck = entry->recheck;
+	bool tells_parent;
+	pg_uuid_t parent_id;
 
 	pg_read_barrier();
 	note_begun(entry, cell);
+	tells_parent = cell->tells_parent;
+	parent_id = cell->parent_id;
 	outcome = cell->outcome;
 	due_at = cell->due_at;
 	request = pg_atomic_read_u32(&cell->request);
@@ -410,6 +415,8 @@ reap_done(WfSeat *seat, WfEntry *entry)
 						 wf_sched.now + LOCKED_DELAY_SECS * USECS_PER_SEC);
 			break;
 	}
+	if (tells_parent)
+		wf_sched_wake(&parent_id);
 }
 
 /* an executor ended with this run in hand */

@@ -96,6 +96,8 @@ typedef struct WfCell
 	TimestampTz begun_at; /* executor: when user code began, 0 if not yet */
 	WfOutcome outcome;	  /* valid in DONE */
 	TimestampTz due_at;	  /* for WF_OUTCOME_LATER and WAITS */
+	bool tells_parent;	  /* valid in DONE: wake the run that waits for this */
+	pg_uuid_t parent_id;  /* ... which is it */
 } WfCell;
 
 /* ---- executor slots ---- */

@@ -38,6 +38,7 @@ typedef struct Trial
 {
 	WfExec exec;
 	WfAnswers *answers;
+	int noted;	  /* calls that the caller was told of */
 	int64 ahead;  /* how far sleeps have moved the clock */
 	bool stopped; /* the run cannot go on, see exec.error */
 } Trial;
@@ -347,13 +348,14 @@ end_session(void)
 			 errhint("Let errors of class QUERY_CANCELED through.")));
 }
 
-/* Calls that were done by being made. */
+/* Tells of what was recorded since the last time. */
 static void
-note_done(WfExec *exec, WfTryNote note, void *arg)
+note_calls(Trial *trial, WfTryNote note, void *arg)
 {
-	for (int i = 0; i < exec->nwrites; i++)
-		note(arg, &exec->steps[exec->writes[i].ordinal - 1]);
-	exec->nwrites = 0;
+	WfExec *exec = &trial->exec;
+
+	while (trial->noted < exec->nsteps)
+		note(arg, &exec->steps[trial->noted++]);
 }
 
 /* True when the body is to be replayed once more. */
@@ -362,15 +364,15 @@ play_on(Trial *trial, WfTryNote note, void *arg, WfTryEnd *end)
 {
 	WfExec *exec = &trial->exec;
 	WfStep step = {0};
-	WfReplayEnd what;
+	WfReplayEnd came_to;
 
 	CHECK_FOR_INTERRUPTS();
 	MemoryContextReset(exec->turn_cxt);
 	/* a step may have changed the body, or what it rests on */
 	wf_body_prepare(exec);
-	what = wf_body_replay(exec, false);
-	note_done(exec, note, arg);
-	switch (what)
+	came_to = wf_body_replay(exec, false);
+	note_calls(trial, note, arg);
+	switch (came_to)
 	{
 		case WF_REPLAY_CONTINUES:
 			end->continues = true;
@@ -381,7 +383,7 @@ play_on(Trial *trial, WfTryNote note, void *arg, WfTryEnd *end)
 			if (trial->stopped && step.error.code[0] == '\0')
 				break;
 			wf_record_step(exec, &step);
-			note(arg, &step);
+			note_calls(trial, note, arg);
 			if (trial->stopped)
 				break;
 			return true;

@@ -36,11 +36,12 @@ typedef struct WfCall
 	const WfPolicy *policy; /* NULL: none of its own */
 	TimestampTz due_at; /* waits at most until then; DT_NOEND for ever, or for
 						 * what does not wait */
-	bool
-		starts; /* returns as soon as it is recorded, with or without outcome */
-	const Jsonb
-		*outcome; /* what is done as soon as it is asked for: its result;
-						   * needed only where wf_word_is_new() */
+	bool starts;		/* returns as soon as it is recorded, with or without
+					  * outcome */
+	int max_parallel;	/* map: how many of its children at a time; 0: all */
+	bool collects;		/* map: errors of children are part of its result */
+	const Jsonb *outcome; /* what is done as soon as it is asked for: its
+						   * result; needed only where wf_word_is_new() */
 } WfCall;
 
 /*
@@ -111,6 +112,8 @@ typedef struct WfStarting
 typedef struct WfStartedCall
 {
 	int64 message_id; /* 0: none */
+	bool has_child;
+	pg_uuid_t child_run_id; /* has_child */
 } WfStartedCall;
 
 typedef void (*WfStarter)(const WfStarting *start, WfStartedCall *started);
@@ -118,10 +121,17 @@ typedef void (*WfStarter)(const WfStarting *start, WfStartedCall *started);
 /* Once for each kind of call, from _PG_init. */
 extern void wf_word_set_starter(char kind, WfStarter starter);
 
+/* the run that the user knows of: a chunk's parent */
 extern const pg_uuid_t *wf_word_run_id(void);
 
 /* Is the next call one that no replay has made? */
 extern bool wf_word_is_new(void);
+
+/* what random values are derived from: differs between chunks */
+extern const pg_uuid_t *wf_word_seed(void);
+
+/* "<run id>/<ordinal>", the same in each attempt; palloc'd */
+extern char *wf_word_key(void);
 
 /* the step that runs, or the one the body would ask for next */
 extern int wf_word_ordinal(void);

@@ -1,9 +1,10 @@
-# The parts of test/bench/run that measure messages.
+# The part of test/bench/run that measures messages while an old snapshot is
+# held: no row version that has gone since can be removed.
 #
-# What they are compared with is done on the same server in the same round, on
-# a table with the columns and the primary key of the table of messages: single
-# INSERTs, INSERTs of 1,000 rows, and what a hand-made queue does, a DELETE of
-# 100 rows found with SKIP LOCKED.
+# What is sent and received is measured, then measured again after a time of
+# steady load with the snapshot held all the while.  Each figure stands next to
+# inserts into a plain table made at the same time, so that a machine that has
+# become slower is not taken for us.
 package Messages;
 
 use strict;
@@ -11,101 +12,88 @@ use warnings;
 
 use Exporter 'import';
 use List::Util qw(max);
-use Time::HiRes qw(sleep time);
 
 use Bench;
 
-our @EXPORT = qw(round_messages report_messages);
+our @EXPORT = qw(part_message_snapshot report_message_snapshot);
 
-my $raw;    # the text of an INSERT of rows equal to a message
+my $payload = q{'{"order": 42, "sku": "A1"}'};
+my %script = (
+	'send'       => "SELECT workflow.send('fill', $payload)",
+	'send_batch' => "SELECT count(*) FROM workflow.send_batch('fill',"
+	  . " array_fill($payload\::jsonb, ARRAY[1000]))",
+	'receive and ack one by one' =>
+	  q{SELECT receipt AS r FROM workflow.receive('drain') \gset}
+	  . "\nSELECT workflow.ack(:r)",
+	'receive(100) and ack_batch' =>
+	  q{SELECT array_agg(receipt) AS r FROM workflow.receive('drain', 100) \gset}
+	  . "\nSELECT workflow.ack_batch(:r)");
+my %clients = (
+	'send' => 16, 'send_batch' => 2,
+	'receive and ack one by one' => 16, 'receive(100) and ack_batch' => 2);
 
-# ---- preparing ----
-
-# report_messages(): after all rounds.
-sub report_messages
+sub report_message_snapshot
 {
-	my $r = seen('raw message');
-	report('R: inserts of rows equal to a message, 16 clients', 'tx/s', $r);
-	report('send, 16 clients', 'tx/s', seen('send'), $r, '>= 0.8');
-	report('send_batch of 1,000', 'rows/s', seen('send_batch'), seen('raw messages'), '>= 0.4');
-	report('receive and ack one by one, 16 clients', 'pairs/s', seen('one by one'), $r, '>= 0.4');
-	report('receive(100) and ack_batch, 2 clients', 'rows/s', seen('by hundreds'), seen('delete'), '>= 0.4');
-	return;
-}
-
-# A queue of the role that measures, and the table to compare with.
-sub prepare
-{
-	admin(
-		q{SELECT workflow.create_queue('m', owner => 'bench')},
-		q{CREATE TABLE bench.raw_message (LIKE _workflow.message)},
-		q{ALTER TABLE bench.raw_message ADD PRIMARY KEY (message_id)},
-		q{CREATE SEQUENCE bench.raw_id CACHE 100},
-		q{GRANT ALL ON bench.raw_message, bench.raw_id TO bench});
-	my $id = user(q{SELECT workflow.send('m', '{"order": 42, "sku": "A1"}')});
-	$raw = admin(qq{
-SELECT format('INSERT INTO bench.raw_message (%s) SELECT %s',
-	string_agg(quote_ident(attname), ', ' ORDER BY attnum),
-	string_agg(CASE attname
-		WHEN 'message_id' THEN 'nextval(''bench.raw_id'')'
-		ELSE format('%L::%s', value, format_type(atttypid, atttypmod))
-		END, ', ' ORDER BY attnum))
-  FROM _workflow.message AS m, jsonb_each_text(to_jsonb(m)) AS field (name, value)
-  JOIN pg_attribute ON attrelid = '_workflow.message'::regclass AND attname = name
- WHERE m.message_id = $id AND value IS NOT NULL AND attnum > 0});
-	user(q{SELECT count(*) FROM workflow.receive('m')});
-	return;
-}
-
-# So many messages that wait, and as many rows.
-sub fill
-{
-	my ($count) = @_;
-	my $batch = 1000;
-	for (my $n = 0; $n < $count; $n += $batch)
+	foreach my $kind (sort keys %script)
 	{
-		user(qq{SELECT count(*) FROM workflow.send_batch('m',
-			array_fill('{"order": 42, "sku": "A1"}'::jsonb, ARRAY[$batch]))});
+		report("$kind, snapshot held: after to before", '',
+			seen("$kind, held"), undef, '>= 0.95');
 	}
 	return;
 }
 
-# ---- parts ----
-
-my $one_by_one = q{SELECT receipt FROM workflow.receive('m') \gset
-SELECT workflow.ack(:receipt);
-};
-my $by_hundreds = q{SELECT array_agg(receipt) AS receipts FROM workflow.receive('m', 100) \gset
-SELECT workflow.ack_batch(:receipts);
-};
-my $delete = q{DELETE FROM bench.raw_message WHERE message_id = ANY (ARRAY(
-	SELECT message_id FROM bench.raw_message ORDER BY message_id
-	   FOR UPDATE SKIP LOCKED LIMIT 100))
-RETURNING message_id, payload;
-};
-
-# round_messages(seconds of a run, factor of all numbers)
-sub round_messages
+sub fill
 {
-	my ($seconds, $scale) = @_;
-	my $backlog = max(2000, int(40_000 * $seconds * $scale));
+	my ($queue, $thousands) = @_;
+	user("SELECT count(*) FROM (SELECT workflow.send_batch('$queue',"
+		  . " array_fill($payload\::jsonb, ARRAY[1000]))"
+		  . " FROM generate_series(1, $thousands)) s");
+	return;
+}
 
-	prepare();
-	note('raw message', pgbench(write_file('raw_message.sql', "$raw;\n"), 16, $seconds));
-	note('send', pgbench(write_file('send.sql',
-			q{SELECT workflow.send('m', '{"order": 42, "sku": "A1"}');}), 16, $seconds));
-	note('raw messages', 1000 * pgbench(write_file('raw_messages.sql',
-			"$raw FROM generate_series(1, 1000);\n"), 1, $seconds));
-	note('send_batch', 1000 * pgbench(write_file('send_batch.sql',
-			q{SELECT count(*) FROM workflow.send_batch('m',
-				array_fill('{"order": 42, "sku": "A1"}'::jsonb, ARRAY[1000]));}), 1, $seconds));
-	note('raw message', pgbench("$work/raw_message.sql", 16, $seconds));
+# Every kind of work, in transactions per one insert made at the same time.
+sub measure
+{
+	my ($seconds, $insert) = @_;
+	my %rate;
 
-	fill($backlog);
-	note('one by one', pgbench(write_file('one_by_one.sql', $one_by_one), 16, $seconds));
-	note('by hundreds', 100 * pgbench(write_file('by_hundreds.sql', $by_hundreds), 2, $seconds));
-	user("$raw FROM generate_series(1, 10 * $backlog)");
-	note('delete', 100 * pgbench(write_file('delete.sql', $delete), 2, $seconds));
+	foreach my $kind (sort keys %script)
+	{
+		my $raw = pgbench($insert, 16, $seconds);
+		my $tps = pgbench(write_file('held.sql', "$script{$kind};\n"),
+			$clients{$kind}, $seconds);
+		$raw = ($raw + pgbench($insert, 16, $seconds)) / 2;
+		$rate{$kind} = $tps / $raw;
+	}
+	return %rate;
+}
+
+# part_message_snapshot(seconds that it is held, of one run, how to hold it)
+sub part_message_snapshot
+{
+	my ($hold, $seconds, $hold_snapshot, $let_go) = @_;
+
+	admin(
+		"SELECT workflow.create_queue('fill', owner => 'bench')",
+		"SELECT workflow.create_queue('drain', owner => 'bench')",
+		"SELECT workflow.create_queue('steady', owner => 'bench')");
+	my $id = user("SELECT workflow.send('drain', $payload)");
+	my $insert = write_file('raw_message.sql',
+		psql('postgres', '-v', "message_id=$id", '-f', "$here/message.sql") . ";\n");
+	fill('drain', max(5, int(160 * $seconds)));
+	my $holder = $hold_snapshot->();
+	my %before = measure($seconds, $insert);
+
+	# about a thousand a second come and go
+	my $steady = write_file('steady.sql',
+		"SELECT workflow.send('steady', $payload);\n"
+		  . "SELECT count(workflow.ack(receipt)) FROM workflow.receive('steady', 2);\n");
+	pgbench($steady, 4, $hold, '-R', 1000);
+
+	fill('drain', max(5, int(160 * $seconds)));
+	my %after = measure($seconds, $insert);
+	$let_go->($holder);
+	note("$_, held", $after{$_} / $before{$_}) foreach sort keys %script;
 	return;
 }
 

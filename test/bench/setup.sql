@@ -52,6 +52,21 @@ BEGIN
 	RETURN value;
 END $$;
 
+-- the same step for each of many items, and a child for each
+CREATE FUNCTION many_items(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN to_jsonb(jsonb_array_length(workflow.map('all', 'SELECT 1',
+		(SELECT jsonb_agg(i) FROM generate_series(1, (input->>'n')::int) AS i))));
+END $$;
+
+CREATE FUNCTION many_children(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN to_jsonb(jsonb_array_length(workflow.map_child('all', 'one_step',
+		(SELECT jsonb_agg(i) FROM generate_series(1, (input->>'n')::int) AS i))));
+END $$;
+
+SELECT workflow.create_workflow('many_items');
+SELECT workflow.create_workflow('many_children');
 SELECT workflow.create_workflow('one_step');
 SELECT workflow.create_workflow('one_insert');
 SELECT workflow.create_workflow('ten_steps');

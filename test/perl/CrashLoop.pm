@@ -15,6 +15,8 @@
 #	running		a run shown as running, or waiting, after the drain
 #	dead		a dead letter that the workflow did not ask for
 #
+# and of runs that wait what TalkLoop.pm tells.
+#
 # Kills take turns by a seeded random generator.  An executor killed in the
 # middle of a step is charged a strike, and two at one step make a dead letter;
 # so before the next executor dies, every run that has a strike has to end.
@@ -28,6 +30,7 @@ use IO::Handle;
 use POSIX ();
 use Time::HiRes qw(time usleep);
 use PostgreSQL::Test::Utils;
+use TalkLoop;
 use Test::More;
 use WorkflowTest;
 
@@ -96,6 +99,7 @@ BEGIN
 END $$;
 SELECT workflow.create_workflow('load');
 });
+	talk_setup($node, $db);
 	return;
 }
 
@@ -139,6 +143,7 @@ sub make_transaction
 	  : $r < 0.87 ? 'undo'
 	  : $r < 0.94 ? 'savepoint'
 	  :             'prepare';
+	return talk_of("$number-" . $$serial++) if rand() < 0.15;
 	my $many = $kind eq 'single' ? 1 : 1 + int(rand(12));
 	my (@stay, @gone, @sql);
 
@@ -163,6 +168,13 @@ sub make_transaction
 	  : $kind eq 'single' ? ''
 	  :                     'COMMIT;';
 	return (\@stay, \@gone, join(' ', @sql));
+}
+
+# One run that waits, instead.
+sub talk_of
+{
+	my ($token) = @_;
+	return ([$token], [], talk_transaction($token));
 }
 
 # Enqueues until told to end; a lost connection is made anew.
@@ -394,6 +406,7 @@ sub drain
 	my $prepared =
 	  $node->safe_psql($db, 'SELECT gid FROM pg_prepared_xacts ORDER BY 1');
 	$node->safe_psql($db, "COMMIT PREPARED '$_'") foreach split /\n/, $prepared;
+	talk_again($node, $db);
 	return poll_until($node, $db,
 		'SELECT count(*) FROM _workflow.run WHERE finished_at IS NULL',
 		'0', $timeout);
@@ -521,6 +534,7 @@ SELECT run_id, string_agg(ordinal || CASE state WHEN 'd' THEN '' ELSE state::tex
 
 	foreach my $id (sort keys %runs)
 	{
+		next if $runs{$id}{mode} eq 'talk';
 		push @wrong,
 		  check_run($runs{$id}, $effects{$id} // '', $steps{$id} // '');
 	}
@@ -529,6 +543,7 @@ SELECT run_id, string_agg(ordinal || CASE state WHEN 'd' THEN '' ELSE state::tex
 		push @wrong, "nowhere: effects or steps of unknown run $id"
 		  unless $runs{$id};
 	}
+	push @wrong, check_talks($node, $db);
 	push @wrong, check_views($node, $db);
 	return (\@wrong, scalar keys %runs);
 }

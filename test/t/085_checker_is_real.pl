@@ -1,4 +1,4 @@
-# The checker of the crash loop finds what it is there to find: two deliberate
+# The checker of the crash loop finds what it is there to find: deliberate
 # defects of the test build must make it fail.
 use strict;
 use warnings;
@@ -51,5 +51,11 @@ like(
 	run_broken('lose', "workflow.test_break = 'lose-checkpoint'"),
 	qr/^prefix: /m,
 	'a lost checkpoint is found');
+
+# A signal is not marked as taken, and a timer fires before its time.
+like(run_broken('again', "workflow.test_break = 'forget-taken'"),
+	qr/^signal: /m, 'a signal that is taken twice is found');
+like(run_broken('early', "workflow.test_break = 'fire-early'"),
+	qr/^timer: /m, 'a timer that fires early is found');
 
 done_testing();

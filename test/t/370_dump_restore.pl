@@ -126,6 +126,26 @@ ok( poll_until(
 		'0'),
 	'and nothing runs');
 
+# messages: one waits, one is leased, one is dead, one is acknowledged
+$node->safe_psql('shop',
+	as('alice', q{
+	SELECT workflow.create_queue('post', dedup_window => '1 day',
+	  keep_acked => '1 day', notify_channel => 'Post',
+	  policy => workflow.policy(max_attempts => 3));
+	SELECT workflow.send('post', to_jsonb(n), dedup_key => 'k' || n, group_key => 'g' || n)
+	  FROM generate_series(1, 4) n}));
+$node->safe_psql('shop', q{
+	UPDATE _workflow.message SET state = 'l', attempt = 1, receipt = 1,
+	       lease_until = now() + interval '1 s' WHERE payload = '2';
+	UPDATE _workflow.message SET state = 'd', attempt = 3, finished_at = now(),
+	       reason = 'attempts', error_code = 'WF004' WHERE payload = '3';
+	UPDATE _workflow.message SET state = 'a', attempt = 1, finished_at = now(),
+	       result = '"fine"' WHERE payload = '4'});
+
+my $messages =
+	'SELECT message_id, queue, owner, state, dedup_key, group_key, attempt,'
+  . ' max_attempts, payload, result, reason, error_code, enqueued_at'
+  . ' FROM workflow.messages ORDER BY 1';
 my $states =
 	'SELECT run_id, workflow, body, owner, state, dedup_key, input, result,'
   . ' error_code, failed_step, steps_done, attempts, enqueued_at, run_at,'
@@ -137,7 +157,7 @@ my $definitions = "SELECT * FROM workflow.workflows"
   . " WHERE workflow NOT LIKE 'new%' ORDER BY workflow";
 my $dead = 'SELECT * FROM workflow.dead_letters ORDER BY run_id';
 my %source = map { $_ => $node->safe_psql('shop', $_) } $states, $steps,
-  $definitions, $dead;
+  $definitions, $dead, $messages;
 is( $node->safe_psql('shop',
 		"SELECT string_agg(concat_ws('-', dedup_key, state, steps_done), ' '"
 		  . " ORDER BY dedup_key) FROM workflow.runs WHERE owner = 'alice'"),
@@ -191,7 +211,7 @@ sub nothing_has_run
 {
 	my ($to, $db, $name) = @_;
 
-	for my $sql ($states, $steps, $dead, $definitions)
+	for my $sql ($states, $steps, $dead, $definitions, $messages)
 	{
 		my ($view) = $sql =~ /FROM (workflow\.\w+)/;
 		is($to->safe_psql($db, $sql), $source{$sql}, "$name: $view as dumped");
@@ -247,10 +267,10 @@ sub check_restored
 	wait_for_worker($to, 'scheduler', $db, $scheduler);
 	$to->safe_psql($db, "CALL workflow.wait_until_idle('30 s')");
 	nothing_has_run($to, $db, $name);
-	# eleven: parked and ended runs wait for nothing
+	# eleven runs, for parked and ended ones wait for nothing, and two messages
 	like(
 		slurp_file($to->logfile, $log_at),
-		qr/LOG:  11 workflow runs of another database are not started/,
+		qr/LOG:  13 workflow runs and messages of another database are not started/,
 		"$name: the log tells of them");
 	like(
 		$to->safe_psql($db,
@@ -283,6 +303,18 @@ sub check_restored
 			'cancelled', 30),
 		"$name: cancel works");
 
+	# messages are there, their keys as well, but nobody gets them
+	is( $to->safe_psql($db, "SELECT count(*) FROM workflow.receive('post', 10)"),
+		'0',
+		"$name: no message is received");
+	my $kept = $to->safe_psql($db,
+		as('alice', "SELECT workflow.send('post', '9', dedup_key => 'k1')"));
+	is( $to->safe_psql($db,
+			'SELECT dedup_key FROM workflow.messages'
+			  . " WHERE message_id = $kept"),
+		'k1',
+		"$name: the key of a message is taken");
+
 	# ---- start() ----
 
 	$to->safe_psql($db, 'UPDATE gate SET open = true');
@@ -300,6 +332,18 @@ sub check_restored
 			  . ' retry-queued-retry-1',
 			30),
 		"$name: what is ready runs, the rest waits as it did");
+	ok( poll_until(
+			$to, $db,
+			q{SELECT count(*) FROM workflow.messages WHERE state = 'queued'},
+			'2', 30),
+		"$name: a lease of the past is over");
+	is( $to->safe_psql(
+			$db,
+			as( 'alice',
+				q{SELECT string_agg(payload::text, ' ' ORDER BY message_id)
+				FROM workflow.receive('post', 10)})),
+		'1 2',
+		"$name: messages are received");
 	$to->safe_psql($db,
 		'SELECT workflow.retry_run(run_id) FROM workflow.runs'
 		  . " WHERE dedup_key IN ('fail', 'park', 'retry')");
@@ -346,7 +390,7 @@ sub check_restored
 	like($err, qr/enter_not/, "$name: the definition is still alice's");
 	is( $to->safe_psql($db,
 			'SELECT count(*), count(DISTINCT workflow_id)'
-			  . ' FROM _workflow.workflow'),
+			  . ' FROM _workflow.workflow WHERE workflow_id > 0'),
 		'4|4',
 		"$name: four definitions");
 	return;

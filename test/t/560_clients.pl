@@ -54,7 +54,7 @@ sub start_bouncer
 	my ($node) = @_;
 	my $port = PostgreSQL::Test::Cluster::get_free_port();
 
-	append_to_file("$dir/users", qq("postgres" ""\n));
+	append_to_file("$dir/users", qq("postman" ""\n));
 	append_to_file(
 		"$dir/pgbouncer.ini", qq(
 [databases]
@@ -104,8 +104,9 @@ sub start_worker
 			LEASE => $lease,
 			PGHOST => '127.0.0.1',
 			PGPORT => $port,
+			PGUSER => 'postman',
 			PGDATABASE => $db,
-			JDBC_URL => "jdbc:postgresql://127.0.0.1:$port/$db?user=postgres&prepareThreshold=0"
+			JDBC_URL => "jdbc:postgresql://127.0.0.1:$port/$db?user=postman&prepareThreshold=0"
 		},
 		@{ $languages{ $worker->{language} }[0] });
 	return;
@@ -166,6 +167,14 @@ sub effects
 	return \%effects;
 }
 
+# Short enough to be read at once.
+foreach my $language (sort keys %languages)
+{
+	my $file = $languages{$language}[0][-1];
+	my $lines = () = slurp_file($file) =~ /\n/g;
+	cmp_ok($lines, '<=', 60, basename($file) . ' has 60 lines or less');
+}
+
 # ---- messages ----
 
 my $node = new_node('clients', "listen_addresses = '127.0.0.1'", 'max_connections = 60');
@@ -217,9 +226,12 @@ sub ends_of
 		  . " GROUP BY $columns ORDER BY $columns");
 }
 
+# The workers have no rights but what it takes.
+$node->safe_psql($db, "CREATE ROLE postman LOGIN; SELECT workflow.grant_usage('postman');");
 $node->safe_psql($db,
 	"SELECT workflow.create_queue('$_->{queue}', keep_acked => '1 day',"
-	  . " policy => workflow.policy(initial_delay => '200 ms', jitter => 0))")
+	  . " policy => workflow.policy(initial_delay => '200 ms', jitter => 0));"
+	  . " SELECT workflow.grant_queue('$_->{queue}', 'postman', 'receive');")
   foreach @workers;
 my $many = @workers;
 

@@ -29,7 +29,7 @@ $node->_update_pid(1);
 
 my $report = eval { decode_json(slurp_file($output)) } // [];
 is(ref $report, 'ARRAY', 'report is an array');
-is(scalar @$report, 36, 'report is complete');
+is(scalar @$report, 46, 'report is complete');
 foreach my $line (@$report)
 {
 	is_deeply(
