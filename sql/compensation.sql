@@ -150,5 +150,40 @@ SELECT workflow.cancel_run(:'run', compensate => false);
 CALL workflow.wait_for_run(:'run');
 SELECT done();
 
+-- beside calls that were only started, and with children
+CREATE FUNCTION sleeps(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM workflow.compensate('undo child', 'SELECT note($1)', 'undo child');
+	PERFORM workflow.sleep('1 day');
+	RETURN NULL;
+END $$;
+SELECT workflow.create_workflow('sleeps', 'compensation.sleeps');
+CREATE FUNCTION starts(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+	handle int;
+BEGIN
+	PERFORM workflow.start_child('child', 'sleeps');
+	handle := workflow.start_step('beside', 'SELECT note($1)', 'beside');
+	PERFORM workflow.compensate('undo 1', 'SELECT note($1)', 'undo 1');
+	PERFORM workflow.await(handle);
+	handle := workflow.start_step('beside', 'SELECT note($1)', 'beside');
+	IF NOT workflow.patched('beside') THEN RETURN NULL; END IF;
+	PERFORM workflow.compensate('undo 2', 'SELECT note($1)', 'undo 2');
+	PERFORM workflow.await(handle);
+	PERFORM workflow.step('until the child sleeps', $s$
+		SELECT workflow.fail('not yet') WHERE NOT EXISTS (
+			SELECT FROM workflow.runs WHERE workflow = 'sleeps' AND state = 'waiting')$s$,
+		workflow.policy(retry_on => '{WF001}', initial_delay => '10 ms', max_delay => '10 ms', max_attempts => NULL));
+	RETURN workflow.fail('enough');
+END $$;
+TRUNCATE done RESTART IDENTITY;
+SELECT workflow.create_workflow('starts');
+SELECT workflow.enqueue_workflow('starts') AS run \gset
+CALL workflow.wait_for_run(:'run');
+SELECT run_id AS child FROM workflow.runs WHERE workflow = 'sleeps' \gset
+CALL workflow.wait_for_run(:'child');
+SELECT ordinal, kind, name, state FROM workflow.steps WHERE run_id = :'run' AND name NOT LIKE 'until%' ORDER BY ordinal;
+SELECT string_agg(what, ', ' ORDER BY what) FROM done;
+
 -- what may be registered
 SELECT workflow.compensate('x', 'SELECT 1');
