@@ -57,12 +57,17 @@ SELECT jsonb_pretty(result) FROM workflow.steps WHERE run_id = :'run' AND ordina
 SELECT done();
 TRUNCATE done RESTART IDENTITY;
 SELECT regexp_replace(workflow.why(:'run'), 'at \d{4}-.* at', 'at ... at');
-SELECT failed_step, reason, attempts FROM workflow.dead_letters WHERE run_id = :'run';
--- it cannot go on where it failed
+SELECT failed_step, reason, attempts FROM workflow.dead_letters WHERE workflow = 'books';
+-- it cannot go on where it failed, but begin anew there; what was undone is not taken over
 \set VERBOSITY terse
 DO $$ BEGIN PERFORM workflow.retry_run(run_id) FROM workflow.dead_letters WHERE workflow = 'books';
 EXCEPTION WHEN object_not_in_prerequisite_state THEN RAISE WARNING 'refused'; END $$;
+SELECT workflow.fork_run(:'run', 7);
 \set VERBOSITY default
+SELECT workflow.fork_run(:'run', 6) AS fork \gset
+CALL workflow.wait_for_run(:'fork');
+SELECT done();
+TRUNCATE done RESTART IDENTITY;
 
 -- an error of the body
 SELECT workflow.enqueue_workflow('books', '{"how": "body"}') AS run \gset
@@ -144,6 +149,41 @@ CALL workflow.wait_for_run(:'run');
 SELECT workflow.cancel_run(:'run', compensate => false);
 CALL workflow.wait_for_run(:'run');
 SELECT done();
+
+-- beside calls that were only started, and with children
+CREATE FUNCTION sleeps(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM workflow.compensate('undo child', 'SELECT note($1)', 'undo child');
+	PERFORM workflow.sleep('1 day');
+	RETURN NULL;
+END $$;
+SELECT workflow.create_workflow('sleeps', 'compensation.sleeps');
+CREATE FUNCTION starts(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+	handle int;
+BEGIN
+	PERFORM workflow.start_child('child', 'sleeps');
+	handle := workflow.start_step('beside', 'SELECT note($1)', 'beside');
+	PERFORM workflow.compensate('undo 1', 'SELECT note($1)', 'undo 1');
+	PERFORM workflow.await(handle);
+	handle := workflow.start_step('beside', 'SELECT note($1)', 'beside');
+	IF NOT workflow.patched('beside') THEN RETURN NULL; END IF;
+	PERFORM workflow.compensate('undo 2', 'SELECT note($1)', 'undo 2');
+	PERFORM workflow.await(handle);
+	PERFORM workflow.step('until the child sleeps', $s$
+		SELECT workflow.fail('not yet') WHERE NOT EXISTS (
+			SELECT FROM workflow.runs WHERE workflow = 'sleeps' AND state = 'waiting')$s$,
+		workflow.policy(retry_on => '{WF001}', initial_delay => '10 ms', max_delay => '10 ms', max_attempts => NULL));
+	RETURN workflow.fail('enough');
+END $$;
+TRUNCATE done RESTART IDENTITY;
+SELECT workflow.create_workflow('starts');
+SELECT workflow.enqueue_workflow('starts') AS run \gset
+CALL workflow.wait_for_run(:'run');
+SELECT run_id AS child FROM workflow.runs WHERE workflow = 'sleeps' \gset
+CALL workflow.wait_for_run(:'child');
+SELECT ordinal, kind, name, state FROM workflow.steps WHERE run_id = :'run' AND name NOT LIKE 'until%' ORDER BY ordinal;
+SELECT string_agg(what, ', ' ORDER BY what) FROM done;
 
 -- what may be registered
 SELECT workflow.compensate('x', 'SELECT 1');

@@ -104,5 +104,16 @@ CALL workflow.wait_for_run(:'run');
 SELECT error_code, error_message FROM workflow.runs WHERE run_id = :'run';
 SELECT error_detail FROM _workflow.run WHERE run_id = :'run';
 
+-- a parent waits for the last of the chain
+CREATE FUNCTION has_loops(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN jsonb_build_array(
+		workflow.child('loops', 'loops', '{"n": 1, "who": "child "}'),
+		workflow.map_child('more loops', 'loops', '[{"n": 2, "who": "x"}, {"n": 3, "who": "y"}]'));
+END $$;
+SELECT workflow.create_workflow('has loops', 'has_loops');
+SELECT workflow.enqueue_workflow('has loops') AS run \gset
+CALL workflow.wait_for_run(:'run');
+
 -- what may be asked
 SELECT workflow.continue_as_new('{}');

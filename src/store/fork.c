@@ -18,7 +18,7 @@ static WfStmt look_record = {
 	"       min(s.ordinal) FILTER (WHERE s.state"
 	"                              <> ALL (ARRAY['d', 'f']::\"char\"[]))"
 	"  FROM _workflow.step s"
-	" WHERE s.run_id = $1 AND s.ordinal < $2",
+	" WHERE s.run_id = $1 AND s.ordinal < $2 AND s.kind <> 'U'::\"char\"",
 	2,
 	{UUIDOID, INT4OID}};
 

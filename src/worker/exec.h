@@ -35,6 +35,7 @@
 
 #include <setjmp.h>
 
+#include "base/compat.h"
 #include "core/policy.h"
 #include "nodes/pg_list.h"
 #include "store/run.h"
@@ -79,9 +80,10 @@ typedef struct WfWanted
 	bool has_policy;
 	WfPolicy policy;	/* of the call */
 	TimestampTz due_at; /* a call that waits: until when; DT_NOEND for ever */
+	bool texts;			/* values are C strings, whatever the types are */
+	Jsonb *outcome;		/* of a call that is done by being made */
 	bool starts;		/* the body goes on when it is recorded */
 	TimestampTz started_at; /* when it was asked for */
-	bool texts;				/* values are C strings, whatever the types are */
 } WfWanted;
 
 /* a record of this turn, written by its commit; and what it replaces */
@@ -208,6 +210,9 @@ extern uint32 wf_exec_request(const WfExec *exec);
 extern bool wf_exec_interrupted(WfExec *exec);
 
 /* ---- exec_words.c ---- */
+
+/* Leaves the body. */
+WF_NORETURN extern void wf_word_unwind(WfExec *exec);
 
 /* "step", "sleep", ...: what a call of this kind is called in messages */
 extern const char *wf_call_word(char kind);

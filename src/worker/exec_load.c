@@ -13,30 +13,6 @@
 #include "core/state.h"
 #include "worker/exec_turn.h"
 
-/* The record; "any" is false where it is known to be empty. */
-void
-wf_load_steps(WfExec *exec, bool any)
-{
-	WfWindow window;
-
-	exec->nsteps = 0;
-	exec->nalloc = 16;
-	if (any)
-	{
-		wf_window_open(&window);
-		exec->nsteps = wf_step_load_all(&exec->cell->run_id, exec->run_cxt,
-										&exec->steps, &exec->nalloc);
-		wf_window_close(&window);
-	}
-	else
-		exec->steps =
-			MemoryContextAlloc(exec->run_cxt, exec->nalloc * sizeof(WfStep));
-	exec->records = MemoryContextAllocHuge(
-		exec->run_cxt, mul_size(exec->nalloc, sizeof(WfRecorded)));
-	for (int i = 0; i < exec->nsteps; i++)
-		exec->records[i] = exec->steps[i].match;
-}
-
 void
 wf_load_check_owner(WfExec *exec)
 {

@@ -47,6 +47,31 @@ wf_turn_policy(WfExec *exec, WfPolicy *policy)
 			exec->steps[wanted->ordinal - 1].attempts_before;
 }
 
+/* ---- the record in memory ---- */
+
+void
+wf_record_load(WfExec *exec, bool any)
+{
+	WfWindow window;
+
+	exec->nsteps = 0;
+	exec->nalloc = 16;
+	if (any)
+	{
+		wf_window_open(&window);
+		exec->nsteps = wf_step_load_all(&exec->cell->run_id, exec->run_cxt,
+										&exec->steps, &exec->nalloc);
+		wf_window_close(&window);
+	}
+	else
+		exec->steps =
+			MemoryContextAlloc(exec->run_cxt, exec->nalloc * sizeof(WfStep));
+	exec->records = MemoryContextAllocHuge(
+		exec->run_cxt, mul_size(exec->nalloc, sizeof(WfRecorded)));
+	for (int i = 0; i < exec->nsteps; i++)
+		exec->records[i] = exec->steps[i].match;
+}
+
 /* Appends a step, or replaces the one that has the same ordinal. */
 void
 wf_record_step(WfExec *exec, const WfStep *step)

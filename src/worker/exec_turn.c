@@ -316,8 +316,8 @@ load_run(WfExec *exec, WfTurn *turn)
 	found = wf_run_load(&exec->cell->run_id, &exec->cell->tid, exec->run_cxt,
 						&exec->run);
 	/* a fork that came in a range is taken for fresh */
-	wf_load_steps(exec, found && (!(exec->cell->flags & WF_ASSIGN_FRESH) ||
-								  exec->run.retried));
+	wf_record_load(exec, found && (!(exec->cell->flags & WF_ASSIGN_FRESH) ||
+								   exec->run.retried));
 	wf_mark_clear();
 
 	if (!found || wf_run_is_final(exec->run.state))

@@ -45,6 +45,9 @@ typedef struct WfTurn
 	WfOutcome outcome; /* when next is WF_NEXT_NONE */
 } WfTurn;
 
+/* Reads it in a transaction; "any" is false where it is known to be empty. */
+extern void wf_record_load(WfExec *exec, bool any);
+
 /* Appends to the record, or replaces the newest where it has that ordinal. */
 extern void wf_record_step(WfExec *exec, const WfStep *step);
 
@@ -75,9 +78,6 @@ extern void wf_turn_end_run(WfExec *exec, WfTurn *turn, char state,
 extern void wf_turn_leave(WfTurn *turn, WfOutcome outcome);
 
 /* ---- exec_load.c ---- */
-
-/* The record; "any" is false where it is known to be empty. */
-extern void wf_load_steps(WfExec *exec, bool any);
 
 /* Raises an error, with exec->park_reason set, unless we are the run's owner. */
 extern void wf_load_check_owner(WfExec *exec);

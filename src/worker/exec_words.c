@@ -80,8 +80,8 @@ wf_word_check(const char *word, WfWordPlace place)
 
 /* ---- leaving the body ---- */
 
-WF_NORETURN static void
-unwind(WfExec *exec)
+void
+wf_word_unwind(WfExec *exec)
 {
 	exec->unwinding = true;
 
@@ -171,9 +171,12 @@ copy_call(WfWanted *wanted, MemoryContext cxt, int ordinal, uint64 print,
 	wanted->name = pstrdup(call->name);
 	wanted->command = pstrdup(call->command);
 	wanted->due_at = call->due_at;
+	wanted->texts = false;
+	wanted->outcome = call->outcome
+						  ? DatumGetJsonbPCopy(JsonbPGetDatum(call->outcome))
+						  : NULL;
 	wanted->starts = call->starts;
 	wanted->started_at = wf_clock_now();
-	wanted->texts = false;
 	wanted->nargs = nargs;
 	wanted->types = palloc(sizeof(Oid) * Max(nargs, 1));
 	wanted->values = palloc0(sizeof(Datum) * Max(nargs, 1));
@@ -267,7 +270,7 @@ block(WfExec *exec, int ordinal)
 {
 	exec->blocked = true;
 	exec->blocked_on = ordinal;
-	unwind(exec);
+	wf_word_unwind(exec);
 }
 
 /* A call that is done by being made: the body need not be left for it. */
@@ -297,7 +300,7 @@ wf_word_call(const WfCall *call)
 	const WfStep *step;
 
 	if (exec->unwinding || wf_exec_interrupted(exec))
-		unwind(exec);
+		wf_word_unwind(exec);
 
 	print = wf_call_fingerprint(call);
 	switch (wf_replay_match(exec->records, exec->nsteps, ordinal, call->kind,
@@ -305,9 +308,9 @@ wf_word_call(const WfCall *call)
 	{
 		case WF_MATCH_DIFFERENT:
 			note_difference(exec, ordinal, call->kind, call->name);
-			unwind(exec);
+			wf_word_unwind(exec);
 		case WF_MATCH_WANTED:
-			if (call->outcome != NULL)
+			if (call->outcome != NULL && exec->npending == 0)
 			{
 				record_at_once(exec, ordinal, print, call);
 				break;
@@ -315,7 +318,7 @@ wf_word_call(const WfCall *call)
 			if (note_started(exec, ordinal, print, call))
 				break;
 			note_wanted(exec, ordinal, print, call);
-			unwind(exec);
+			wf_word_unwind(exec);
 		case WF_MATCH_WAITING:
 			if (!call->starts)
 			{
@@ -347,7 +350,7 @@ wf_word_await(int ordinal)
 
 	Assert(ordinal > 0 && ordinal <= exec->asked);
 	if (exec->unwinding || wf_exec_interrupted(exec))
-		unwind(exec);
+		wf_word_unwind(exec);
 	if (step->match.state == WF_STEP_WAITING)
 		block(exec, ordinal);
 	exec->now = Max(exec->now, step->finished_at);
@@ -362,90 +365,6 @@ wf_word_recorded(int ordinal)
 	if (ordinal < 1 || ordinal > wf_exec->asked)
 		return NULL;
 	return &wf_exec->steps[ordinal - 1];
-}
-
-/* ---- the end of a run that goes on ---- */
-
-void
-wf_word_continue(const Jsonb *input)
-{
-	WfExec *exec = wf_exec;
-
-	if (!exec->unwinding && !wf_exec_interrupted(exec))
-	{
-		exec->continues = MemoryContextAlloc(exec->run_cxt, VARSIZE(input));
-		memcpy(exec->continues, input, VARSIZE(input));
-	}
-	unwind(exec);
-}
-
-/* ---- progress ---- */
-
-/*
- * A replay comes past what was said before: what counts is what is said last
- * in the order of the body.
- */
-void
-wf_word_progress(const Jsonb *progress)
-{
-	WfExec *exec = wf_exec;
-	int place = exec->in_step ? 2 * exec->wanted.ordinal : 2 * exec->asked + 1;
-
-	if (exec->checks || (exec->in_body && exec->unwinding) ||
-		place < exec->progress_place)
-		return;
-	exec->progress_place = place;
-	wf_show_progress(exec, progress);
-}
-
-/* ---- patches ---- */
-
-typedef struct Patch
-{
-	char *id;
-	bool has;
-} Patch;
-
-static bool
-answer_patch(WfExec *exec, const char *id, bool has)
-{
-	MemoryContext old = MemoryContextSwitchTo(exec->turn_cxt);
-	Patch *patch = palloc(sizeof(Patch));
-
-	patch->id = pstrdup(id);
-	patch->has = has;
-	exec->patches = lappend(exec->patches, patch);
-	MemoryContextSwitchTo(old);
-	return has;
-}
-
-bool
-wf_word_patched(const char *id)
-{
-	WfExec *exec = wf_exec;
-	const WfRecorded *next = &exec->records[exec->asked];
-	WfCall call = {.kind = WF_STEP_KIND_PATCH,
-				   .name = id,
-				   .command = "",
-				   .due_at = DT_NOEND};
-	ListCell *lc;
-
-	if (exec->unwinding || wf_exec_interrupted(exec))
-		unwind(exec);
-	foreach (lc, exec->patches)
-	{
-		const Patch *patch = lfirst(lc);
-
-		if (strcmp(patch->id, id) == 0)
-			return patch->has;
-	}
-	if (wf_word_is_new())
-		call.outcome = DatumGetJsonbP(
-			DirectFunctionCall1(jsonb_in, CStringGetDatum("true")));
-	else if (next->kind != WF_STEP_KIND_PATCH || strcmp(next->name, id) != 0)
-		return answer_patch(exec, id, false);
-	(void) wf_word_call(&call);
-	return answer_patch(exec, id, true);
 }
 
 /* ---- what a run knows of itself ---- */

@@ -83,8 +83,8 @@ tell_ended(const Ended *ended, int n)
 
 		if (ended[i].of.undoes)
 		{
-			tell_relatives(&ended[i].of, NULL);
 			queue_again(&ended[i].of.info);
+			tell_relatives(&ended[i].of, NULL);
 			continue;
 		}
 		entry = wf_ready_find(&wf_sched.ready, &ended[i].run_id);
@@ -276,11 +276,8 @@ take_effect(const Effect *effect)
 		case WF_APPLIED_NOTHING:
 			break;
 		case WF_APPLIED_CANCELLED:
-			tell_ended(&ended, 1);
-			break;
 		case WF_APPLIED_UNDOES:
-			tell_relatives(&effect->of, NULL);
-			queue_again(&effect->info);
+			tell_ended(&ended, 1);
 			break;
 		case WF_APPLIED_QUEUED:
 			queue_again(&effect->info);
