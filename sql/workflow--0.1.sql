@@ -1382,6 +1382,17 @@ CREATE FUNCTION workflow.compensate(name text, command text, VARIADIC args "any"
 COMMENT ON FUNCTION workflow.compensate(text, text, "any") IS
 	'in a body: the same with values for $1, $2 ..., after a workflow.policy where one is given first';
 
+CREATE FUNCTION workflow.compensate_task(
+	name text,
+	queue text,
+	payload jsonb DEFAULT '{}',
+	policy workflow.policy DEFAULT NULL)
+	RETURNS void
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_compensate_task';
+COMMENT ON FUNCTION workflow.compensate_task(text, text, jsonb, workflow.policy) IS
+	'in a body: registers a task for a worker outside that undoes what was done so far, for when the run fails or is cancelled';
+
 CREATE FUNCTION workflow.patched(id text) RETURNS boolean
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_patched';
@@ -1536,6 +1547,7 @@ SELECT r.run_id,
             WHEN r.finished_at IS NOT NULL OR l.run_id IS NOT NULL THEN NULL
             WHEN r.state = 'p' THEN 'repair'
             WHEN r.waiting_for = 'r' AND r.due_at > _workflow.clock() THEN 'retry'
+            WHEN r.state = 'k' AND r.waiting_for = 'm' THEN 'task'
             WHEN r.state = 'w' AND (r.due_at IS NULL OR r.due_at > _workflow.clock())
             THEN CASE r.waiting_for
                       WHEN 't' THEN 'timer'

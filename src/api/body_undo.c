@@ -1,6 +1,6 @@
 /*
  * body_undo.c
- *		The words compensate() and patched() of a body.
+ *		The words compensate(), compensate_task() and patched() of a body.
  *
  * A compensation is run when the body is not there any more, so its arguments
  * are kept in the record: by the names of their types and as texts, in styles
@@ -18,11 +18,13 @@
 
 #include "api/arguments.h"
 #include "api/body.h"
+#include "api/task.h"
 #include "core/state.h"
 #include "store/definition.h"
 
 PG_FUNCTION_INFO_V1(workflow_compensate);
 PG_FUNCTION_INFO_V1(workflow_compensate_args);
+PG_FUNCTION_INFO_V1(workflow_compensate_task);
 PG_FUNCTION_INFO_V1(workflow_patched);
 
 /* ---- compensate ---- */
@@ -57,9 +59,12 @@ add_argument(StringInfo out, Oid type, Datum value, bool isnull)
 	appendStringInfoChar(out, '}');
 }
 
-/* See wf_undo_read_args(). */
+/*
+ * See wf_undo_read_args().  The policy of a task is an argument of its call, as
+ * the worker's queue goes by it.
+ */
 static Jsonb *
-keep_arguments(const WfCall *call, Datum policy_row)
+keep_arguments(const WfCall *call, Datum policy_row, bool is_task)
 {
 	int nest = NewGUCNestLevel();
 	StringInfoData out;
@@ -77,6 +82,8 @@ keep_arguments(const WfCall *call, Datum policy_row)
 		add_argument(&out, call->types[i], call->values[i], call->nulls[i]);
 	}
 	appendStringInfoChar(&out, ']');
+	if (is_task)
+		appendStringInfoString(&out, ", \"task\": true");
 	if (call->policy != NULL)
 	{
 		appendStringInfoString(&out, ", \"policy\": ");
@@ -100,7 +107,7 @@ compensate(FunctionCallInfo fcinfo, bool variadic)
 	wf_word_check("compensate", WF_WORD_IN_BODY);
 	wf_body_call(fcinfo, variadic, &call, &policy, &policy_row);
 	if (wf_word_is_new())
-		call.outcome = keep_arguments(&call, policy_row);
+		call.outcome = keep_arguments(&call, policy_row, false);
 	(void) wf_word_call(&call);
 	PG_RETURN_VOID();
 }
@@ -115,6 +122,26 @@ Datum
 workflow_compensate_args(PG_FUNCTION_ARGS)
 {
 	return compensate(fcinfo, true);
+}
+
+Datum
+workflow_compensate_task(PG_FUNCTION_ARGS)
+{
+	Oid types[WF_TASK_NARGS];
+	Datum values[WF_TASK_NARGS];
+	bool nulls[WF_TASK_NARGS];
+	WfCall call = {.kind = WF_STEP_KIND_COMPENSATE,
+				   .nargs = WF_TASK_NARGS,
+				   .types = types,
+				   .values = values,
+				   .nulls = nulls};
+
+	wf_word_check("compensate_task", WF_WORD_IN_BODY);
+	wf_task_arguments(fcinfo, &call, types, values, nulls);
+	if (wf_word_is_new())
+		call.outcome = keep_arguments(&call, (Datum) 0, true);
+	(void) wf_word_call(&call);
+	PG_RETURN_VOID();
 }
 
 /* ---- patched ---- */

@@ -28,28 +28,39 @@
 PG_FUNCTION_INFO_V1(workflow_task);
 PG_FUNCTION_INFO_V1(workflow_start_task);
 
-/* arguments of the functions, and of the recorded call from ARG_QUEUE on */
-typedef enum Argument
-{
-	ARG_NAME,
-	ARG_QUEUE,
-	ARG_PAYLOAD,
-	ARG_POLICY,
-	ARG_GROUP_KEY,
-	NARGS
-} Argument;
-
 /* ---- the words ---- */
+
+void
+wf_task_arguments(FunctionCallInfo fcinfo, WfCall *call, Oid *types,
+				  Datum *values, bool *nulls)
+{
+	WfPolicy policy;
+	const Oid all[] = {TEXTOID, TEXTOID, JSONBOID, wf_policy_type(), TEXTOID};
+
+	call->name = wf_arg_name(fcinfo, WF_TASK_NAME, "name of a task");
+	call->command = wf_arg_name(fcinfo, WF_TASK_QUEUE, "name of a queue");
+	for (int i = 0; i < WF_TASK_NARGS; i++)
+	{
+		types[i] = all[i];
+		nulls[i] = i >= PG_NARGS() || PG_ARGISNULL(i);
+		values[i] = nulls[i] ? (Datum) 0 : PG_GETARG_DATUM(i);
+	}
+	if (!nulls[WF_TASK_GROUP_KEY])
+		(void) wf_arg_limited_text(fcinfo, WF_TASK_GROUP_KEY, "group_key",
+								   WF_MAX_GROUP);
+	/* what is wrong with it is an error of the body, not of the worker */
+	if (!nulls[WF_TASK_POLICY])
+		wf_policy_from_datum(values[WF_TASK_POLICY], &policy);
+}
 
 static const WfStep *
 call_task(FunctionCallInfo fcinfo, const char *word, bool starts)
 {
-	Oid types[NARGS] = {TEXTOID, TEXTOID, JSONBOID, wf_policy_type(), TEXTOID};
-	Datum values[NARGS];
-	bool nulls[NARGS];
-	WfPolicy policy;
+	Oid types[WF_TASK_NARGS];
+	Datum values[WF_TASK_NARGS];
+	bool nulls[WF_TASK_NARGS];
 	WfCall call = {.kind = WF_STEP_KIND_TASK,
-				   .nargs = NARGS,
+				   .nargs = WF_TASK_NARGS,
 				   .types = types,
 				   .values = values,
 				   .nulls = nulls,
@@ -57,18 +68,7 @@ call_task(FunctionCallInfo fcinfo, const char *word, bool starts)
 				   .starts = starts};
 
 	wf_word_check(word, WF_WORD_IN_BODY);
-	call.name = wf_arg_name(fcinfo, ARG_NAME, "name of a task");
-	call.command = wf_arg_name(fcinfo, ARG_QUEUE, "name of a queue");
-	(void) wf_arg_limited_text(fcinfo, ARG_GROUP_KEY, "group_key",
-							   WF_MAX_GROUP);
-	for (int i = 0; i < NARGS; i++)
-	{
-		values[i] = PG_GETARG_DATUM(i);
-		nulls[i] = PG_ARGISNULL(i);
-	}
-	/* what is wrong with it is an error of the body, not of the worker */
-	if (!nulls[ARG_POLICY])
-		wf_policy_from_datum(values[ARG_POLICY], &policy);
+	wf_task_arguments(fcinfo, &call, types, values, nulls);
 	return wf_word_call(&call);
 }
 
@@ -126,8 +126,8 @@ choose_policy(const WfStarting *start)
 	WfWindow window;
 	Datum policy;
 
-	if (start->nulls[ARG_POLICY] != 'n')
-		return start->values[ARG_POLICY];
+	if (start->nulls[WF_TASK_POLICY] != 'n')
+		return start->values[WF_TASK_POLICY];
 	wf_window_open(&window);
 	policy = wf_task_policy(start->workflow_id, window.save_context);
 	wf_window_close(&window);
@@ -140,7 +140,7 @@ start_task(const WfStarting *start, WfStartedCall *started)
 	WfNewMessage message = {0};
 	const WfQueueSend *queue;
 	WfRunInfo info;
-	text *name = DatumGetTextPP(start->values[ARG_QUEUE]);
+	text *name = DatumGetTextPP(start->values[WF_TASK_QUEUE]);
 
 	queue = wf_queue_allowed(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
 	message.message_id = wf_messageid_draw();
@@ -152,12 +152,12 @@ start_task(const WfStarting *start, WfStartedCall *started)
 		CStringGetTextDatum(GetUserNameFromId(message.owner, false));
 	message.headers = make_headers(start);
 	message.payload =
-		start->nulls[ARG_PAYLOAD] == 'n'
+		start->nulls[WF_TASK_PAYLOAD] == 'n'
 			? DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"))
-			: start->values[ARG_PAYLOAD];
+			: start->values[WF_TASK_PAYLOAD];
 	wf_check_payload(message.payload, "payload");
-	if (start->nulls[ARG_GROUP_KEY] != 'n')
-		message.group_key = start->values[ARG_GROUP_KEY];
+	if (start->nulls[WF_TASK_GROUP_KEY] != 'n')
+		message.group_key = start->values[WF_TASK_GROUP_KEY];
 	message.run_id = start->run_id;
 	message.run_ordinal = start->ordinal;
 	message.policy = choose_policy(start);

@@ -436,8 +436,10 @@ say_waiting(StringInfo out, const Known *k)
 			run->pause_reason ? run->pause_reason : "");
 	else if (k->queue.paused)
 		say_paused(out, &k->queue);
-	else if (run->state == WF_RUN_WAITING &&
-			 (run->due_at == 0 || run->due_at > now))
+	else if ((run->state == WF_RUN_WAITING &&
+			  (run->due_at == 0 || run->due_at > now)) ||
+			 (run->state == WF_RUN_COMPENSATING &&
+			  run->waiting_for == WF_WAIT_TASK))
 		say_asleep(out, k);
 	else if (run->waiting_for == WF_WAIT_RETRY && run->due_at > now)
 		say_retry(out, run, &k->step, k->has_step);

@@ -55,6 +55,7 @@ static const Arrow step_arrows[] = {
 	{'\0', WF_STEP_WAITING},
 	{WF_STEP_RETRYING, WF_STEP_DONE},
 	{WF_STEP_RETRYING, WF_STEP_FAILED},
+	{WF_STEP_RETRYING, WF_STEP_WAITING}, /* a child or task, likewise */
 	{WF_STEP_RETRYING, WF_STEP_STARTED}, /* at most once, by retry_run() */
 	{WF_STEP_STARTED, WF_STEP_DONE},
 	{WF_STEP_STARTED, WF_STEP_FAILED},

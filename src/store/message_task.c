@@ -35,12 +35,21 @@ wf_task_policy(int32 workflow_id, MemoryContext cxt)
 	return row;
 }
 
-/* who receives or acknowledges one just now is not waited for */
+/*
+ * Who receives or acknowledges one just now is not waited for.  What undoes the
+ * run stays.
+ */
 static WfStmt withdraw = {
 	"DELETE FROM _workflow.message"
 	" WHERE message_id = ANY (ARRAY(SELECT m.message_id"
 	"                                 FROM _workflow.message m"
 	"                                WHERE m.run_id = $1"
+	"                                  AND NOT EXISTS ("
+	"                                      SELECT"
+	"                                        FROM _workflow.step s"
+	"                                       WHERE s.run_id = $1"
+	"                                         AND s.ordinal = m.run_ordinal"
+	"                                         AND s.kind = 'U'::\"char\")"
 	"                                  FOR UPDATE SKIP LOCKED))"
 	" RETURNING message_id",
 	1,

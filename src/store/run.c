@@ -437,13 +437,23 @@ wf_run_end(const WfRun *run, const WfRunEnd *end)
 	return done;
 }
 
-/* $4: where it is not known yet */
+/*
+ * $4: where it is not known yet.  While it is compensated it shows why.
+ */
 static WfStmt wait_for = {
 	"UPDATE _workflow.run"
-	"   SET state = 'w', waiting_for = $2, due_at = $3,"
+	"   SET state = CASE WHEN end_state IS NULL THEN 'w'::\"char\""
+	"                    ELSE 'k'::\"char\" END,"
+	"       waiting_for = $2, due_at = $3,"
 	"       started_at = coalesce(started_at, $4), body_attempts = NULL,"
-	"       error_code = NULL, error_message = NULL, error_detail = NULL,"
-	"       error_hint = NULL, error_context = NULL,"
+	"       error_code = CASE WHEN end_state IS NOT NULL THEN error_code END,"
+	"       error_message = CASE WHEN end_state IS NOT NULL"
+	"                       THEN error_message END,"
+	"       error_detail = CASE WHEN end_state IS NOT NULL"
+	"                      THEN error_detail END,"
+	"       error_hint = CASE WHEN end_state IS NOT NULL THEN error_hint END,"
+	"       error_context = CASE WHEN end_state IS NOT NULL"
+	"                       THEN error_context END,"
 	"       progress = coalesce($5, progress)"
 	" WHERE run_id = $1 AND finished_at IS NULL",
 	5,
@@ -463,11 +473,14 @@ wf_run_wait(const pg_uuid_t *run_id, char waiting_for, TimestampTz due_at,
 	(void) wf_spi_run(&wait_for, args.values, args.nulls, false, 0);
 }
 
-static WfStmt resume = {"UPDATE _workflow.run"
-						"   SET state = 'q', waiting_for = NULL, due_at = NULL"
-						" WHERE run_id = $1 AND finished_at IS NULL",
-						1,
-						{UUIDOID}};
+static WfStmt resume = {
+	"UPDATE _workflow.run"
+	"   SET state = CASE WHEN end_state IS NULL"
+	"               THEN 'q'::\"char\" ELSE 'k'::\"char\" END,"
+	"       waiting_for = NULL, due_at = NULL"
+	" WHERE run_id = $1 AND finished_at IS NULL",
+	1,
+	{UUIDOID}};
 
 void
 wf_run_resume(const pg_uuid_t *run_id)

@@ -19,15 +19,21 @@
 	"                 WHERE g.run_id = r.run_id"         \
 	"                   AND g.taken_at IS NULL))"
 
+/* also while it is compensated, where that takes a worker outside */
+#define WF_WAITS                  \
+	"(r.state = 'w'::\"char\""    \
+	" OR r.state = 'k'::\"char\"" \
+	"    AND r.waiting_for = 'm'::\"char\")"
+
 /* run_id comes first, then what wf_info_fill() reads */
-#define WF_INFO_COLUMNS                                                     \
-	"r.run_id, r.owner, r.workflow_id, r.queue_id, r.priority,"             \
-	" coalesce(r.due_at, r.run_at),"                                        \
-	" CASE WHEN r.end_state IS NULL THEN r.deadline_at END,"                \
-	" r.dedup_key IS NOT NULL,"                                             \
-	" r.group_key, r.state = 'w'::\"char\","                                \
-	" r.state = 'w'::\"char\" AND " WF_SOMETHING_CAME ", r.due_at IS NULL," \
-	" r.end_state IS NOT NULL OR r.continued_from IS NOT NULL,"             \
+#define WF_INFO_COLUMNS                                          \
+	"r.run_id, r.owner, r.workflow_id, r.queue_id, r.priority,"  \
+	" coalesce(r.due_at, r.run_at),"                             \
+	" CASE WHEN r.end_state IS NULL THEN r.deadline_at END,"     \
+	" r.dedup_key IS NOT NULL,"                                  \
+	" r.group_key, " WF_WAITS ","                                \
+	" " WF_WAITS " AND " WF_SOMETHING_CAME ", r.due_at IS NULL," \
+	" r.end_state IS NOT NULL OR r.continued_from IS NOT NULL,"  \
 	" r.paused_at IS NOT NULL"
 #define WF_INFO_N 14
 

@@ -165,6 +165,9 @@ wf_undo_read_args(const Jsonb *kept, MemoryContext cxt, WfUndoArgs *out)
 	int n = (int) wf_spi_run(&read_args, values, NULL, true, 0);
 
 	out->nargs = n;
+	out->is_task =
+		getKeyJsonValueFromContainer(unconstify(JsonbContainer *, &kept->root),
+									 "task", strlen("task"), NULL) != NULL;
 	out->types = MemoryContextAlloc(cxt, sizeof(char *) * Max(n, 1));
 	out->values = MemoryContextAlloc(cxt, sizeof(char *) * Max(n, 1));
 	for (int i = 0; i < n; i++)

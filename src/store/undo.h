@@ -49,6 +49,7 @@ typedef struct WfUndoArgs
 	int nargs;
 	char **types;  /* names of their types; "unknown" for a bare literal */
 	char **values; /* in text form, NULL for SQL NULL */
+	bool is_task;  /* for a worker outside: compensate_task() */
 	bool has_policy;
 	WfPolicy policy;
 } WfUndoArgs;

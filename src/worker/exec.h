@@ -81,6 +81,7 @@ typedef struct WfWanted
 	WfPolicy policy;	/* of the call */
 	TimestampTz due_at; /* a call that waits: until when; DT_NOEND for ever */
 	bool texts;			/* values are C strings, whatever the types are */
+	bool is_task;		/* an undo that is done by a worker outside */
 	Jsonb *outcome;		/* of a call that is done by being made */
 	bool starts;		/* the body goes on when it is recorded */
 	TimestampTz started_at; /* when it was asked for */
@@ -235,6 +236,9 @@ extern int32 wf_items_number(const WfRun *run, int ordinal);
 extern Jsonb *wf_items_body(WfExec *exec);
 
 /* ---- exec_step.c ---- */
+
+/* Argument i of a call, as a value of a type: some are kept in text form. */
+extern Datum wf_step_argument(const WfWanted *wanted, int i, Oid type);
 
 /*
  * Runs exec->wanted at top level of the transaction and leaves nothing of it

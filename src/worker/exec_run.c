@@ -103,12 +103,15 @@ static char
 write_run(WfExec *exec, WfTurn *turn)
 {
 	WfWindow window;
-	char state = turn->has_wait		  ? WF_RUN_WAITING
-				 : wf_undo_runs(exec) ? WF_RUN_COMPENSATING
-									  : WF_RUN_QUEUED;
+	char state = wf_undo_runs(exec) ? WF_RUN_COMPENSATING
+				 : turn->has_wait	? WF_RUN_WAITING
+									: WF_RUN_QUEUED;
 
 	/* what it has waited for is taken: nothing may wait for that any more */
-	bool resumed = exec->run.state == WF_RUN_WAITING && exec->nwrites > 0;
+	bool resumed =
+		exec->nwrites > 0 && (exec->run.state == WF_RUN_WAITING ||
+							  (exec->run.state == WF_RUN_COMPENSATING &&
+							   exec->run.waiting_for == WF_WAIT_TASK));
 
 	if (!turn->has_later && !turn->has_wait && !resumed &&
 		!turn->undo_begins &&
@@ -132,7 +135,10 @@ write_run(WfExec *exec, WfTurn *turn)
 	else if (turn->has_end)
 		wf_request_delete_for(&exec->run.run_id);
 	else
+	{
 		wf_run_resume(&exec->run.run_id);
+		exec->run.waiting_for = '\0';
+	}
 	wf_window_close(&window);
 	return turn->has_end ? exec->run.state : state;
 }

@@ -324,8 +324,8 @@ row_to_value(FirstRow *row, int kind, uint64 processed)
 
 /* ---- running ---- */
 
-static Datum
-argument_value(const WfWanted *wanted, int i, Oid type)
+Datum
+wf_step_argument(const WfWanted *wanted, int i, Oid type)
 {
 	Oid input;
 	Oid ioparam;
@@ -350,7 +350,7 @@ execute(WfExec *exec, FirstRow *row)
 
 	for (int i = 0; i < wanted->nargs; i++)
 	{
-		params->params[i].value = argument_value(wanted, i, entry->types[i]);
+		params->params[i].value = wf_step_argument(wanted, i, entry->types[i]);
 		params->params[i].isnull = wanted->nulls[i] == 'n';
 		params->params[i].pflags = PARAM_FLAG_CONST;
 		params->params[i].ptype = entry->types[i];

@@ -106,12 +106,8 @@ step_to_blame(WfExec *exec)
 	return step;
 }
 
-/*
- * on_failure => 'park', or an undo that failed: nobody but an operator can go
- * on.
- */
-static void
-park_at_step(WfExec *exec, WfTurn *turn, const WfStep *step)
+void
+wf_turn_park_at_step(WfExec *exec, WfTurn *turn, const WfStep *step)
 {
 	exec->error = step->error;
 	wf_turn_end_run(exec, turn, WF_RUN_PARKED,
@@ -130,7 +126,7 @@ end_with_error(WfExec *exec, WfTurn *turn, const WfStep *blamed)
 	if (blamed != NULL && blamed->match.kind != WF_STEP_KIND_STEP &&
 		parks(exec))
 	{
-		park_at_step(exec, turn, blamed);
+		wf_turn_park_at_step(exec, turn, blamed);
 		return;
 	}
 
@@ -347,23 +343,6 @@ load_run(WfExec *exec, WfTurn *turn)
 	return false;
 }
 
-/* The run has failed or was cancelled, and is not undone yet. */
-static bool
-load_undo(WfExec *exec, WfTurn *turn)
-{
-	const WfStep *last = &exec->steps[Max(exec->nsteps, 1) - 1];
-
-	wf_undo_shield(exec);
-	if (exec->nsteps > 0 && last->match.kind == WF_STEP_KIND_UNDO &&
-		last->match.state == WF_STEP_STARTED)
-	{
-		wf_load_settle_unknown(exec);
-		park_at_step(exec, turn, last);
-		return false;
-	}
-	return wf_undo_next(exec, turn);
-}
-
 static bool
 load_turn(WfExec *exec, WfTurn *turn)
 {
@@ -373,14 +352,14 @@ load_turn(WfExec *exec, WfTurn *turn)
 	wf_body_prepare(exec);
 	wf_show_run(exec);
 	if (wf_undo_runs(exec))
-		return load_undo(exec, turn);
+		return wf_undo_load(exec, turn);
 	if (exec->nsteps > 0 &&
 		exec->records[exec->nsteps - 1].state == WF_STEP_STARTED)
 	{
 		wf_load_settle_unknown(exec);
 		if (parks(exec))
 		{
-			park_at_step(exec, turn, &exec->steps[exec->nsteps - 1]);
+			wf_turn_park_at_step(exec, turn, &exec->steps[exec->nsteps - 1]);
 			return false;
 		}
 	}
@@ -445,7 +424,10 @@ start_turn(WfExec *exec, WfTurn *turn, const WfPolicy *policy)
 	wf_user_code_end(exec);
 	WF_STOP("exec-after-start");
 	wf_record_write(exec, &step);
-	(void) take_replay(exec, turn, replay(exec, true));
+	if (wf_undo_runs(exec))
+		wf_undo_wait(exec, turn);
+	else
+		(void) take_replay(exec, turn, replay(exec, true));
 }
 
 static void
@@ -456,7 +438,7 @@ step_turn(WfExec *exec, WfTurn *turn)
 	TimestampTz started_at;
 
 	wf_turn_policy(exec, &policy);
-	if (wf_wait_is_started(exec->wanted.kind))
+	if (wf_wait_is_started(&exec->wanted))
 	{
 		start_turn(exec, turn, &policy);
 		return;
@@ -525,7 +507,7 @@ failure_turn(WfExec *exec, WfTurn *turn)
 	wf_record_write(exec, &step);
 	if (wf_undo_runs(exec) || parks(exec))
 	{
-		park_at_step(exec, turn, &step);
+		wf_turn_park_at_step(exec, turn, &step);
 		return;
 	}
 	(void) take_replay(exec, turn, replay(exec, true));

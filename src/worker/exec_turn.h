@@ -74,6 +74,13 @@ extern void wf_turn_adopt(WfExec *exec);
 extern void wf_turn_end_run(WfExec *exec, WfTurn *turn, char state,
 							const char *reason);
 
+/*
+ * on_failure => 'park', or an undo that failed: nobody but an operator can go
+ * on.
+ */
+extern void wf_turn_park_at_step(WfExec *exec, WfTurn *turn,
+								 const WfStep *step);
+
 /* The run goes elsewhere with nothing more to write. */
 extern void wf_turn_leave(WfTurn *turn, WfOutcome outcome);
 
@@ -107,7 +114,7 @@ extern bool wf_wait_begin(WfExec *exec, const WfWanted *asked);
 extern void wf_wait_begin_pending(WfExec *exec, bool forget);
 
 /* Is this call one that waits, but is started by engine code? */
-extern bool wf_wait_is_started(char kind);
+extern bool wf_wait_is_started(const WfWanted *wanted);
 
 /*
  * Starts the call in exec->wanted, of which "step" is the record: waiting, and
@@ -121,6 +128,9 @@ extern void wf_wait_start(WfExec *exec, WfStep *step);
  * before the turn's commit that needs not to see it.
  */
 extern bool wf_wait_settle(WfExec *exec);
+
+/* The same for one of them. */
+extern bool wf_wait_settle_one(WfExec *exec, int ordinal);
 
 /* The run leaves the executor until something comes for one of its calls. */
 extern void wf_wait_leave(WfExec *exec, WfTurn *turn);
@@ -215,6 +225,15 @@ extern void wf_undo_shield(WfExec *exec);
  * run.
  */
 extern bool wf_undo_next(WfExec *exec, WfTurn *turn);
+
+/*
+ * Of a run that was loaded and is not undone yet: true where exec->wanted is
+ * what to do next, else the turn says.
+ */
+extern bool wf_undo_load(WfExec *exec, WfTurn *turn);
+
+/* A worker outside is to undo something: waits for it. */
+extern void wf_undo_wait(WfExec *exec, WfTurn *turn);
 
 /* One more is undone: what the turn does then. */
 extern void wf_undo_after(WfExec *exec, WfTurn *turn);

@@ -7,6 +7,9 @@
  * and recorded in its own commit; so which is next follows from how many there
  * are, after any crash.  An undo that fails for good parks the run: those
  * before it may rely on it.
+ *
+ * One that a worker outside does is a task: its record waits, and so does the
+ * run, in no executor, until the task is acknowledged or given up.
  */
 #include "postgres.h"
 
@@ -109,6 +112,7 @@ want(WfExec *exec, const WfStep *registered, int ordinal)
 	wanted->name = pstrdup(registered->match.name);
 	wanted->command = pstrdup(registered->command);
 	wanted->texts = true;
+	wanted->is_task = args.is_task;
 	wanted->nargs = args.nargs;
 	wanted->types = palloc(sizeof(Oid) * Max(args.nargs, 1));
 	wanted->values = palloc0(sizeof(Datum) * Max(args.nargs, 1));
@@ -159,6 +163,16 @@ wf_undo_next(WfExec *exec, WfTurn *turn)
 }
 
 void
+wf_undo_wait(WfExec *exec, WfTurn *turn)
+{
+	turn->waiting_for = WF_WAIT_TASK;
+	turn->due_at = 0;
+	turn->has_wait =
+		exec->nwrites > 0 || exec->run.waiting_for != WF_WAIT_TASK;
+	wf_turn_leave(turn, WF_OUTCOME_WAITS);
+}
+
+void
 wf_undo_after(WfExec *exec, WfTurn *turn)
 {
 	int ordinal;
@@ -167,4 +181,30 @@ wf_undo_after(WfExec *exec, WfTurn *turn)
 		turn->next = WF_NEXT_UNDO;
 	else
 		end_run(exec, turn);
+}
+
+bool
+wf_undo_load(WfExec *exec, WfTurn *turn)
+{
+	const WfStep *last = &exec->steps[Max(exec->nsteps, 1) - 1];
+
+	wf_undo_shield(exec);
+	if (exec->nsteps > 0 && last->match.kind == WF_STEP_KIND_UNDO &&
+		last->match.state == WF_STEP_STARTED)
+	{
+		wf_load_settle_unknown(exec);
+		wf_turn_park_at_step(exec, turn, last);
+		return false;
+	}
+	if (exec->nsteps == 0 || last->match.kind != WF_STEP_KIND_UNDO ||
+		last->match.state != WF_STEP_WAITING)
+		return wf_undo_next(exec, turn);
+
+	if (!wf_wait_settle_one(exec, last->ordinal))
+		wf_undo_wait(exec, turn);
+	else if (last->match.state == WF_STEP_FAILED)
+		wf_turn_park_at_step(exec, turn, last);
+	else
+		wf_undo_after(exec, turn);
+	return false;
 }

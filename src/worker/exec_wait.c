@@ -55,10 +55,18 @@ wf_word_set_starter(char kind, WfStarter starter)
 	starters[(unsigned char) kind] = starter;
 }
 
-bool
-wf_wait_is_started(char kind)
+static WfStarter
+starter_of(const WfWanted *wanted)
 {
-	return starters[(unsigned char) kind] != NULL;
+	char kind = wanted->is_task ? WF_STEP_KIND_TASK : wanted->kind;
+
+	return starters[(unsigned char) kind];
+}
+
+bool
+wf_wait_is_started(const WfWanted *wanted)
+{
+	return starter_of(wanted) != NULL;
 }
 
 void
@@ -69,11 +77,14 @@ wf_wait_start(WfExec *exec, WfStep *step)
 						.workflow_id = exec->run.workflow_id,
 						.ordinal = wanted->ordinal,
 						.name = wanted->name,
-						.values = wanted->values,
 						.nulls = wanted->nulls};
 	WfStartedCall started = {0};
+	Datum *values = palloc(sizeof(Datum) * Max(wanted->nargs, 1));
 
-	starters[(unsigned char) wanted->kind](&start, &started);
+	for (int i = 0; i < wanted->nargs; i++)
+		values[i] = wf_step_argument(wanted, i, wanted->types[i]);
+	start.values = values;
+	starter_of(wanted)(&start, &started);
 	step->match.state = WF_STEP_WAITING;
 	step->message_id = started.message_id;
 	step->has_child = started.has_child;
@@ -157,6 +168,7 @@ settle(WfExec *exec, WfStep *step, TimestampTz now)
 			}
 			break;
 		case WF_STEP_KIND_TASK:
+		case WF_STEP_KIND_UNDO:
 			if (!wf_signal_take_task(&exec->run.run_id, step->ordinal,
 									 exec->run_cxt, &result, &step->error))
 				return false;
@@ -252,6 +264,21 @@ wf_wait_settle(WfExec *exec)
 	}
 	wf_window_close(&window);
 	return some;
+}
+
+bool
+wf_wait_settle_one(WfExec *exec, int ordinal)
+{
+	WfStep step = exec->steps[ordinal - 1];
+	WfWindow window;
+	bool done;
+
+	wf_window_open(&window);
+	done = settle(exec, &step, wf_clock_now());
+	wf_window_close(&window);
+	if (done)
+		wf_record_write(exec, &step);
+	return done;
 }
 
 static char

@@ -121,7 +121,7 @@ wf_call_word(char kind)
 		case WF_STEP_KIND_ANY:
 			return "await_any";
 		case WF_STEP_KIND_COMPENSATE:
-			return "compensation";
+			return "compensate";
 		case WF_STEP_KIND_UNDO:
 			return "undo";
 		case WF_STEP_KIND_PATCH:
@@ -171,7 +171,7 @@ copy_call(WfWanted *wanted, MemoryContext cxt, int ordinal, uint64 print,
 	wanted->name = pstrdup(call->name);
 	wanted->command = pstrdup(call->command);
 	wanted->due_at = call->due_at;
-	wanted->texts = false;
+	wanted->texts = wanted->is_task = false;
 	wanted->outcome = call->outcome
 						  ? DatumGetJsonbPCopy(JsonbPGetDatum(call->outcome))
 						  : NULL;

@@ -26,7 +26,7 @@ my %script = (
 	  q{SELECT receipt AS r FROM workflow.receive('drain') \gset}
 	  . "\nSELECT workflow.ack(:r)",
 	'receive(100) and ack_batch' =>
-	  q{SELECT array_agg(receipt) AS r FROM workflow.receive('drain', 100) \gset}
+	  q{SELECT coalesce(array_agg(receipt), '{}') AS r FROM workflow.receive('drain', 100) \gset}
 	  . "\nSELECT workflow.ack_batch(:r)");
 my %clients = (
 	'send' => 16, 'send_batch' => 2,
