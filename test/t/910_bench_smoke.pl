@@ -29,7 +29,7 @@ $node->_update_pid(1);
 
 my $report = eval { decode_json(slurp_file($output)) } // [];
 is(ref $report, 'ARRAY', 'report is an array');
-is(scalar @$report, 52, 'report is complete');
+is(scalar @$report, 55, 'report is complete');
 foreach my $line (@$report)
 {
 	is_deeply(
@@ -37,7 +37,7 @@ foreach my $line (@$report)
 		[qw(goal name ratio reference unit value)],
 		"$line->{name}: all fields");
 	like($line->{value}, qr{^-?[0-9.]+(e[-+]?[0-9]+)?$}, "$line->{name}: a number");
-	like($line->{goal} // '= 0', qr/^(>=|<|=) [0-9.]+$/, "$line->{name}: goal");
+	like($line->{goal} // '= 0', qr/^(>=|<=|<|=) [0-9.]+$/, "$line->{name}: goal");
 	like($out, qr/^\Q$line->{name}\E /m, "$line->{name}: in the table");
 }
 cmp_ok(scalar(grep { defined $_->{goal} } @$report), '>=', 20, 'goals are set');
