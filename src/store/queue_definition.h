@@ -16,6 +16,14 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+/* Is $3 the owner of queue "q", a member of him, or a superuser? */
+#define WF_OWNS_QUEUE                                                    \
+	"EXISTS (SELECT FROM pg_catalog.pg_roles o"                          \
+	"                WHERE o.oid = q.owner AND o.rolname = q.owner_name" \
+	"                  AND pg_catalog.pg_has_role($3, o.oid, 'USAGE'))"  \
+	"       OR EXISTS (SELECT FROM pg_catalog.pg_roles u"                \
+	"                   WHERE u.oid = $3 AND u.rolsuper)"
+
 /* limits that are NULL in the table are 0 */
 typedef struct WfQueue
 {

@@ -13,6 +13,7 @@
 
 #include "base/spi.h"
 #include "store/definition.h"
+#include "store/queue_definition.h"
 #include "store/queue_send.h"
 
 /* as the install script has it, for "default" without a row */
@@ -20,11 +21,7 @@
 
 static WfStmt find_queue = {
 	"SELECT q.queue_id, q.name, q.closed,"
-	"       EXISTS (SELECT FROM pg_catalog.pg_roles o"
-	"                WHERE o.oid = q.owner AND o.rolname = q.owner_name"
-	"                  AND pg_catalog.pg_has_role($3, o.oid, 'USAGE'))"
-	"       OR EXISTS (SELECT FROM pg_catalog.pg_roles u"
-	"                   WHERE u.oid = $3 AND u.rolsuper)"
+	"       " WF_OWNS_QUEUE
 	"       OR EXISTS (SELECT FROM _workflow.queue_grant g"
 	"                    JOIN pg_catalog.pg_roles o"
 	"                      ON o.oid = g.role AND o.rolname = g.role_name"

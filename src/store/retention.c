@@ -26,30 +26,28 @@
 
 /* ---- what is kept for how long ---- */
 
-#define USECS_OF(interval) \
-	"(extract(epoch FROM " interval ") * 1000000)::pg_catalog.int8"
-
 /* the queue "default" may have no row; of acknowledged ones some may be left */
 static WfStmt list_queues = {
-	"SELECT i.queue_id, coalesce(" USECS_OF(
-		"q.keep_acked") ", 0),"
-						"       " USECS_OF(
-							"q.keep_dead") ","
-										   "       coalesce(" USECS_OF(
-											   "q.dedup_window") ", 300000000),"
-																 "       q.keep_acked IS NOT NULL"
-																 "  FROM (SELECT 0 AS queue_id"
-																 "         UNION SELECT queue_id FROM _workflow.queue) i"
-																 "  LEFT JOIN _workflow.queue q ON q.queue_id = i.queue_id",
+	"SELECT i.queue_id,"
+	"       coalesce((extract(epoch FROM q.keep_acked)"
+	"                 * 1000000)::pg_catalog.int8, 0),"
+	"       (extract(epoch FROM q.keep_dead) * 1000000)::pg_catalog.int8,"
+	"       coalesce((extract(epoch FROM q.dedup_window)"
+	"                 * 1000000)::pg_catalog.int8, 300000000),"
+	"       q.keep_acked IS NOT NULL"
+	"  FROM (SELECT 0 AS queue_id"
+	"         UNION SELECT queue_id FROM _workflow.queue) i"
+	"  LEFT JOIN _workflow.queue q ON q.queue_id = i.queue_id",
 	0,
 	{0}};
 
 static WfStmt list_workflows = {
-	"SELECT workflow_id, " USECS_OF(
-		"keep_succeeded") ","
-						  "       " USECS_OF(
-							  "keep_failed") "  FROM _workflow.workflow"
-											 " WHERE keep_succeeded IS NOT NULL OR keep_failed IS NOT NULL",
+	"SELECT workflow_id,"
+	"       (extract(epoch FROM keep_succeeded)"
+	"        * 1000000)::pg_catalog.int8,"
+	"       (extract(epoch FROM keep_failed) * 1000000)::pg_catalog.int8"
+	"  FROM _workflow.workflow"
+	" WHERE keep_succeeded IS NOT NULL OR keep_failed IS NOT NULL",
 	0,
 	{0}};
 
