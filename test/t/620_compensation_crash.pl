@@ -24,7 +24,11 @@ CREATE FUNCTION books(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
 	FOR i IN 1..5 LOOP
 		PERFORM workflow.step('work', 'SELECT note($1)', 'w' || i);
-		PERFORM workflow.compensate('undo', 'SELECT note($1)', 'u' || i);
+		IF i = 3 AND input->>'how' = 'task' THEN
+			PERFORM workflow.compensate_task('undo', 'outside', to_jsonb('u' || i));
+		ELSE
+			PERFORM workflow.compensate('undo', 'SELECT note($1)', 'u' || i);
+		END IF;
 	END LOOP;
 	IF input->>'how' = 'sleep' THEN
 		PERFORM workflow.sleep('1 hour');
@@ -32,6 +36,7 @@ BEGIN
 	RETURN workflow.fail('that is it');
 END $$;
 SELECT workflow.create_workflow('books');
+SELECT workflow.create_queue('outside', lease => '2 s');
 });
 
 my $all = join ',', (map { "w$_" } 1 .. 5), (map { "u$_" } reverse 1 .. 5);
@@ -148,6 +153,42 @@ SELECT count(workflow.cancel_run(run_id)) + count(*) FROM workflow.runs WHERE st
 		'0', 60),
 	'kills: all runs ended');
 check_all('kills');
+
+# ---- undone by a worker outside, with kills of everybody ----
+
+# what he does and that he has done it are one commit
+my $work = q{
+WITH m AS (SELECT * FROM workflow.receive('outside', 3)),
+     e AS (INSERT INTO effect (run_id, what)
+           SELECT (headers->>'run_id')::uuid, payload #>> '{}' FROM m)
+SELECT workflow.ack(receipt) FROM m};
+$node->safe_psql($db,
+	q{SELECT workflow.enqueue_workflow('books', '{"how": "task"}') FROM generate_series(1, 40)});
+poll_until($node, $db,
+	q{SELECT count(*) > 30 FROM workflow.runs WHERE state = 'compensating' AND waiting_for = 'task'}, 't', 60);
+$node->stop('immediate');
+$node->start;
+poll_until($node, $db, 'SELECT 1', '1');
+is( $node->safe_psql($db,
+		q{SELECT count(*) FROM effect WHERE what = 'u3' AND run_id IN
+			(SELECT run_id FROM workflow.runs WHERE waiting_for = 'task')}),
+	'0',
+	'tasks: nothing is undone while nobody works');
+my $end = time + 60;
+foreach my $round (1 .. 1000)
+{
+	my @pids = split /\n/, (ask(
+			$node, $db,
+			q{SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'workflow%'}))[1];
+	ask($node, $db, $work) foreach (1 .. 3);
+	kill 'KILL', $pids[ rand @pids ] if @pids && $round % 4 == 1 && $round < 20;
+	poll_until($node, $db, 'SELECT 1', '1');
+	last
+	  if time > $end
+	  || (ask($node, $db, 'SELECT count(*) FROM workflow.runs WHERE finished_at IS NULL'))[1] eq '0';
+	usleep(20_000);
+}
+check_all('tasks');
 
 # ---- an undo that kills the server ----
 
