@@ -110,6 +110,18 @@ push(NewsRing *ring, const WfNews *news)
 	ring->head++;
 }
 
+/* Does nobody wait for the scheduler to hear of it? */
+static bool
+has_time(const WfNews *news, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (news[i].kind != WF_NEWS_LEASED && news[i].kind != WF_NEWS_DONE)
+			return false;
+	}
+	return true;
+}
+
 /*
  * Safe in a commit callback.  The entry of the database may be freed in
  * between, with its extension: nobody reads the news then.
@@ -119,6 +131,7 @@ wf_news_send(const WfNews *news, int n)
 {
 	WfDatabase *db = wf_database_find(MyDatabaseId);
 	NewsRing *ring;
+	bool is_full = false;
 
 	if (db == NULL || n == 0)
 		return;
@@ -128,9 +141,40 @@ wf_news_send(const WfNews *news, int n)
 		SpinLockAcquire(&ring->lock);
 		for (int j = i; j < Min(n, i + NEWS_BATCH); j++)
 			push(ring, &news[j]);
+		is_full = ring->head - ring->tail > NEWS_SIZE / 2;
 		SpinLockRelease(&ring->lock);
 	}
-	wf_wake_scheduler(db);
+	/* see wf_news_leave() */
+	pg_memory_barrier();
+	if (is_full || !has_time(news, n) ||
+		pg_atomic_read_u32(&db->reads_news) == 0)
+		wf_wake_scheduler(db);
+}
+
+void
+wf_news_attend(WfDatabase *db)
+{
+	pg_atomic_write_u32(&db->reads_news, 1);
+}
+
+/*
+ * Either the sender of news sees that he has to wake us up, or we see that
+ * there are some.
+ */
+bool
+wf_news_leave(WfDatabase *db)
+{
+	NewsRing *ring = &rings[db - wf_databases];
+	bool some;
+
+	if (pg_atomic_read_u32(&db->reads_news) == 0)
+		return true;
+	pg_atomic_write_u32(&db->reads_news, 0);
+	pg_memory_barrier();
+	SpinLockAcquire(&ring->lock);
+	some = ring->tail < ring->head || ring->lost;
+	SpinLockRelease(&ring->lock);
+	return !some;
 }
 
 int

@@ -104,6 +104,15 @@ extern void wf_receivers_startup(bool found); /* from wf_shmem_startup */
 
 /* Copies up to "max" news; *lost: some found no room since the last call. */
 extern int wf_news_read(WfDatabase *db, WfNews *out, int max, bool *lost);
+
+/*
+ * From now on news are read every few milliseconds, so that what is not urgent
+ * wakes nobody: leases and acknowledgements, which come with every message.
+ * That is over with the second function; false: there are some to be read.
+ */
+extern void wf_news_attend(WfDatabase *db);
+extern bool wf_news_leave(WfDatabase *db);
+
 extern int wf_receiver_count(void);
 extern WfReceiver *wf_receiver(int index);
 /* Has it asked in this database?  Then "ask" is its number. */

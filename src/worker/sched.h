@@ -160,6 +160,12 @@ extern void wf_receivers_came(int receiver);
 extern void wf_receivers_serve(void);
 /* answers those that were served, or cannot be; wakes who waits */
 extern void wf_receivers_answer(void);
+
+/*
+ * Have messages been handed out of late, while nobody waits for some?  Then
+ * nothing depends on what becomes of them at once.
+ */
+extern bool wf_receivers_are_busy(void);
 /* does anybody ask or wait for messages of the queue? */
 extern bool wf_receivers_attend(int32 queue_id);
 

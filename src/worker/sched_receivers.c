@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "base/clock.h"
 #include "core/runid.h"
 #include "worker/receivers.h"
 #include "worker/sched.h"
@@ -19,6 +20,9 @@
 
 /* how long one that was woken has to ask */
 #define PASS_ON_USEC (50 * 1000)
+
+/* so long after an answer another ask is expected, and what became of it */
+#define BUSY_USEC (5 * 1000)
 
 /* how long an ask is kept while scans go on */
 #define MAX_KEEP_USEC (5 * USECS_PER_SEC)
@@ -49,6 +53,7 @@ static Ask **asks; /* [wf_receiver_count()], made when first needed */
 static dlist_head asking;
 static dlist_head waiting;
 static dlist_head woken; /* oldest first */
+static TimestampTz answered_at = 0;
 
 void
 wf_receivers_init(void)
@@ -312,10 +317,20 @@ wf_receivers_answer(void)
 	{
 		Ask *ask = dlist_container(Ask, node, iter.cur);
 
-		if (!may_find(ask))
-			answer(ask);
+		if (may_find(ask))
+			continue;
+		answer(ask);
+		answered_at = wf_clock_system();
 	}
 	pass_on();
 	if (!dlist_is_empty(&waiting))
 		wake_waiting();
+}
+
+bool
+wf_receivers_are_busy(void)
+{
+	return answered_at != 0 && dlist_is_empty(&waiting) &&
+		   dlist_is_empty(&woken) &&
+		   wf_clock_system() - answered_at < BUSY_USEC;
 }

@@ -42,6 +42,7 @@
 #include "store/work.h"
 #include "worker/attach.h"
 #include "worker/marks.h"
+#include "worker/receivers.h"
 #include "worker/sched.h"
 #include "worker/wakeup.h"
 #include "worker/workers.h"
@@ -304,6 +305,9 @@ cycle(void)
 		wf_sched.more = true;
 }
 
+/* how often news are read that nobody wakes us up for */
+#define READ_NEWS_MS 5
+
 /* Until something happens, or is due; idle, nothing wakes us up. */
 static void
 wait_for_events(void)
@@ -320,6 +324,14 @@ wait_for_events(void)
 		timeout = wf_clock_ms_until(due);
 		events |= WL_TIMEOUT;
 	}
+	if (wf_receivers_are_busy())
+	{
+		wf_news_attend(wf_sched.db);
+		timeout = timeout < 0 ? READ_NEWS_MS : Min(timeout, READ_NEWS_MS);
+		events |= WL_TIMEOUT;
+	}
+	else if (!wf_news_leave(wf_sched.db))
+		return;
 	(void) WaitLatch(MyLatch, events, timeout, PG_WAIT_EXTENSION);
 }
 

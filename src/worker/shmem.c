@@ -86,6 +86,7 @@ database_init(WfDatabase *db)
 	pg_atomic_init_u64(&db->definitions, 1);
 	pg_atomic_init_u64(&db->idle_asked, 0);
 	pg_atomic_init_u64(&db->idle_answered, 0);
+	pg_atomic_init_u32(&db->reads_news, 0);
 	ConditionVariableInit(&db->idle_cv);
 }
 

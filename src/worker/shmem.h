@@ -246,6 +246,12 @@ typedef struct WfDatabase
 	/* for wait_until_idle() */
 	pg_atomic_uint64 idle_asked;
 	pg_atomic_uint64 idle_answered;
+
+	/*
+	 * The scheduler reads news every few milliseconds, so those that are not
+	 * urgent need not wake it; see receivers.h.
+	 */
+	pg_atomic_uint32 reads_news;
 	ConditionVariable idle_cv;
 
 	/* for views; written by the scheduler, single words, read unlocked */
