@@ -11,7 +11,7 @@ use Test::More;
 use WorkflowTest;
 
 my $workers = 10;
-my $messages = 8_000;
+my $messages = 12_000;
 my $races = 20_000;    # receipts issued, of which some come too late
 my $node = new_node('races', 'max_connections = 40');
 create_extension($node);
