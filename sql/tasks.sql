@@ -156,3 +156,16 @@ SELECT workflow.retry_run(:'run');
 CALL work('cards', 1);
 CALL workflow.wait_until_idle();
 CALL workflow.wait_for_run(:'run');
+
+-- a queue that is dropped with its messages fails the tasks in it
+SELECT workflow.create_queue('doomed');
+CREATE FUNCTION pays_in_vain(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN workflow.task('charge', 'doomed');
+END $$;
+SELECT workflow.create_workflow('pays_in_vain');
+SELECT workflow.enqueue_workflow('pays_in_vain') AS run \gset
+CALL wait_for_state(:'run', 'waiting task');
+SELECT workflow.drop_queue('doomed', force => true);
+CALL workflow.wait_for_run(:'run', '10 s');
+SELECT state, error_code FROM workflow.runs WHERE run_id = :'run';

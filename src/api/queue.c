@@ -186,6 +186,8 @@ workflow_drop_queue(PG_FUNCTION_ARGS)
 	int64 unfinished;
 	int64 messages;
 	int64 workflows;
+	pg_uuid_t *waiting;
+	int ntasks;
 
 	wf_require_preloaded();
 	wf_require_writable("drop_queue");
@@ -214,7 +216,10 @@ workflow_drop_queue(PG_FUNCTION_ARGS)
 	}
 	if (workflows > 0)
 		wf_queue_leave(queue.queue_id, now);
-	wf_message_drop_all(queue.queue_id);
+	/* noted in the window, whose memory they are in */
+	ntasks = wf_message_drop_all(queue.queue_id, user, &waiting);
+	for (int i = 0; i < ntasks; i++)
+		wf_note_wake(&waiting[i]);
 	wf_queue_drop(queue.queue_id);
 	wf_window_close(&window);
 	if (messages > 0)

@@ -11,9 +11,12 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "base/clock.h"
+#include "base/errors.h"
 #include "base/spi.h"
 #include "core/state.h"
 #include "store/message_admin.h"
+#include "store/signal.h"
 
 static WfStmt view_message = {
 	"SELECT queue_id, origin, state, run_id IS NOT NULL"
@@ -162,11 +165,11 @@ wf_message_unfinished(int32 queue_id)
 	return wf_spi_get_int64(0, 1, 0);
 }
 
-static WfStmt drop_unfinished = {
-	"DELETE FROM _workflow.message"
-	" WHERE finished_at IS NULL AND queue_id = $1",
-	1,
-	{INT4OID}};
+static WfStmt drop_unfinished = {"DELETE FROM _workflow.message"
+								 " WHERE finished_at IS NULL AND queue_id = $1"
+								 " RETURNING run_id, run_ordinal",
+								 1,
+								 {INT4OID}};
 
 static WfStmt drop_finished = {
 	"DELETE FROM _workflow.message"
@@ -177,12 +180,32 @@ static WfStmt drop_finished = {
 static WfStmt drop_keys = {
 	"DELETE FROM _workflow.message_key WHERE queue_id = $1", 1, {INT4OID}};
 
-void
-wf_message_drop_all(int32 queue_id)
+int
+wf_message_drop_all(int32 queue_id, const char *by, pg_uuid_t **waiting)
 {
 	Datum values[1] = {Int32GetDatum(queue_id)};
+	WfError error = {.message = "queue of the task was dropped"};
+	uint64 rows = wf_spi_run(&drop_unfinished, values, NULL, false, 0);
+	int32 *ordinals = palloc(mul_size(Max(rows, 1), sizeof(int32)));
+	int n = 0;
 
-	(void) wf_spi_run(&drop_unfinished, values, NULL, false, 0);
+	strlcpy(error.code, unpack_sql_state(ERRCODE_WF_TASK_FAILED),
+			sizeof(error.code));
+	*waiting = palloc(mul_size(Max(rows, 1), sizeof(pg_uuid_t)));
+	for (uint64 i = 0; i < rows; i++)
+	{
+		bool no_run;
+
+		(void) wf_spi_get(i, 1, &no_run);
+		if (no_run)
+			continue;
+		wf_spi_get_uuid(i, 1, &(*waiting)[n]);
+		ordinals[n++] = wf_spi_get_int32(i, 2, 0);
+	}
+	for (int i = 0; i < n; i++)
+		wf_signal_insert_task(&(*waiting)[i], ordinals[i], (Datum) 0, by,
+							  &error, wf_clock_now());
 	(void) wf_spi_run(&drop_finished, values, NULL, false, 0);
 	(void) wf_spi_run(&drop_keys, values, NULL, false, 0);
+	return n;
 }

@@ -9,6 +9,7 @@
 #ifndef WF_STORE_MESSAGE_ADMIN_H
 #define WF_STORE_MESSAGE_ADMIN_H
 
+#include "utils/uuid.h"
 #include "datatype/timestamp.h"
 
 typedef struct WfMessageView
@@ -45,7 +46,11 @@ extern int64 wf_message_purge(int32 queue_id);
 /* Messages of a queue that are neither acknowledged nor dead. */
 extern int64 wf_message_unfinished(int32 queue_id);
 
-/* Deletes all messages and keys of a queue that is dropped. */
-extern void wf_message_drop_all(int32 queue_id);
+/*
+ * Deletes all messages and keys of a queue that is dropped by "by".  Tasks fail
+ * by it: *waiting are the runs, palloc'd, that have to be told; their count.
+ */
+extern int wf_message_drop_all(int32 queue_id, const char *by,
+							   pg_uuid_t **waiting);
 
 #endif /* WF_STORE_MESSAGE_ADMIN_H */
