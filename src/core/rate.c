@@ -2,7 +2,7 @@
  * rate.c
  *		Exact limit of a rate.
  *
- * The starts that were made are kept sorted in a ring, the newest "limit" of
+ * The starts that were made are kept sorted in a ring, the newest "room" of
  * them.  With t more taken, another one may start when at most limit - t - 1
  * count, which is when the (limit - t)th newest does not.  So one element
  * decides, and nothing has to be removed because it has become old.
@@ -20,26 +20,28 @@ struct WfRate
 {
 	int64 period;
 	int limit;
+	int room;  /* elements of "made", at least the limit */
 	int taken; /* neither begun nor returned */
 	int first; /* index of the oldest in "made" */
-	int n;	   /* elements used, up to limit */
+	int n;	   /* elements used */
 	int64 made[FLEXIBLE_ARRAY_MEMBER];
 };
 
 Size
-wf_rate_size(int limit)
+wf_rate_size(int room)
 {
-	Assert(limit >= 1 && limit <= WF_RATE_MAX_LIMIT);
-	return offsetof(WfRate, made) + (Size) limit * sizeof(int64);
+	Assert(room >= 1 && room <= WF_RATE_MAX_LIMIT);
+	return offsetof(WfRate, made) + (Size) room * sizeof(int64);
 }
 
 void
-wf_rate_init(WfRate *rate, int limit, int64 period)
+wf_rate_init(WfRate *rate, int limit, int room, int64 period)
 {
-	Assert(limit >= 1 && limit <= WF_RATE_MAX_LIMIT);
+	Assert(limit >= 1 && limit <= room && room <= WF_RATE_MAX_LIMIT);
 	Assert(period > 0);
 	memset(rate, 0, offsetof(WfRate, made));
 	rate->limit = limit;
+	rate->room = room;
 	rate->period = period;
 }
 
@@ -49,7 +51,7 @@ slot(const WfRate *rate, int older)
 {
 	int i = rate->first + older;
 
-	return i >= rate->limit ? i - rate->limit : i;
+	return i >= rate->room ? i - rate->room : i;
 }
 
 /* When a start made at "at" counts no more. */
@@ -67,11 +69,11 @@ insert(WfRate *rate, int64 at, int n)
 	int excess;
 	int dropped;
 
-	n = Min(n, rate->limit);
+	n = Min(n, rate->room);
 	while (older > 0 && rate->made[slot(rate, older - 1)] > at)
 		older--;
 
-	excess = Max(rate->n + n - rate->limit, 0);
+	excess = Max(rate->n + n - rate->room, 0);
 	dropped = Min(excess, older);
 	rate->first = slot(rate, dropped);
 	rate->n -= dropped;
@@ -88,9 +90,15 @@ insert(WfRate *rate, int64 at, int n)
 void
 wf_rate_carry(WfRate *to, const WfRate *from)
 {
-	for (int i = Max(from->n - to->limit, 0); i < from->n; i++)
+	for (int i = Max(from->n - to->room, 0); i < from->n; i++)
 		insert(to, from->made[slot(from, i)], 1);
 	to->taken += from->taken;
+}
+
+int
+wf_rate_room(const WfRate *from, int limit, int64 now)
+{
+	return Min(Max(wf_rate_in_use(from, now), limit), WF_RATE_MAX_LIMIT);
 }
 
 bool

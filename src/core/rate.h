@@ -9,12 +9,12 @@
  * *returned*, never having been made.  The limit holds exactly as long as no
  * start is begun at a time before it was taken.
  *
- * The newest starts are kept, as many as the limit, whether they still count
- * or not: a clock that is set back does not make them forgotten.
+ * The newest starts are kept, at least as many as the limit, whether they still
+ * count or not: a clock that is set back does not make them forgotten.
  *
  * Times are microseconds of any clock, the same in all calls.  No function
- * allocates; wf_rate_size() tells what one needs: 8 bytes for each of the
- * limit.
+ * allocates; wf_rate_size() tells what one needs: 8 bytes for each start that
+ * is kept.
  */
 #ifndef WF_CORE_RATE_H
 #define WF_CORE_RATE_H
@@ -24,18 +24,27 @@
 
 typedef struct WfRate WfRate;
 
-/* limit from 1 to WF_RATE_MAX_LIMIT, period above 0 */
-extern Size wf_rate_size(int limit);
-extern void wf_rate_init(WfRate *rate, int limit, int64 period);
+/*
+ * limit from 1 to WF_RATE_MAX_LIMIT, period above 0.  "room" is the number of
+ * starts that are kept, from limit to WF_RATE_MAX_LIMIT: no more are needed
+ * than the limit, but while it is lowered for a moment; see wf_rate_room().
+ */
+extern Size wf_rate_size(int room);
+extern void wf_rate_init(WfRate *rate, int limit, int room, int64 period);
 
 /*
  * Takes over what "from" knows into "to", newly initialized with another limit
  * or period.  What is taken stays so, also above the new limit: nothing more
- * is free then until enough of it is returned or a period old.  Starts that
- * "from" had no room for are not known to "to" either; they matter only where
- * limit and period both grow.
+ * is free then until enough of it is returned or a period old.
+ *
+ * Starts that either has no room for are forgotten.  With wf_rate_room() these
+ * are none that count now, so they matter only where a longer period makes
+ * older starts count again.
  */
 extern void wf_rate_carry(WfRate *to, const WfRate *from);
+
+/* Room for what counts now, so that this limit can be raised again at once. */
+extern int wf_rate_room(const WfRate *from, int limit, int64 now);
 
 /* False when none is free. */
 extern bool wf_rate_take(WfRate *rate, int64 now);

@@ -19,14 +19,20 @@
 static uint64 rnd = UINT64CONST(19991231);
 
 static WfRate *
-new_rate(int limit, int64 period)
+new_rate_with_room(int limit, int room, int64 period)
 {
-	WfRate *rate = malloc(wf_rate_size(limit));
+	WfRate *rate = malloc(wf_rate_size(room));
 
 	/* rubbish, so that a sanitizer is not all that sees what is not set */
-	memset(rate, 0x7f, wf_rate_size(limit));
-	wf_rate_init(rate, limit, period);
+	memset(rate, 0x7f, wf_rate_size(room));
+	wf_rate_init(rate, limit, room, period);
 	return rate;
+}
+
+static WfRate *
+new_rate(int limit, int64 period)
+{
+	return new_rate_with_room(limit, limit, period);
 }
 
 /* ---- single rules ---- */
@@ -110,6 +116,37 @@ check_carry(void)
 	free(more);
 }
 
+/* lowered for a moment, and raised again */
+static void
+check_room(void)
+{
+	WfRate *old = new_rate(4, 100);
+	WfRate *less;
+	WfRate *again;
+	int room;
+
+	wf_rate_used(old, 10, 1);
+	wf_rate_used(old, 20, 2);
+	(void) wf_rate_take(old, 30);
+	room = wf_rate_room(old, 2, 30);
+	ok(room == 4 && wf_rate_room(old, 2, 111) == 3 &&
+		   wf_rate_room(old, 9, 30) == 9,
+	   "room for all that counts, and for the limit");
+	less = new_rate_with_room(2, room, 100);
+	wf_rate_carry(less, old);
+	ok(wf_rate_in_use(less, 40) == 4 && !wf_rate_take(less, 40),
+	   "nothing is free under the lower limit");
+	room = wf_rate_room(less, 4, 41);
+	again = new_rate_with_room(4, room, 100);
+	wf_rate_carry(again, less);
+	ok(wf_rate_in_use(again, 41) == 4 && !wf_rate_take(again, 41) &&
+		   wf_rate_free_at(again, 41) == 110,
+	   "... and no more than before when it is raised again");
+	free(old);
+	free(less);
+	free(again);
+}
+
 static void
 check_extremes(void)
 {
@@ -141,6 +178,7 @@ check_extremes(void)
 typedef struct Oracle
 {
 	int limit;
+	int room;
 	int64 period;
 	int64 now;
 	int64 taken[MAX_TAKEN]; /* when, of those not begun */
@@ -274,6 +312,17 @@ check_windows(Oracle *o)
 	o->nown = 0;
 }
 
+static void
+forget_oldest(Oracle *o, int room)
+{
+	int excess = o->nknown - room;
+
+	if (excess <= 0)
+		return;
+	memmove(o->known, o->known + excess, room * sizeof(int64));
+	o->nknown = room;
+}
+
 static WfRate *
 change(Oracle *o, WfRate *old)
 {
@@ -282,16 +331,14 @@ change(Oracle *o, WfRate *old)
 	check_windows(o);
 	/* what the old one had no room for is not known any more */
 	qsort(o->known, o->nknown, sizeof(int64), compare_times);
-	if (o->nknown > o->limit)
-	{
-		memmove(o->known, o->known + o->nknown - o->limit,
-				o->limit * sizeof(int64));
-		o->nknown = o->limit;
-	}
+	forget_oldest(o, o->room);
 	memset(o->mine, 0, sizeof(o->mine));
 	o->limit = 1 + random_below(&rnd, MAX_RATE);
+	o->room = Max(Min(counting(o, o->now), o->room + o->ntaken), o->limit);
+	expect(wf_rate_room(old, o->limit, o->now) == o->room, "room");
+	forget_oldest(o, o->room);
 	o->period = 1 + random_below(&rnd, 200);
-	rate = new_rate(o->limit, o->period);
+	rate = new_rate_with_room(o->limit, o->room, o->period);
 	wf_rate_carry(rate, old);
 	free(old);
 	return rate;
@@ -308,6 +355,7 @@ random_case(void)
 
 	memset(o, 0, sizeof(*o));
 	o->limit = 1 + random_below(&rnd, MAX_RATE);
+	o->room = o->limit;
 	o->period = 1 + random_below(&rnd, 200);
 	o->now = random_below(&rnd, 1000);
 	rate = new_rate(o->limit, o->period);
@@ -328,7 +376,7 @@ random_case(void)
 		else
 			o->now += random_below(&rnd, pace);
 		expect(wf_rate_in_use(rate, o->now) ==
-				   Min(counting(o, o->now), o->ntaken + o->limit),
+				   Min(counting(o, o->now), o->ntaken + o->room),
 			   "number in use");
 		if (done++ % 16 == 0)
 			expect(wf_rate_free_at(rate, o->now) == first_room(o, o->now),
@@ -358,6 +406,7 @@ main(void)
 	check_window();
 	check_used();
 	check_carry();
+	check_room();
 	check_extremes();
 	check_random();
 	return done_testing();

@@ -2,20 +2,26 @@
 # the database, to which each attempt appends a line when it begins and one when
 # it ends.  What is there survives whatever is killed.
 #
-#	S|E queue group run attempt pid time
+#	B|S|E queue group run attempt pid time since
 #
 # Times are of the monotonic clock, in seconds.  They are taken inside the step,
 # so what is recorded of an attempt is never longer than what really was: an
 # overlap that is found did happen.  An attempt that was killed has no end; it
 # lasted at least until the kill.  Others may begin after it, until the server
 # has noticed; of those nothing is known but their beginning.
+#
+# The body notes (B) when it begins.  That may be long after the run was started,
+# where its process had a language to load or had to wait for a processor; so
+# `since`, the beginning of its transaction, tells when it was started at the
+# earliest.  Starts that are nearer to each other than some period even if the
+# first was made then, and the last only when it was noted, really were.
 package IntervalChecker;
 
 use strict;
 use warnings;
 
 use Exporter 'import';
-use List::Util qw(max);
+use List::Util qw(max min);
 use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);
 
 our @EXPORT = qw(
@@ -45,8 +51,12 @@ CREATE FUNCTION note(text, text, text, uuid, int) RETURNS void
 	use Fcntl;
 	use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);
 	my (\$kind, \$queue, \$group, \$run, \$attempt) = \@_;
-	my \$line = sprintf("%s %s %s %s %d %d %.6f\\n", \$kind, \$queue, \$group // '-',
-		\$run, \$attempt, \$\$, clock_gettime(CLOCK_MONOTONIC));
+	my \$at = clock_gettime(CLOCK_MONOTONIC);
+	my \$age = \$kind ne 'B' ? 0
+	  : spi_exec_query('SELECT extract(epoch FROM clock_timestamp() - now()) AS age')
+	  ->{rows}[0]{age};
+	my \$line = sprintf("%s %s %s %s %d %d %.6f %.6f\\n", \$kind, \$queue,
+		\$group // '-', \$run, \$attempt, \$\$, \$at, \$at - \$age);
 	sysopen(my \$file, '$file', O_WRONLY | O_APPEND | O_CREAT)
 	  or die "could not open the ledger: \$!";
 	syswrite(\$file, \$line) == length(\$line)
@@ -64,27 +74,32 @@ sub parse_ledger
 	foreach my $line (split /\n/, $text)
 	{
 		my %line;
-		@line{qw(kind queue group run attempt pid at)} = split / /, $line;
+		@line{qw(kind queue group run attempt pid at since)} = split / /, $line;
 		die "not a line of a ledger: $line\n" unless defined $line{at};
 		push @lines, \%line;
 	}
 	return sort { $a->{at} <=> $b->{at} } @lines;
 }
 
-# attempts_of([lines], [kills]): a hash for each attempt, with `from` and `to`;
-# and a list of what cannot be.  A kill is [time before it, time when the server
+# attempts_of([lines], [kills]): a hash for each attempt, with `from` and `to`,
+# and the line that its body noted first in the same process as `begun`; and a
+# list of what cannot be.  A kill is [time before it, time when the server
 # was there again].
 sub attempts_of
 {
 	my ($lines, $kills) = @_;
-	my (%open, @attempts, @wrong);
+	my (%begun, %open, @attempts, @wrong);
 
 	foreach my $line (@$lines)
 	{
 		my $key = "$line->{run} $line->{pid}";
-		if ($line->{kind} eq 'S')
+		if ($line->{kind} eq 'B')
 		{
-			my %attempt = (%$line, from => $line->{at});
+			$begun{$key} //= $line;
+		}
+		elsif ($line->{kind} eq 'S')
+		{
+			my %attempt = (%$line, from => $line->{at}, begun => $begun{$key});
 			push @attempts, \%attempt;
 			$open{$key} = \%attempt;
 		}
@@ -169,25 +184,22 @@ sub check_overlaps
 	return @wrong;
 }
 
-# check_windows(name, [times], limits, period): what is wrong.  A step notes its
-# beginning later than it was started, by some time that is never the same; so
-# a test has to give less than the period of the limit.
+# check_windows(name, [lines], limits, period): what is wrong.  The lines are of
+# kind B; see above for what is known of a start.
 sub check_windows
 {
-	my ($name, $times, $limits, $period) = @_;
-	my @sorted = sort { $a <=> $b } @$times;
-	my $first = 0;
-	my @wrong;
+	my ($name, $lines, $limits, $period) = @_;
+	my (@recent, @wrong);
 
-	foreach my $i (0 .. $#sorted)
+	foreach my $new (sort { $a->{at} <=> $b->{at} } @$lines)
 	{
-		$first++ while $sorted[$i] - $sorted[$first] >= $period;
-		my $limit = highest_limit($limits, $sorted[$first], $sorted[$i]);
-		my $n = $i - $first + 1;
+		@recent = ((grep { $new->{at} - $_->{since} < $period } @recent), $new);
+		my $from = min(map { $_->{since} } @recent);
+		my $limit = highest_limit($limits, $from, $new->{at});
 		push @wrong,
 		  sprintf('%s: %d starts in %.3f s, not %d, at %.6f',
-			$name, $n, $sorted[$i] - $sorted[$first], $limit, $sorted[$i])
-		  if $n > $limit;
+			$name, scalar @recent, $new->{at} - $from, $limit, $new->{at})
+		  if @recent > $limit;
 	}
 	return @wrong;
 }

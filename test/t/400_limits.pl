@@ -14,7 +14,6 @@ use IntervalChecker;
 my $db = 'limits';
 my $groups = 8;
 my $period = 0.5;    # of the rates
-my $shown = 0.4;     # ... less what may pass until a step notes its beginning
 
 # ---- the checker itself ----
 
@@ -63,8 +62,17 @@ sub test_checker
 	is(scalar check_overlaps('x', $attempts, 1), 0, 'checker: attempts do not overlap');
 	is(scalar check_overlaps('x', lives_of($attempts), 1), 1, 'checker: ... the runs do');
 
-	is(scalar check_windows('x', [ 1, 2, 3, 4 ], 2, 2), 0, 'checker: two in a window');
-	is(scalar check_windows('x', [ 1, 2, 2.9, 4 ], 2, 2), 1, 'checker: ... not three');
+	my @starts = map { { at => $_, since => $_ } } (1, 2, 3, 4);
+	is(scalar check_windows('x', \@starts, 2, 2), 0, 'checker: two in a window');
+	$starts[2]{at} = $starts[2]{since} = 2.9;
+	is(scalar check_windows('x', \@starts, 2, 2), 1, 'checker: ... not three');
+	$starts[0]{since} = 0.8;
+	is(scalar check_windows('x', \@starts, 2, 2), 0, 'checker: ... but noted late');
+
+	($attempts) = attempts_of([ parse_ledger(join("\n",
+		'B q g a 1 7 1 0.9', 'S q g a 1 7 1.1 0', 'B q g a 1 7 2 2',
+		'S q g a 2 7 2.1 0', 'B q g a 1 8 3 3', 'S q g a 2 8 3.1 0')) ], []);
+	is(join(' ', map { $_->{begun}{at} } @$attempts), '1 1 3', 'checker: begun');
 	return;
 }
 
@@ -106,6 +114,7 @@ BEGIN
 END $$;
 CREATE FUNCTION load(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
+	PERFORM note('B', input->>'queue', input->>'group', workflow.run_id(), 1);
 	RETURN workflow.step('work', 'SELECT work($1, $2, $3)',
 		workflow.policy(max_attempts => NULL, initial_delay => '30 ms', max_delay => '80 ms'),
 		input->>'queue', input->>'group', (input->>'flaky')::boolean);
@@ -183,7 +192,7 @@ sub by_group
 sub starts_of
 {
 	my ($intervals) = @_;
-	return [ map { $_->{from} } @$intervals ];
+	return [ map { $_->{begun} } @$intervals ];
 }
 
 sub check_ledger
@@ -214,11 +223,11 @@ sub check_ledger
 
 	push @wrong,
 	  check_windows('rate_limit', starts_of($lives{rated}),
-		$limits{'rated rate'}, $shown);
+		$limits{'rated rate'}, $period);
 	my %groups = by_group($lives{rated});
 	push @wrong,
 	  check_windows("group_rate_limit $_", starts_of($groups{$_}),
-		$limits{'rated group rate'}, $shown)
+		$limits{'rated group rate'}, $period)
 	  foreach sort keys %groups;
 	return (\@wrong, $attempts);
 }
@@ -302,7 +311,8 @@ poll_until($broken, $db,
 	'SELECT count(*) FROM _workflow.run WHERE finished_at IS NULL', '0', 60);
 ($wrong) = check_ledger("$dir/broken", []);
 my $found = join("\n", @$wrong);
-like($found, qr/^max_running: /m, 'a build that ignores limits is found');
+like($found, qr/^$_: /m, "a build that ignores limits is found: $_")
+  foreach qw(max_running rate_limit);
 $broken->stop('immediate');
 
 done_testing();
