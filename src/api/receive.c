@@ -184,7 +184,7 @@ workflow_receive(PG_FUNCTION_ARGS)
 	if (WF_BROKEN("short-lease"))
 		call.lease /= 4;
 
-	InitMaterializedSRF(fcinfo, 0);
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	call.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	call.row_cxt = AllocSetContextCreate(CurrentMemoryContext, "receive",
 										 ALLOCSET_DEFAULT_SIZES);

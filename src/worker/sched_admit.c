@@ -242,6 +242,18 @@ wf_gate_admit_message(WfQueue *queue)
 	return entry;
 }
 
+bool
+wf_gate_reads_messages(WfQueue *queue)
+{
+	const WfQueueRules *rules = &queue->rules;
+
+	return !wf_sched.halted && queue->sides[WF_SIDE_MESSAGES].nwaiting == 0 &&
+		   may_run_more(queue, WF_SIDE_MESSAGES) &&
+		   (rules->max_active == 0 || queue->active < rules->max_active) &&
+		   wf_limiter_free_at(&queue->limiter) <= wf_sched.now &&
+		   wf_spill_will_read(queue);
+}
+
 /*
  * Not more than this many receivers are of use: in a strict group one is, in
  * any other perhaps as many as wait in it.

@@ -179,6 +179,11 @@ extern void wf_gates_open(void);
  * NULL when none may be handed out now.
  */
 extern WfEntry *wf_gate_admit_message(WfQueue *queue);
+/*
+ * Memory has no more of the messages of a queue, but the table has, they are
+ * about to be read, and no limit of the queue keeps them from being admitted.
+ */
+extern bool wf_gate_reads_messages(WfQueue *queue);
 /* about how many could be, for waiting receivers */
 extern uint32 wf_gate_receivable(WfQueue *queue);
 /* Does no run wait for its rate limit? */

@@ -4,7 +4,8 @@
  *
  * An ask is answered in the cycle in which it is seen, with what may be handed
  * out then, if need be with nothing; only while a scan of the table may bring
- * up something is it kept for a while.
+ * up something is it kept for a while, so that nobody is told that there is
+ * nothing because memory had no room for it.
  *
  * Of those that wait as many are woken as messages can be received, in the
  * order in which they came.  One that was woken and does not ask within
@@ -204,13 +205,22 @@ answer(Ask *ask)
 	hand_over(ask);
 }
 
-/* May a scan that is under way find something for it? */
+/* May a scan that is under way, or is about to be, find something for it? */
 static bool
 may_find(const Ask *ask)
 {
-	return ask->n == 0 && !wf_sched.halted &&
-		   (wf_sched.loading || wf_load_is_reading()) &&
-		   wf_sched.now - ask->since < MAX_KEEP_USEC;
+	WfQueue *queue;
+
+	if (ask->n > 0 || wf_sched.halted ||
+		wf_sched.now - ask->since >= MAX_KEEP_USEC)
+		return false;
+	if (wf_sched.loading || wf_load_is_reading())
+		return true;
+	queue = wf_gate_queue(ask->queue_id, false);
+	if (queue == NULL || !wf_gate_reads_messages(queue))
+		return false;
+	wf_sched.more = true;
+	return true;
 }
 
 /* ---- waiting ---- */

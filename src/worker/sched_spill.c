@@ -17,7 +17,7 @@
 /* what an entry costs with its place in the table of entries, in bytes */
 #define ENTRY_COST (sizeof(WfEntry) + 64)
 
-/* entries that each queue may have, however full memory is */
+/* entries of each queue that may wait in memory, however full it is */
 #define SPILL_FLOOR 2000
 
 /*
@@ -42,18 +42,18 @@ in_use(void)
 }
 
 static WfSpill *
-spill_of(int32 queue_id, uint32 *members)
+spill_of(int32 queue_id, uint32 *nwaiting)
 {
 	WfQueue *queue = wf_gate_queue(queue_id, false);
 
 	if (queue != NULL)
 	{
-		*members = queue->nmembers - queue->flow.ndelayed;
+		*nwaiting = queue->nwaiting;
 		return &queue->spill;
 	}
-	*members = queue_id == WF_DEFAULT_QUEUE
-				   ? wf_gates.nplain - wf_gates.flow.ndelayed
-				   : 0;
+	*nwaiting = queue_id == WF_DEFAULT_QUEUE
+					? wf_gates.nplain - wf_gates.flow.ndelayed
+					: 0;
 	return queue_id == WF_DEFAULT_QUEUE ? &wf_gates.spill : NULL;
 }
 
@@ -98,18 +98,18 @@ leaves_timer(const WfRunInfo *info)
 bool
 wf_spill_leaves(const WfRunInfo *info)
 {
-	uint32 members;
+	uint32 nwaiting;
 	WfSpill *spill;
 
 	if (info->due_at > wf_sched.now)
 		return leaves_timer(info);
-	spill = spill_of(info->queue_id, &members);
+	spill = spill_of(info->queue_id, &nwaiting);
 	if (spill == NULL || (info->priority > 0 && in_use() < 2 * capacity() &&
 						  !wf_gate_is_strict(info->queue_id, info->group)))
 		return false;
 	if (!spill->on)
 	{
-		if (in_use() < capacity() || members < SPILL_FLOOR)
+		if (in_use() < capacity() || nwaiting < SPILL_FLOOR)
 			return false;
 		spill->on = true;
 		spill->nleft = 0;
@@ -125,8 +125,8 @@ wf_spill_leaves(const WfRunInfo *info)
 bool
 wf_spill_is_past(int32 queue_id, const pg_uuid_t *id)
 {
-	uint32 members;
-	WfSpill *spill = spill_of(queue_id, &members);
+	uint32 nwaiting;
+	WfSpill *spill = spill_of(queue_id, &nwaiting);
 
 	return spill != NULL && spill->on && wf_runid_cmp(id, &spill->upto) >= 0;
 }
@@ -134,16 +134,16 @@ wf_spill_is_past(int32 queue_id, const pg_uuid_t *id)
 const pg_uuid_t *
 wf_spill_upto(int32 queue_id)
 {
-	uint32 members;
+	uint32 nwaiting;
 
-	return &spill_of(queue_id, &members)->upto;
+	return &spill_of(queue_id, &nwaiting)->upto;
 }
 
 void
 wf_spill_set_left(int32 queue_id, int64 nleft)
 {
-	uint32 members;
-	WfSpill *spill = spill_of(queue_id, &members);
+	uint32 nwaiting;
+	WfSpill *spill = spill_of(queue_id, &nwaiting);
 
 	if (spill != NULL)
 		spill->nleft = (uint32) Min(nleft, PG_UINT32_MAX);
@@ -179,16 +179,29 @@ is_stuck(WfQueue *queue)
 	return !queue->rules.paused && queue->running == 0 && !queue->rate_short;
 }
 
-static void
-refill_queue(int32 queue_id, WfQueue *queue, WfSpill *spill, uint32 members)
+/* queue NULL: "default" without rules */
+static bool
+has_room(WfQueue *queue, uint32 nwaiting)
 {
-	bool full = in_use() >= capacity() / 8 * 7 && members >= SPILL_FLOOR / 2;
+	if (in_use() < capacity() / 8 * 7 || nwaiting < SPILL_FLOOR / 2)
+		return true;
+	return in_use() < MAX_EXCESS * capacity() && !wf_sched.halted &&
+		   is_stuck(queue);
+}
+
+bool
+wf_spill_will_read(WfQueue *queue)
+{
+	return queue->spill.on &&
+		   (queue->spill.reading || has_room(queue, queue->nwaiting));
+}
+
+static void
+refill_queue(int32 queue_id, WfQueue *queue, WfSpill *spill, uint32 nwaiting)
+{
 	WfScan *scan;
 
-	if (!spill->on || spill->reading)
-		return;
-	if (full && (in_use() >= MAX_EXCESS * capacity() || wf_sched.halted ||
-				 !is_stuck(queue)))
+	if (!spill->on || spill->reading || !has_room(queue, nwaiting))
 		return;
 	spill->reading = true;
 	scan = wf_load_add_scan(NULL, NULL);
@@ -248,15 +261,15 @@ wf_spill_refill(void)
 		WfQueue *queue = dlist_container(WfQueue, node, iter.cur);
 
 		refill_queue(queue->rules.queue_id, queue, &queue->spill,
-					 queue->nmembers - queue->flow.ndelayed);
+					 queue->nwaiting);
 	}
 }
 
 static void
 read_queue(const WfScan *scan, int n)
 {
-	uint32 members;
-	WfSpill *spill = spill_of(scan->after_queue, &members);
+	uint32 nwaiting;
+	WfSpill *spill = spill_of(scan->after_queue, &nwaiting);
 
 	if (spill == NULL)
 		return;

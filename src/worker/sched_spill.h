@@ -10,7 +10,7 @@
  * The scheduler keeps no more entries than workflow.scheduler_memory has room
  * for.  Beyond that a queue is *spilled*: its runs with ids above `upto` stay
  * in the table, and are read in the order of their ids when room is made.
- * Each queue may have SPILL_FLOOR entries all the same, so that a flood in one
+ * Of each queue SPILL_FLOOR entries may wait in memory all the same, so that a flood in one
  * leaves the others their turn; and what has a priority is let in, so that it
  * does not wait behind what was spilled.
  *
@@ -45,6 +45,10 @@ extern bool wf_spill_leaves(const WfRunInfo *info);
 /* Asks for scans where there is room. */
 extern void wf_spill_refill(void);
 
+/* Is some of it in the table, and will the next wf_spill_refill() read it? */
+struct WfQueue;
+extern bool wf_spill_will_read(struct WfQueue *queue);
+
 /* A scan for wf_spill_refill() has read a chunk, of n rows. */
 extern void wf_spill_read(const WfScan *scan, int n);
 
@@ -55,7 +59,6 @@ extern const pg_uuid_t *wf_spill_upto(int32 queue_id);
 extern void wf_spill_set_left(int32 queue_id, int64 nleft);
 
 /* How many of a queue are in the table, about; NULL: "default" without rules */
-struct WfQueue;
 extern uint32 wf_spill_left(const struct WfQueue *queue);
 
 #endif /* WF_WORKER_SCHED_SPILL_H */

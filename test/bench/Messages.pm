@@ -51,21 +51,26 @@ sub fill
 	return;
 }
 
-# Every kind of work, in transactions per one insert made at the same time.
+# Every kind of work, in transactions per one insert made at the same time.  Of
+# several turns of a second the median counts, as the machine is not the same in each.
 sub measure
 {
 	my ($seconds, $insert) = @_;
-	my %rate;
+	my %rates;
 
-	foreach my $kind (sort keys %script)
+	foreach (1 .. $seconds)
 	{
-		my $raw = pgbench($insert, 16, $seconds);
-		my $tps = pgbench(write_file('held.sql', "$script{$kind};\n"),
-			$clients{$kind}, $seconds);
-		$raw = ($raw + pgbench($insert, 16, $seconds)) / 2;
-		$rate{$kind} = $tps / $raw;
+		my $raw = pgbench($insert, 16, 1);
+		foreach my $kind (sort keys %script)
+		{
+			my $tps = pgbench(write_file('held.sql', "$script{$kind};\n"),
+				$clients{$kind}, 1);
+			my $next = pgbench($insert, 16, 1);
+			push @{ $rates{$kind} }, 2 * $tps / ($raw + $next);
+			$raw = $next;
+		}
 	}
-	return %rate;
+	return map { $_ => median(@{ $rates{$_} }) } keys %rates;
 }
 
 # part_message_snapshot(seconds that it is held, of one run, how to hold it)
@@ -80,7 +85,7 @@ sub part_message_snapshot
 	my $id = user("SELECT workflow.send('drain', $payload)");
 	my $insert = write_file('raw_message.sql',
 		psql('postgres', '-v', "message_id=$id", '-f', "$here/message.sql") . ";\n");
-	fill('drain', max(5, int(160 * $seconds)));
+	fill('drain', max(5, int(240 * $seconds)));
 	my $holder = $hold_snapshot->();
 	my %before = measure($seconds, $insert);
 
@@ -90,7 +95,7 @@ sub part_message_snapshot
 		  . "SELECT count(workflow.ack(receipt)) FROM workflow.receive('steady', 2);\n");
 	pgbench($steady, 4, $hold, '-R', 1000);
 
-	fill('drain', max(5, int(160 * $seconds)));
+	fill('drain', max(5, int(240 * $seconds)));
 	my %after = measure($seconds, $insert);
 	$let_go->($holder);
 	note("$_, held", $after{$_} / $before{$_}) foreach sort keys %script;
