@@ -29,6 +29,7 @@
 #include "base/stoppoint.h"
 #include "store/delivery.h"
 #include "worker/receivers.h"
+#include "worker/shelf.h"
 #include "worker/wakeup.h"
 
 /* how long to wait for an answer while there may be a scheduler soon */
@@ -247,6 +248,28 @@ end(WfReceiverState asked)
 	return true;
 }
 
+/* The first message that is laid out for whoever comes, if there is one. */
+static bool
+take_laid_out(int32 queue_id, WfHanded *out)
+{
+	WfReceiver *receiver = me();
+	WfDatabase *db = wf_database_find(MyDatabaseId);
+	WfNews news = {.kind = WF_NEWS_TAKEN, .receiver = wf_my_backend()};
+	WfShelfItem item;
+
+	if (db == NULL || !wf_shelf_take(db, queue_id, &item))
+		return false;
+	/* nothing may interrupt us until this is told */
+	news.ask = ++receiver->ask;
+	news.value = item.message_id;
+	wf_news_send(&news, 1);
+	WF_STOP("receive-taken");
+	out->message_id = item.message_id;
+	out->tid = item.tid;
+	XLogFlush(item.lsn);
+	return true;
+}
+
 int
 wf_receive_ask(int32 queue_id, int max, int64 lease, WfHanded *out)
 {
@@ -260,6 +283,8 @@ wf_receive_ask(int32 queue_id, int max, int64 lease, WfHanded *out)
 	note = add_note(WF_NEWS_LEASED, lease);
 	note->at = wf_clock_now();
 	note->ask = me()->ask + 1;
+	if (max == 1 && take_laid_out(queue_id, out))
+		return 1;
 	receiver = begin(queue_id, Min(max, WF_HANDED_MAX), WF_RECEIVER_ASKED);
 	send_asked(receiver);
 	while (pg_atomic_read_u32(&receiver->state) == WF_RECEIVER_ASKED)

@@ -10,6 +10,7 @@
 #include "base/compat.h"
 #include "base/guc.h"
 #include "worker/receivers.h"
+#include "worker/shelf.h"
 
 #define NEWS_SIZE 4096
 
@@ -112,14 +113,10 @@ push(NewsRing *ring, const WfNews *news)
 
 /* Does nobody wait for the scheduler to hear of it? */
 static bool
-has_time(const WfNews *news, int n)
+has_time(const WfNews *news)
 {
-	for (int i = 0; i < n; i++)
-	{
-		if (news[i].kind != WF_NEWS_LEASED && news[i].kind != WF_NEWS_DONE)
-			return false;
-	}
-	return true;
+	return news->kind == WF_NEWS_TAKEN || news->kind == WF_NEWS_LEASED ||
+		   news->kind == WF_NEWS_DONE;
 }
 
 /*
@@ -132,6 +129,8 @@ wf_news_send(const WfNews *news, int n)
 	WfDatabase *db = wf_database_find(MyDatabaseId);
 	NewsRing *ring;
 	bool is_full = false;
+	bool urgent = false;
+	bool changes = false;
 
 	if (db == NULL || n == 0)
 		return;
@@ -144,10 +143,17 @@ wf_news_send(const WfNews *news, int n)
 		is_full = ring->head - ring->tail > NEWS_SIZE / 2;
 		SpinLockRelease(&ring->lock);
 	}
+	for (int i = 0; i < n; i++)
+	{
+		urgent |= !has_time(&news[i]);
+		/* asking changes nothing */
+		changes |= !has_time(&news[i]) && news[i].kind != WF_NEWS_ASKED;
+	}
+	if (changes)
+		wf_shelf_change(db);
 	/* see wf_news_leave() */
 	pg_memory_barrier();
-	if (is_full || !has_time(news, n) ||
-		pg_atomic_read_u32(&db->reads_news) == 0)
+	if (is_full || urgent || pg_atomic_read_u32(&db->reads_news) == 0)
 		wf_wake_scheduler(db);
 }
 

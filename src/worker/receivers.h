@@ -11,6 +11,8 @@
  *	ANSWERED, WOKEN --backend, having read it-->		IDLE
  *	ASKED, WAITING --backend does not want it any more, compare and swap--> IDLE
  *
+ * A single message may be there without asking: see shelf.h.
+ *
  * The scheduler decides, and the backend writes: it takes the rows it was
  * handed, and tells at the end of its transaction what became of them, by
  * *news* in a ring of its database.  News only ever say where to look; what
@@ -80,6 +82,7 @@ typedef struct WfReceiver
 typedef enum WfNewsKind
 {
 	WF_NEWS_ASKED,	  /* by receiver: it asks, or waits */
+	WF_NEWS_TAKEN,	  /* message: taken from the shelf, with that ask */
 	WF_NEWS_LEASED,	  /* ask of receiver was committed; value: the lease */
 	WF_NEWS_RETURNED, /* ask of receiver was rolled back */
 	WF_NEWS_UNUSED,	  /* ... before any of its messages was seen */
@@ -107,7 +110,8 @@ extern int wf_news_read(WfDatabase *db, WfNews *out, int max, bool *lost);
 
 /*
  * From now on news are read every few milliseconds, so that what is not urgent
- * wakes nobody: leases and acknowledgements, which come with every message.
+ * wakes nobody: what was taken from the shelf, leases and acknowledgements,
+ * which come with every message.
  * That is over with the second function; false: there are some to be read.
  */
 extern void wf_news_attend(WfDatabase *db);

@@ -15,6 +15,7 @@
  * sched_messages.c		messages: news of them, and who has them
  * sched_leases.c		... and when they come back
  * sched_receivers.c		who asks for messages, or waits for some
+ * sched_shelf.c		... and what they take without asking
  * sched_retention.c	what was kept long enough
  * sched_alerts.c		who is told of what happens in a queue
  *
@@ -160,6 +161,10 @@ extern void wf_receivers_came(int receiver);
 extern void wf_receivers_serve(void);
 /* answers those that were served, or cannot be; wakes who waits */
 extern void wf_receivers_answer(void);
+/* takes a message from the shelf, which this receiver took with that ask */
+extern void wf_receivers_took(WfEntry *entry, int receiver, uint32 ask);
+/* does anybody wait for messages of the queue, or was just woken? */
+extern bool wf_receivers_wait_for(int32 queue_id);
 
 /*
  * Have messages been handed out of late, while nobody waits for some?  Then
@@ -168,6 +173,23 @@ extern void wf_receivers_answer(void);
 extern bool wf_receivers_are_busy(void);
 /* does anybody ask or wait for messages of the queue? */
 extern bool wf_receivers_attend(int32 queue_id);
+
+/* ---- sched_shelf.c ---- */
+
+/* a single message of the queue was asked for, and handed out */
+extern void wf_shelf_asked(const WfQueue *queue);
+/* in the cycle: empties it if need be; fills it up */
+extern void wf_shelf_check(void);
+extern void wf_shelf_fill(void);
+/* empties it; what stays in WF_PLACE_SHELF was taken by somebody */
+extern void wf_shelf_clear(void);
+/* the first message of the queue on it, taken from there; NULL: none */
+extern WfEntry *wf_shelf_next(const WfQueue *queue);
+/* ... left there; and how many there are */
+extern const WfEntry *wf_shelf_first(const WfQueue *queue);
+extern uint32 wf_shelf_count(const WfQueue *queue);
+/* may anything be laid out, of any queue? */
+extern bool wf_shelf_is_open(void);
 
 /* ---- sched_seats.c ---- */
 

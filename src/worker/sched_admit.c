@@ -233,13 +233,23 @@ wf_gate_admit_message(WfQueue *queue)
 {
 	WfEntry *entry;
 
-	if (wf_sched.halted || queue->sides[WF_SIDE_MESSAGES].nwaiting == 0)
+	if (wf_sched.halted)
 		return NULL;
-	wake_groups(queue, WF_SIDE_MESSAGES);
-	entry = next_to_admit(queue, WF_SIDE_MESSAGES);
+	entry = wf_shelf_next(queue);
+	if (entry == NULL && queue->sides[WF_SIDE_MESSAGES].nwaiting > 0)
+	{
+		wake_groups(queue, WF_SIDE_MESSAGES);
+		entry = next_to_admit(queue, WF_SIDE_MESSAGES);
+	}
 	if (entry != NULL)
 		admit(entry, WF_SIDE_MESSAGES);
 	return entry;
+}
+
+void
+wf_gate_admit_taken(WfEntry *entry)
+{
+	admit(entry, WF_SIDE_MESSAGES);
 }
 
 bool
@@ -328,8 +338,9 @@ wf_gate_oldest(const WfQueue *queue)
 
 	for (int i = 0; i < WF_SIDES; i++)
 	{
-		WfEntry *firsts[2] = {first_waiting(unconstify(WfQueue *, queue), i),
-							  wf_line_first(&queue->sides[i].resumed)};
+		const WfEntry *firsts[3] = {
+			first_waiting(unconstify(WfQueue *, queue), i),
+			wf_line_first(&queue->sides[i].resumed), wf_shelf_first(queue)};
 
 		for (int j = 0; j < lengthof(firsts); j++)
 		{

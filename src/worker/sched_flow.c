@@ -105,8 +105,8 @@ publish_queue(WfQueue *queue)
 	WfQueueGauges g = {0};
 	TimestampTz free_at;
 
-	g.ready = queue->nwaiting + queue->running - queue->flow.ncells +
-			  wf_spill_left(queue);
+	g.ready = queue->nwaiting + wf_shelf_count(queue) + queue->running -
+			  queue->flow.ncells + wf_spill_left(queue);
 	g.active = queue->active;
 	g.oldest_ready = wf_gate_oldest(queue);
 	free_at = wf_limiter_free_at(&queue->limiter);

@@ -179,6 +179,8 @@ extern void wf_gates_open(void);
  * NULL when none may be handed out now.
  */
 extern WfEntry *wf_gate_admit_message(WfQueue *queue);
+/* a receiver has taken this one, of a queue without limits, from the shelf */
+extern void wf_gate_admit_taken(WfEntry *entry);
 /*
  * Memory has no more of the messages of a queue, but the table has, they are
  * about to be read, and no limit of the queue keeps them from being admitted.

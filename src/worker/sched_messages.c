@@ -306,7 +306,8 @@ look_if_purged(WfEntry *entry)
 static void
 look_if_in_hand(WfEntry *entry)
 {
-	if (entry->place == WF_PLACE_HELD || entry->place == WF_PLACE_LEASED)
+	if (entry->place == WF_PLACE_HELD || entry->place == WF_PLACE_LEASED ||
+		entry->place == WF_PLACE_SHELF)
 		look_at(wf_uuid_message(&entry->run_id));
 }
 
@@ -328,6 +329,12 @@ apply_news(const WfNews *news)
 	{
 		case WF_NEWS_ASKED:
 			wf_receivers_came(news->receiver);
+			break;
+		case WF_NEWS_TAKEN:
+			entry = entry_of(news->value);
+			if (entry != NULL && (entry->place == WF_PLACE_SHELF ||
+								  entry->place == WF_PLACE_GATE))
+				wf_receivers_took(entry, news->receiver, news->ask);
 			break;
 		case WF_NEWS_LEASED:
 		case WF_NEWS_RETURNED:
@@ -361,6 +368,8 @@ recover_news(void)
 {
 	for (int i = 0; i < wf_receiver_count(); i++)
 		wf_receivers_came(i);
+	/* of what was laid out, only what was taken is left there */
+	wf_shelf_clear();
 	wf_ready_foreach(&wf_sched.ready, look_if_in_hand);
 }
 

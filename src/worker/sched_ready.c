@@ -299,6 +299,11 @@ wf_ready_take(WfReady *ready, WfEntry *entry)
 			if (entry->solo)
 				ready->nsolo_cells--;
 			break;
+		case WF_PLACE_SHELF:
+			/* who was taken from there may still stand behind another */
+			if (ready->shelf[entry->ask] == entry)
+				ready->shelf[entry->ask] = NULL;
+			break;
 		case WF_PLACE_HELD:
 			dlist_delete(&entry->link.node);
 			wf_flow_cell(entry, -1);
@@ -378,6 +383,15 @@ wf_ready_to_cell(WfReady *ready, WfEntry *entry, int seat, int cell)
 	wf_flow_cell(entry, 1);
 	if (entry->solo)
 		ready->nsolo_cells++;
+}
+
+void
+wf_ready_shelve(WfReady *ready, WfEntry *entry, uint64 position)
+{
+	Assert(entry->place == WF_PLACE_NONE && entry->message);
+	entry->ask = (uint32) (position % WF_SHELF_SIZE);
+	ready->shelf[entry->ask] = entry;
+	entry->place = WF_PLACE_SHELF;
 }
 
 void

@@ -19,6 +19,7 @@
 #include "lib/pairingheap.h"
 
 #include "store/run.h"
+#include "worker/shelf.h"
 
 typedef enum WfPlace
 {
@@ -30,6 +31,7 @@ typedef enum WfPlace
 	WF_PLACE_SOLO,	 /* ready, but suspects go one at a time */
 	WF_PLACE_KEPT,	 /* stopped, but keeps its place in queue and group */
 	WF_PLACE_CELL,	 /* in an executor's cell */
+	WF_PLACE_SHELF,	 /* message: laid out to be taken; see shelf.h */
 	WF_PLACE_HELD,	 /* message: handed out by a transaction still open */
 	WF_PLACE_LEASED	 /* message: to be looked at when due_at has come */
 } WfPlace;
@@ -105,7 +107,7 @@ typedef struct WfEntry
 	uint8 place;		 /* WfPlace */
 	bool message;		 /* not a run */
 	bool uncounted;		 /* LEASED: an attempt has yet to be counted */
-	uint32 ask;			 /* HELD: of what number */
+	uint32 ask;			 /* HELD: of what number; SHELF: index there */
 	int32 receiver;		 /* ... of which receiver */
 	uint8 losses;		 /* executors that ended under it */
 	bool heaped;		 /* in the heap of its line */
@@ -132,6 +134,7 @@ typedef struct WfReady
 	pairingheap timers;
 	pairingheap leases;
 	pairingheap deadlines;
+	WfEntry *shelf[WF_SHELF_SIZE]; /* by position; NULL: not there any more */
 	dlist_head paused;
 	dlist_head solo;
 	uint32 nentries;
@@ -187,6 +190,9 @@ extern void wf_ready_admit(WfReady *ready, WfEntry *entry);
 extern void wf_ready_hold(WfReady *ready, WfEntry *entry, WfPlace place);
 extern void wf_ready_to_cell(WfReady *ready, WfEntry *entry, int seat,
 							 int cell);
+
+/* A message: to a position of the shelf, whose entry it replaces. */
+extern void wf_ready_shelve(WfReady *ready, WfEntry *entry, uint64 position);
 
 /* Messages: to a list of what a receiver holds, or until a time. */
 extern void wf_ready_hand(WfReady *ready, WfEntry *entry, dlist_head *held);

@@ -153,22 +153,23 @@ take_back(Ask *ask)
 	}
 }
 
+/* One that was admitted, and is in no place. */
 static void
-hand_over(Ask *ask)
+hand_over(WfEntry *entry, int receiver, uint32 ask)
 {
-	for (int i = 0; i < ask->n; i++)
-	{
-		WfEntry *entry = ask->entries[i];
+	if (!entry->begun)
+		wf_flow_started(entry);
+	wf_gate_begun(entry, wf_sched.now);
+	entry->receiver = receiver;
+	entry->ask = ask;
+	wf_ready_hand(&wf_sched.ready, entry, wf_messages_held_by(receiver));
+}
 
-		if (!entry->begun)
-			wf_flow_started(entry);
-		wf_gate_begun(entry, wf_sched.now);
-		entry->receiver = ask->receiver;
-		entry->ask = ask->ask;
-		wf_ready_hand(&wf_sched.ready, entry,
-					  wf_messages_held_by(ask->receiver));
-	}
-	ask->n = 0;
+void
+wf_receivers_took(WfEntry *entry, int receiver, uint32 ask)
+{
+	wf_gate_admit_taken(entry);
+	hand_over(entry, receiver, ask);
 }
 
 static void
@@ -202,7 +203,11 @@ answer(Ask *ask)
 		return;
 	}
 	wf_receiver_wake(receiver);
-	hand_over(ask);
+	if (ask->n == 1 && ask->max == 1)
+		wf_shelf_asked(ask->entries[0]->queue);
+	for (int i = 0; i < ask->n; i++)
+		hand_over(ask->entries[i], ask->receiver, ask->ask);
+	ask->n = 0;
 }
 
 /* May a scan that is under way, or is about to be, find something for it? */
@@ -312,10 +317,15 @@ is_in(dlist_head *list, int32 queue_id)
 }
 
 bool
+wf_receivers_wait_for(int32 queue_id)
+{
+	return is_in(&waiting, queue_id) || is_in(&woken, queue_id);
+}
+
+bool
 wf_receivers_attend(int32 queue_id)
 {
-	return is_in(&waiting, queue_id) || is_in(&woken, queue_id) ||
-		   is_in(&asking, queue_id);
+	return wf_receivers_wait_for(queue_id) || is_in(&asking, queue_id);
 }
 
 void
@@ -340,7 +350,7 @@ wf_receivers_answer(void)
 bool
 wf_receivers_are_busy(void)
 {
-	return answered_at != 0 && dlist_is_empty(&waiting) &&
-		   dlist_is_empty(&woken) &&
-		   wf_clock_system() - answered_at < BUSY_USEC;
+	return dlist_is_empty(&waiting) && dlist_is_empty(&woken) &&
+		   (wf_shelf_is_open() ||
+			(answered_at != 0 && wf_clock_system() - answered_at < BUSY_USEC));
 }

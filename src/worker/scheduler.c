@@ -44,6 +44,7 @@
 #include "worker/marks.h"
 #include "worker/receivers.h"
 #include "worker/sched.h"
+#include "worker/shelf.h"
 #include "worker/wakeup.h"
 #include "worker/workers.h"
 
@@ -207,6 +208,7 @@ start_up(void)
 	wf_control_apply();
 	wf_load_discard_ring();
 	wf_messages_discard_news();
+	wf_shelf_clear();
 	wf_sched.loading = true;
 	wf_load_add_scan(NULL, NULL);
 	wf_sched.events = WF_EVENT_REQUEST;
@@ -272,6 +274,7 @@ cycle(void)
 {
 	WfDatabase *db = wf_sched.db;
 	bool loading = wf_sched.loading;
+	uint64 changes = wf_shelf_changes(db);
 	uint64 asked = pg_atomic_read_u64(&db->idle_asked);
 
 	wf_sched.now = wf_clock_now();
@@ -290,8 +293,13 @@ cycle(void)
 	wf_messages_expire();
 	wf_ready_fire_timers(&wf_sched.ready, wf_sched.now);
 	wf_sched_deadlines();
+	wf_shelf_check();
 	wf_gates_open();
 	wf_receivers_answer();
+	wf_shelf_fill();
+	/* else something may be unread */
+	if (!wf_sched.more)
+		wf_shelf_heed(db, changes);
 	wf_dispatch();
 	wf_executors_adjust();
 	wf_retention_run();

@@ -22,6 +22,7 @@
 #include "core/runid.h"
 #include "worker/queue_stats.h"
 #include "worker/receivers.h"
+#include "worker/shelf.h"
 #include "worker/shmem.h"
 #include "worker/stats.h"
 
@@ -61,6 +62,7 @@ wf_shmem_request(void)
 	RequestAddinShmemSpace(wf_stats_size());
 	RequestAddinShmemSpace(wf_queue_stats_size());
 	RequestAddinShmemSpace(wf_receivers_size());
+	RequestAddinShmemSpace(wf_shelves_size());
 	RequestNamedLWLockTranche(WF_TRANCHE, 3);
 }
 
@@ -136,6 +138,7 @@ wf_shmem_startup(void)
 	wf_stats_startup(found);
 	wf_queue_stats_startup(found);
 	wf_receivers_startup(found);
+	wf_shelves_startup();
 	LWLockRelease(AddinShmemInitLock);
 }
 

@@ -31,6 +31,7 @@
 #include "miscadmin.h"
 
 #include "core/runid.h"
+#include "worker/shelf.h"
 #include "worker/wakeup.h"
 
 typedef struct Notes
@@ -199,6 +200,7 @@ deliver_range(const pg_uuid_t *low, const pg_uuid_t *high, XLogRecPtr lsn,
 	SpinLockAcquire(&db->ring_lock);
 	ring_push(db, &range);
 	SpinLockRelease(&db->ring_lock);
+	wf_shelf_change(db);
 	if (db->proc != NULL)
 		SetLatch(&db->proc->procLatch);
 	LWLockRelease(wf_shared->lock);
@@ -241,6 +243,25 @@ deliver_wakes(WfDatabase *db)
 		pg_atomic_fetch_or_u32(&db->events, WF_EVENT_SIGNALS);
 }
 
+/* Can the scheduler have to hand out something else than it meant to? */
+static bool
+changes_order(WfDatabase *db)
+{
+	if (notes.ranged || notes.definition || notes.events != 0 ||
+		notes.nrechecks > 0)
+		return true;
+	for (int i = 0; i < notes.n; i++)
+	{
+		const WfRunInfo *info = &notes.runs[i];
+
+		if (wf_uuid_is_message(&info->run_id) &&
+			(info->priority != 0 ||
+			 wf_shelf_is_passed(db, wf_uuid_message(&info->run_id))))
+			return true;
+	}
+	return false;
+}
+
 static void
 deliver(bool committed)
 {
@@ -261,6 +282,8 @@ deliver(bool committed)
 	else if (notes.events & WF_EVENT_RESCAN)
 		pg_atomic_fetch_or_u32(&db->events, WF_EVENT_RESCAN);
 	deliver_runs(db, notes.rechecks, notes.nrechecks, InvalidXLogRecPtr);
+	if (changes_order(db))
+		wf_shelf_change(db);
 	if (db->proc != NULL)
 		SetLatch(&db->proc->procLatch);
 	LWLockRelease(wf_shared->lock);
