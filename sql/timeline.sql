@@ -62,6 +62,50 @@ SELECT workflow.fork_run(:'id', 3, '{"by": 2}') AS f \gset
 CALL workflow.wait_for_run(:'f');
 SELECT event, ordinal, name, took FROM shape(:'f');
 
+-- each attempt: of a step, the newest hundred; of a task, which have no span
+CREATE TABLE tries (n int);
+INSERT INTO tries VALUES (0);
+CREATE FUNCTION fumble() RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+	IF workflow.attempt() <= (SELECT n FROM tl.tries) THEN
+		RAISE EXCEPTION 'no %', workflow.attempt() USING ERRCODE = '53000';
+	END IF;
+	RETURN workflow.attempt();
+END $$;
+CREATE FUNCTION insist(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM workflow.step('fumble', 'SELECT tl.fumble()', workflow.policy(max_attempts => NULL, initial_delay => '0 s'));
+	RETURN workflow.task('call', 'tl_out', '1', workflow.policy(max_attempts => 3, initial_delay => '0 s'));
+END $$;
+SELECT workflow.create_queue('tl_out');
+SELECT workflow.create_workflow('insist', on_failure => 'park');
+UPDATE tries SET n = 2;
+SELECT workflow.enqueue_workflow('insist') AS id \gset
+CALL workflow.wait_until_idle();
+SELECT workflow.nack(receipt, 'line is busy') FROM workflow.receive('tl_out');
+SELECT workflow.nack(receipt, delay => '0 s', counts => false) FROM workflow.receive('tl_out');
+SELECT workflow.nack(receipt) FROM workflow.receive('tl_out');
+SELECT workflow.ack(receipt, '"heard"') FROM workflow.receive('tl_out');
+CALL workflow.wait_for_run(:'id');
+SELECT * FROM shape(:'id');
+SELECT bool_and(at >= lag) FROM (SELECT at, lag(at) OVER () FROM workflow.timeline(:'id')) t;
+-- a failed one stays where somebody else gives the answer
+UPDATE tries SET n = 130;
+SELECT workflow.enqueue_workflow('insist') AS id \gset
+CALL workflow.wait_until_idle();
+SELECT count(*) FROM shape(:'id') WHERE name = 'fumble';
+SELECT count(*), min(attempt), max(attempt) FROM _workflow.attempt WHERE run_id = :'id';
+SELECT workflow.nack(receipt, 'wrong number', final => true) FROM workflow.receive('tl_out');
+CALL workflow.wait_for_run(:'id');
+SELECT workflow.set_step_result(:'id', 2, '"by hand"');
+CALL workflow.wait_for_run(:'id');
+SELECT event, detail, took FROM shape(:'id') WHERE name = 'call';
+SELECT workflow.delete_run(:'id');
+CALL workflow.wait_until_idle();
+SELECT count(*) FROM _workflow.attempt WHERE run_id = :'id';
+SELECT workflow.drop_workflow('insist');
+SELECT workflow.drop_queue('tl_out');
+
 SELECT * FROM workflow.timeline(NULL);
 SELECT workflow.describe('00000000-0000-0000-0000-000000000000');
 SELECT workflow.drop_workflow('walk');

@@ -227,6 +227,18 @@ CREATE TABLE _workflow.step (
 	CONSTRAINT step_pkey PRIMARY KEY (run_id, ordinal)
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.2);
 
+-- Attempts that another one came after: the row of a step tells of the last.
+CREATE TABLE _workflow.attempt (
+	run_id			uuid NOT NULL,
+	started_at		timestamptz,
+	finished_at		timestamptz,
+	ordinal			integer NOT NULL,
+	attempt			integer NOT NULL,
+	error_code		text,
+	error_message	text,
+	CONSTRAINT attempt_pkey PRIMARY KEY (run_id, ordinal, attempt)
+);
+
 -- Wishes of clients for a run.  A client never updates a run's row, so that its
 -- open transaction cannot block the step that is about to finish.
 CREATE TABLE _workflow.request (
@@ -586,6 +598,15 @@ COMMENT ON COLUMN _workflow.check_run.check_id IS 'call of check_workflow()';
 COMMENT ON COLUMN _workflow.check_run.run_id IS 'run that is checked';
 COMMENT ON COLUMN _workflow.check_run.checker IS 'run that checks it, whose result is the verdict';
 COMMENT ON COLUMN _workflow.check_run.body_id IS 'body version that it is checked against';
+
+COMMENT ON TABLE _workflow.attempt IS 'attempts of calls that another one came after, the newest 100 of each';
+COMMENT ON COLUMN _workflow.attempt.run_id IS 'the run';
+COMMENT ON COLUMN _workflow.attempt.started_at IS 'when it began, not known of a task';
+COMMENT ON COLUMN _workflow.attempt.finished_at IS 'when it failed';
+COMMENT ON COLUMN _workflow.attempt.ordinal IS 'number of the call in its run, from 1';
+COMMENT ON COLUMN _workflow.attempt.attempt IS 'number of the attempt, from 1';
+COMMENT ON COLUMN _workflow.attempt.error_code IS 'SQLSTATE with which it failed';
+COMMENT ON COLUMN _workflow.attempt.error_message IS 'message of that error';
 
 COMMENT ON TABLE _workflow.audit IS 'what operators did to runs';
 COMMENT ON COLUMN _workflow.audit.audit_id IS 'key, rising';
@@ -1046,7 +1067,7 @@ CREATE FUNCTION workflow.timeline(run_id uuid)
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE ROWS 20
 	AS 'MODULE_PATHNAME', 'workflow_timeline';
 COMMENT ON FUNCTION workflow.timeline(uuid) IS
-	'the life of a run in order: queued, started, each recorded call, waits, signals, what operators did, its end';
+	'the life of a run in order: queued, started, each attempt of each call, waits, signals, what operators did, its end';
 
 CREATE FUNCTION workflow.describe(run_id uuid)
 	RETURNS text
@@ -2249,6 +2270,7 @@ SELECT pg_extension_config_dump('_workflow.body', 'WHERE body_id > 0');
 SELECT pg_extension_config_dump('_workflow.body_body_id_seq', '');
 SELECT pg_extension_config_dump('_workflow.run', '');
 SELECT pg_extension_config_dump('_workflow.step', '');
+SELECT pg_extension_config_dump('_workflow.attempt', '');
 SELECT pg_extension_config_dump('_workflow.request', '');
 SELECT pg_extension_config_dump('_workflow.request_request_id_seq', '');
 SELECT pg_extension_config_dump('_workflow.queue', '');

@@ -29,6 +29,7 @@
 #include "base/stoppoint.h"
 #include "core/mix.h"
 #include "core/state.h"
+#include "store/attempt.h"
 #include "store/message_task.h"
 #include "worker/receivers.h"
 #include "worker/wakeup.h"
@@ -321,6 +322,19 @@ is_last(const Nack *nack, const WfDelivery *row, const WfPolicy *policy)
 			row->attempts_used >= policy->max_attempts);
 }
 
+/* The run's timeline tells of it. */
+static void
+keep_attempt(const WfDelivery *row, const WfFault *fault)
+{
+	WfWindow window;
+
+	if (!wf_message_is_task(row))
+		return;
+	wf_window_open(&window);
+	wf_attempt_of_task(row, fault, false);
+	wf_window_close(&window);
+}
+
 static WfRowResult
 nack_row(WfOpenTable *table, WfDelivery *row, const WfPolicy *of_queue,
 		 Nack *nack)
@@ -328,6 +342,7 @@ nack_row(WfOpenTable *table, WfDelivery *row, const WfPolicy *of_queue,
 	WfPolicy buffer;
 	const WfPolicy *policy = wf_delivery_policy(row, of_queue, &buffer);
 	TimestampTz due_at = nack->due_at;
+	const WfFault *fault = NULL;
 	WfRowResult result;
 
 	if (is_last(nack, row, policy))
@@ -349,14 +364,14 @@ nack_row(WfOpenTable *table, WfDelivery *row, const WfPolicy *of_queue,
 				 wf_policy_delay(policy, row->attempts_used,
 								 wf_mix_in((uint64) row->message_id,
 										   (uint64) row->attempt));
+	if (nack->fault.message != NULL || nack->fault.detail != NULL)
+		fault = &nack->fault;
 	if (!nack->counts)
 		row->attempt--;
-	return wf_delivery_give_back(table, row, due_at,
-								 nack->fault.message != NULL ||
-										 nack->fault.detail != NULL
-									 ? &nack->fault
-									 : NULL,
-								 true);
+	result = wf_delivery_give_back(table, row, due_at, fault, true);
+	if (result == WF_ROW_DONE && nack->counts)
+		keep_attempt(row, fault);
+	return result;
 }
 
 Datum

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/spi.h"
 #include "core/state.h"
+#include "store/attempt.h"
 #include "store/child.h"
 #include "store/schedule.h"
 
@@ -240,6 +241,7 @@ wf_chunk_replace(const pg_uuid_t *from, const pg_uuid_t *to, bool failed_too)
 
 	(void) wf_spi_run(&move_done, values, NULL, false, 0);
 	(void) wf_spi_run(&delete_steps, values, NULL, false, 0);
+	wf_attempts_forget(from);
 	wf_run_delete(from);
 }
 

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/spi.h"
 #include "core/state.h"
+#include "store/attempt.h"
 #include "store/control.h"
 #include "store/retention.h"
 #include "store/schedule.h"
@@ -237,6 +238,7 @@ apply_result(const WfRequest *request, WfRunInfo *info)
 					   TimestampTzGetDatum(wf_clock_now()),
 					   Int64GetDatum(wf_origin())};
 
+	wf_attempt_keep(&request->run_id, 0, PG_INT32_MAX);
 	if (wf_spi_run(&answer_step, values, NULL, false, 0) == 0)
 		return WF_APPLIED_NOTHING;
 	return apply_retry(request, info);

@@ -170,6 +170,9 @@ static WfStmt items_of_runs = {
 
 static WfStmt delete_parts[] = {
 	{"DELETE FROM _workflow.step WHERE run_id = ANY ($1)", 1, {UUIDARRAYOID}},
+	{"DELETE FROM _workflow.attempt WHERE run_id = ANY ($1)",
+	 1,
+	 {UUIDARRAYOID}},
 	{"DELETE FROM _workflow.signal WHERE run_id = ANY ($1)",
 	 1,
 	 {UUIDARRAYOID}},

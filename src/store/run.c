@@ -22,6 +22,7 @@
 
 #include "base/spi.h"
 #include "core/state.h"
+#include "store/attempt.h"
 #include "store/columns.h"
 #include "store/run.h"
 
@@ -333,6 +334,8 @@ wf_step_update(const pg_uuid_t *run_id, const WfStep *step)
 {
 	ArgList args = {0};
 
+	if (step->attempt > 1)
+		wf_attempt_keep(run_id, step->ordinal, step->attempt);
 	add_datum(&args, UUIDPGetDatum(run_id));
 	add_int(&args, step->ordinal, false);
 	add_datum(&args, CharGetDatum(step->match.kind));

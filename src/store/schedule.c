@@ -17,6 +17,7 @@
 #include "base/errors.h"
 #include "base/spi.h"
 #include "core/state.h"
+#include "store/attempt.h"
 #include "store/child.h"
 #include "store/control.h"
 #include "store/queue.h"
@@ -455,6 +456,7 @@ wf_run_strike(const pg_uuid_t *run_id, int ordinal, int64 crash_id)
 	values[2] = TimestampTzGetDatum(wf_clock_now());
 	values[3] = CStringGetTextDatum(why.code);
 	values[4] = CStringGetTextDatum(message);
+	wf_attempt_keep(run_id, ordinal, PG_INT32_MAX);
 	(void) wf_spi_run(&fail_step, values, NULL, false, 0);
 	wf_request_delete_for(run_id);
 	return wf_run_give_up(run_id, &why);

@@ -35,26 +35,36 @@
 	"  FROM _workflow.audit a"                                                  \
 	" WHERE a.run_id = $1"
 
-/* the span is how long it waited for it */
-#define STARTED                                                              \
-	"SELECT b.at, 3, 'started', NULL, NULL, NULL, r.run_at, b.at"            \
-	"  FROM _workflow.run r,"                                                \
-	"       LATERAL (SELECT coalesce(r.started_at, min(s.started_at)) AS at" \
-	"                  FROM _workflow.step s"                                \
-	"                 WHERE s.run_id = $1"                                   \
-	"                   AND s.started_at >= r.enqueued_at) b"                \
+/*
+ * The span is how long it waited for it.  Where the first step was tried again,
+ * the run's row has the time of another turn.
+ */
+#define STARTED                                                            \
+	"SELECT b.at, 3, 'started', NULL, NULL, NULL, r.run_at, b.at"          \
+	"  FROM _workflow.run r,"                                              \
+	"       LATERAL (SELECT least(r.started_at,"                           \
+	"                             (SELECT min(s.started_at)"               \
+	"                                FROM _workflow.step s"                \
+	"                               WHERE s.run_id = $1"                   \
+	"                                 AND s.started_at >= r.enqueued_at)," \
+	"                             (SELECT min(a.started_at)"               \
+	"                                FROM _workflow.attempt a"             \
+	"                               WHERE a.run_id = $1)) AS at) b"        \
 	" WHERE r.run_id = $1 AND b.at IS NOT NULL"
+
+#define KIND                                                 \
+	"CASE s.kind"                                            \
+	" WHEN 's' THEN 'step' WHEN 'i' THEN 'step'"             \
+	" WHEN 'z' THEN 'sleep' WHEN 'g' THEN 'wait for signal'" \
+	" WHEN 'c' THEN 'child' WHEN 'm' THEN 'task'"            \
+	" WHEN 'M' THEN 'map' WHEN 'y' THEN 'await any'"         \
+	" WHEN 'u' THEN 'compensate' WHEN 'U' THEN 'undo'"       \
+	" WHEN 'p' THEN 'patched' ELSE 'call' END"
 
 #define STEPS                                                                 \
 	"SELECT greatest(s.started_at, r.enqueued_at), 4,"                        \
 	"       CASE WHEN s.started_at < r.enqueued_at THEN 'copied'"             \
-	"            ELSE CASE s.kind"                                            \
-	"                 WHEN 's' THEN 'step' WHEN 'i' THEN 'step'"              \
-	"                 WHEN 'z' THEN 'sleep' WHEN 'g' THEN 'wait for signal'"  \
-	"                 WHEN 'c' THEN 'child' WHEN 'm' THEN 'task'"             \
-	"                 WHEN 'M' THEN 'map' WHEN 'y' THEN 'await any'"          \
-	"                 WHEN 'u' THEN 'compensate' WHEN 'U' THEN 'undo'"        \
-	"                 WHEN 'p' THEN 'patched' ELSE 'call' END END,"           \
+	"            ELSE " KIND " END,"                                          \
 	"       s.ordinal, s.name,"                                               \
 	"       concat_ws(', ',"                                                  \
 	"                 CASE WHEN s.attempt > 1 OR s.state = 'r'"               \
@@ -70,6 +80,18 @@
 	"  FROM _workflow.step s"                                                 \
 	"  JOIN _workflow.run r ON r.run_id = s.run_id"                           \
 	" WHERE s.run_id = $1"
+
+/* those before the last; of a task it is not known when each began */
+#define ATTEMPTS                                                            \
+	"SELECT coalesce(a.started_at, a.finished_at), 4, " KIND ", a.ordinal," \
+	"       s.name,"                                                        \
+	"       'attempt ' || a.attempt || ', failed, ' || a.error_code"        \
+	"       || ' ' || a.error_message,"                                     \
+	"       a.started_at, a.finished_at"                                    \
+	"  FROM _workflow.attempt a"                                            \
+	"  JOIN _workflow.step s ON s.run_id = a.run_id"                        \
+	"                       AND s.ordinal = a.ordinal"                      \
+	" WHERE a.run_id = $1"
 
 #define BACK_OFFS                                                          \
 	"SELECT coalesce(s.finished_at, s.started_at), 5, 'waits', s.ordinal," \
@@ -135,8 +157,8 @@
 static WfStmt read_timeline = {
 	"SELECT e.at, e.event, e.ordinal, e.name, e.detail, e.began, e.ended"
 	"  FROM (" QUEUED " UNION ALL " AUDIT " UNION ALL " STARTED
-	" UNION ALL " STEPS " UNION ALL " BACK_OFFS " UNION ALL " SIGNALS
-	" UNION ALL " PRESENT " UNION ALL " END
+	" UNION ALL " STEPS " UNION ALL " ATTEMPTS " UNION ALL " BACK_OFFS
+	" UNION ALL " SIGNALS " UNION ALL " PRESENT " UNION ALL " END
 	") AS e (at, rank, event, ordinal, name, detail, began, ended)"
 	" ORDER BY e.at, e.rank, e.ordinal",
 	2,

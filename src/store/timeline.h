@@ -2,8 +2,7 @@
  * timeline.h
  *		The life of a run, as its rows tell it.
  *
- * Of each step there is one row, so an attempt that another came after is seen
- * only by its number.
+ * Of attempts that another came after the newest are kept (store/attempt.h).
  */
 #ifndef WF_STORE_TIMELINE_H
 #define WF_STORE_TIMELINE_H

@@ -21,6 +21,7 @@
 #include "base/stoppoint.h"
 #include "core/runid.h"
 #include "core/state.h"
+#include "store/attempt.h"
 #include "store/message_task.h"
 #include "store/queue_receive.h"
 #include "worker/sched.h"
@@ -94,7 +95,12 @@ end_attempt(WfOpenTable *table, WfDelivery *row, Expiry *x)
 	x->at = row->due_at > wf_sched.now ? 0 : row->due_at;
 	if (!policy->at_most_once && (policy->max_attempts == 0 ||
 								  row->attempts_used < policy->max_attempts))
-		return wf_delivery_give_back(table, row, 0, NULL, false);
+	{
+		result = wf_delivery_give_back(table, row, 0, NULL, false);
+		if (result == WF_ROW_DONE && wf_message_is_task(row))
+			wf_attempt_of_task(row, NULL, true);
+		return result;
+	}
 
 	fault.code =
 		unpack_sql_state(policy->at_most_once ? ERRCODE_WF_OUTCOME_UNKNOWN
