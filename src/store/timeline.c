@@ -62,7 +62,7 @@
 	" WHEN 'p' THEN 'patched' ELSE 'call' END"
 
 #define STEPS                                                                 \
-	"SELECT greatest(s.started_at, r.enqueued_at), 4,"                        \
+	"SELECT greatest(s.started_at, r.enqueued_at), 5,"                        \
 	"       CASE WHEN s.started_at < r.enqueued_at THEN 'copied'"             \
 	"            ELSE " KIND " END,"                                          \
 	"       s.ordinal, s.name,"                                               \
@@ -94,14 +94,14 @@
 	" WHERE a.run_id = $1"
 
 #define BACK_OFFS                                                          \
-	"SELECT coalesce(s.finished_at, s.started_at), 5, 'waits', s.ordinal," \
+	"SELECT coalesce(s.finished_at, s.started_at), 6, 'waits', s.ordinal," \
 	"       s.name,"                                                       \
 	"       'to be tried again at ' || s.due_at," NO_SPAN                  \
 	"  FROM _workflow.step s"                                              \
 	" WHERE s.run_id = $1 AND s.state = 'r'::\"char\""                     \
 	"   AND s.due_at IS NOT NULL"                                          \
 	" UNION ALL "                                                          \
-	"SELECT $2, 8, 'waits', NULL, NULL,"                                   \
+	"SELECT $2, 9, 'waits', NULL, NULL,"                                   \
 	"       concat_ws(', ', 'its body is replayed again at ' || r.due_at," \
 	"                 r.error_code || ' ' || r.error_message)," NO_SPAN    \
 	"  FROM _workflow.run r"                                               \
@@ -115,20 +115,20 @@
 	"       'sent by ' || g.sent_by," NO_SPAN "  FROM _workflow.signal g"    \
 	" WHERE g.run_id = $1 AND g.kind = 's'::\"char\""                        \
 	" UNION ALL "                                                            \
-	"SELECT g.taken_at, 5, 'signal taken', g.ordinal, g.name, NULL," NO_SPAN \
+	"SELECT g.taken_at, 6, 'signal taken', g.ordinal, g.name, NULL," NO_SPAN \
 	"  FROM _workflow.signal g"                                              \
 	" WHERE g.run_id = $1 AND g.kind = 's'::\"char\""                        \
 	"   AND g.taken_at IS NOT NULL"
 
 /* what is so now */
 #define PRESENT                                                             \
-	"SELECT r.paused_at, 6, 'paused', NULL, NULL,"                          \
+	"SELECT r.paused_at, 7, 'paused', NULL, NULL,"                          \
 	"       concat_ws(', ', 'by ' || r.paused_by, r.pause_reason)," NO_SPAN \
 	"  FROM _workflow.run r"                                                \
 	" WHERE r.run_id = $1 AND r.finished_at IS NULL"                        \
 	"   AND r.paused_at IS NOT NULL"                                        \
 	" UNION ALL "                                                           \
-	"SELECT l.since, 7, 'running', nullif(l.ordinal, 0), l.step,"           \
+	"SELECT l.since, 8, 'running', nullif(l.ordinal, 0), l.step,"           \
 	"       'attempt ' || nullif(l.attempt, 0), l.since, $2"                \
 	"  FROM _workflow.live_slots() l"                                       \
 	"  JOIN _workflow.run r ON r.run_id = l.run_id"                         \
@@ -136,7 +136,7 @@
 	"   AND r.state = ANY (ARRAY['q', 'w', 'k']::\"char\"[])"
 
 #define END                                                                     \
-	"SELECT r.finished_at, 9,"                                                  \
+	"SELECT r.finished_at, 10,"                                                 \
 	"       CASE r.state WHEN 's' THEN 'succeeded' WHEN 'f' THEN 'failed'"      \
 	"                    ELSE 'cancelled' END,"                                 \
 	"       NULL, NULL,"                                                        \
@@ -148,7 +148,7 @@
 	" UNION ALL "                                                               \
 	"SELECT coalesce((SELECT max(s.finished_at) FROM _workflow.step s"          \
 	"                  WHERE s.run_id = $1), r.started_at, r.enqueued_at),"     \
-	"       9, 'parked', r.failed_step, NULL,"                                  \
+	"       10, 'parked', r.failed_step, NULL,"                                 \
 	"       nullif(concat_ws(', ', r.reason, r.error_code || ' '"               \
 	"                                        || r.error_message), '')," NO_SPAN \
 	"  FROM _workflow.run r"                                                    \
