@@ -130,7 +130,7 @@ ack_one(WfOpenTable *table, const WfReceipt *receipt, Datum result,
 		if (!strictly && !find_held(table, receipt, &row))
 			return false;
 		queue = find_or_raise(table, receipt, &row);
-		if (wf_delivery_ack(table, &row, queue->keeps_acked, result) ==
+		if (wf_delivery_ack(table, &row, queue->keeps_acked, result, true) ==
 			WF_ROW_DONE)
 			break;
 		/* somebody was faster: what is there now? */

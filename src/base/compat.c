@@ -75,7 +75,7 @@ wf_insert_index_tuples(ResultRelInfo *info, TupleTableSlot *slot,
 
 TM_Result
 wf_tuple_update(Relation rel, ItemPointer tid, TupleTableSlot *slot,
-				CommandId cid, Snapshot snapshot, bool wait, bool *feed)
+				CommandId cid, Snapshot snapshot, bool *feed)
 {
 	TM_FailureData failure;
 	LockTupleMode lockmode;
@@ -87,7 +87,7 @@ wf_tuple_update(Relation rel, ItemPointer tid, TupleTableSlot *slot,
 #endif
 
 	result = table_tuple_update(rel, tid, slot, cid, snapshot, InvalidSnapshot,
-								wait, &failure, &lockmode, &update);
+								true, &failure, &lockmode, &update);
 #if PG_VERSION_NUM >= 160000
 	*feed = update != TU_None;
 #else

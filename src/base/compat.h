@@ -110,12 +110,12 @@ extern void wf_insert_index_tuples(ResultRelInfo *info, TupleTableSlot *slot,
 								   EState *estate, bool update);
 
 /*
- * table_tuple_update(), with "wait" waiting for others.  *feed: indexes need an
- * entry for the new version.
+ * table_tuple_update(), having waited for others.  *feed: indexes need an entry
+ * for the new version.
  */
 extern TM_Result wf_tuple_update(Relation rel, ItemPointer tid,
 								 TupleTableSlot *slot, CommandId cid,
-								 Snapshot snapshot, bool wait, bool *feed);
+								 Snapshot snapshot, bool *feed);
 
 extern IndexScanDesc wf_index_beginscan(Relation rel, Relation index,
 										Snapshot snapshot, int nkeys);

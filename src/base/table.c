@@ -389,17 +389,62 @@ row_result(TM_Result result)
 	}
 }
 
+/*
+ * Locks the row as updating (or deleting) it does, if nobody else has.  The
+ * heap cannot update without waiting for who holds a lock, so whoever must not
+ * wait takes it first.  The snapshot would matter for newer versions only.
+ */
+static TM_Result
+lock_free_row(WfOpenTable *open, ItemPointer tid, TupleTableSlot *slot,
+			  LockTupleMode mode)
+{
+	TM_FailureData failure;
+
+	return table_tuple_lock(open->rel, tid, SnapshotSelf, slot,
+							GetCurrentCommandId(true), mode, LockWaitSkip, 0,
+							&failure);
+}
+
+static TM_Result
+lock_unseen(WfOpenTable *open, ItemPointer tid, LockTupleMode mode)
+{
+	TupleTableSlot *slot = table_slot_create(open->rel, NULL);
+	TM_Result result = lock_free_row(open, tid, slot, mode);
+
+	ExecDropSingleTupleTableSlot(slot);
+	return result;
+}
+
+HeapTuple
+wf_table_lock_at(WfOpenTable *open, ItemPointer tid, MemoryContext cxt,
+				 Datum *values, bool *nulls)
+{
+	TupleTableSlot *slot;
+	HeapTuple copy = NULL;
+
+	if (!is_within(open, tid))
+		return NULL;
+	slot = table_slot_create(open->rel, NULL);
+	if (lock_free_row(open, tid, slot, LockTupleNoKeyExclusive) == TM_Ok)
+		copy = wf_slot_copy_row(slot, cxt, values, nulls);
+	ExecDropSingleTupleTableSlot(slot);
+	return copy;
+}
+
 WfRowResult
 wf_table_replace(WfOpenTable *open, ItemPointer tid, Datum *values,
 				 bool *nulls, bool wait)
 {
 	TupleTableSlot *slot = make_slot(open->rel, values, nulls);
 	Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
-	TM_Result result;
-	bool feed;
+	TM_Result result = TM_Ok;
+	bool feed = false;
 
-	result = wf_tuple_update(open->rel, tid, slot, GetCurrentCommandId(true),
-							 snapshot, wait, &feed);
+	if (!wait)
+		result = lock_unseen(open, tid, LockTupleNoKeyExclusive);
+	if (result == TM_Ok)
+		result = wf_tuple_update(open->rel, tid, slot,
+								 GetCurrentCommandId(true), snapshot, &feed);
 	if (result == TM_Ok)
 	{
 		*tid = slot->tts_tid;
@@ -422,15 +467,18 @@ wf_table_update(WfOpenTable *open, ItemPointer tid, Datum *values, bool *nulls)
 }
 
 WfRowResult
-wf_table_delete(WfOpenTable *open, ItemPointer tid)
+wf_table_delete(WfOpenTable *open, ItemPointer tid, bool wait)
 {
 	Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	TM_FailureData failure;
-	TM_Result result;
+	TM_Result result = TM_Ok;
 
-	result =
-		table_tuple_delete(open->rel, tid, GetCurrentCommandId(true), snapshot,
-						   InvalidSnapshot, true, &failure, false);
+	if (!wait)
+		result = lock_unseen(open, tid, LockTupleExclusive);
+	if (result == TM_Ok)
+		result = table_tuple_delete(open->rel, tid, GetCurrentCommandId(true),
+									snapshot, InvalidSnapshot, true, &failure,
+									false);
 	UnregisterSnapshot(snapshot);
 	if (result == TM_Ok)
 		CommandCounterIncrement();

@@ -104,6 +104,14 @@ extern HeapTuple wf_table_fetch_newest_at(WfOpenTable *open, ItemPointer tid,
 										  MemoryContext cxt, Datum *values,
 										  bool *nulls);
 
+/*
+ * Locks the version at *tid for an update, if it is the newest one and nobody
+ * else has it locked, and returns it; else NULL.
+ */
+extern HeapTuple wf_table_lock_at(WfOpenTable *open, ItemPointer tid,
+								  MemoryContext cxt, Datum *values,
+								  bool *nulls);
+
 /* The row in "slot", copied as wf_table_fetch() does. */
 extern HeapTuple wf_slot_copy_row(TupleTableSlot *slot, MemoryContext cxt,
 								  Datum *values, bool *nulls);
@@ -129,7 +137,8 @@ typedef enum WfRowResult
 extern WfRowResult wf_table_replace(WfOpenTable *open, ItemPointer tid,
 									Datum *values, bool *nulls, bool wait);
 
-/* Deletes the version at *tid, having waited for who has it locked. */
-extern WfRowResult wf_table_delete(WfOpenTable *open, ItemPointer tid);
+/* Deletes the version at *tid, in the same way. */
+extern WfRowResult wf_table_delete(WfOpenTable *open, ItemPointer tid,
+								   bool wait);
 
 #endif /* WF_BASE_TABLE_H */

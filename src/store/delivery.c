@@ -49,6 +49,7 @@ static void
 fill(HeapTuple tuple, WfDelivery *row)
 {
 	row->writer = writer_of(tuple);
+	row->locked = false;
 	row->tid = tuple->t_self;
 	row->message_id = get_int64(row, MSG_message_id);
 	row->origin = get_int64(row, MSG_origin);
@@ -80,6 +81,21 @@ wf_delivery_read(WfOpenTable *table, int64 message_id, ItemPointer tid,
 	if (tuple == NULL)
 		return false;
 	fill(tuple, out);
+	return true;
+}
+
+bool
+wf_delivery_claim(WfOpenTable *table, int64 message_id, ItemPointer tid,
+				  MemoryContext cxt, WfDelivery *out)
+{
+	HeapTuple tuple =
+		wf_table_lock_at(table, tid, cxt, out->values, out->nulls);
+
+	if (tuple == NULL ||
+		DatumGetInt64(out->values[MSG_message_id]) != message_id)
+		return wf_delivery_read(table, message_id, NULL, cxt, out);
+	fill(tuple, out);
+	out->locked = true;
 	return true;
 }
 
@@ -129,7 +145,8 @@ set_fault(WfDelivery *row, const WfFault *fault)
 static WfRowResult
 write_row(WfOpenTable *table, WfDelivery *row, bool wait)
 {
-	return wf_table_replace(table, &row->tid, row->values, row->nulls, wait);
+	return wf_table_replace(table, &row->tid, row->values, row->nulls,
+							wait || row->locked);
 }
 
 WfRowResult
@@ -187,19 +204,20 @@ end_lease(WfDelivery *row)
 }
 
 WfRowResult
-wf_delivery_ack(WfOpenTable *table, WfDelivery *row, bool keep, Datum result)
+wf_delivery_ack(WfOpenTable *table, WfDelivery *row, bool keep, Datum result,
+				bool wait)
 {
 	if (WF_BROKEN("lose-ack"))
 		return WF_ROW_DONE;
 	if (!keep)
-		return wf_table_delete(table, &row->tid);
+		return wf_table_delete(table, &row->tid, wait);
 	end_lease(row);
 	set(row, MSG_state, CharGetDatum(WF_MESSAGE_ACKED));
 	set_time(row, MSG_finished_at, wf_clock_now());
 	set_time(row, MSG_due_at, 0);
 	row->nulls[MSG_result] = DatumGetPointer(result) == NULL;
 	row->values[MSG_result] = result;
-	return write_row(table, row, true);
+	return write_row(table, row, wait);
 }
 
 WfRowResult
@@ -226,7 +244,7 @@ wf_delivery_bury(WfOpenTable *table, WfDelivery *row, const WfFault *fault,
 {
 	/* of a task its run knows */
 	if (!row->nulls[MSG_run_id])
-		return wf_delivery_ack(table, row, false, (Datum) 0);
+		return wf_delivery_ack(table, row, false, (Datum) 0, wait);
 	end_lease(row);
 	set(row, MSG_state, CharGetDatum(WF_MESSAGE_DEAD));
 	set(row, MSG_attempt, Int32GetDatum(row->attempt));

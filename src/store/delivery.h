@@ -36,6 +36,7 @@ typedef struct WfDelivery
 	int64 token;			 /* of the last receipt */
 	bool received;			 /* ... if there was one */
 	TransactionId writer;	 /* who is, or was, about to change it */
+	bool locked;			 /* ... by us, just now */
 	TimestampTz lease_until; /* 0: none */
 	TimestampTz due_at;		 /* likewise */
 	Datum values[MSG_NATTS];
@@ -51,6 +52,14 @@ extern void wf_delivery_open(bool write, WfOpenTable *table);
 extern bool wf_delivery_read(WfOpenTable *table, int64 message_id,
 							 ItemPointer tid, MemoryContext cxt,
 							 WfDelivery *out);
+
+/*
+ * The same of a row that is going to be written: it is locked, if that can be
+ * done at once.
+ */
+extern bool wf_delivery_claim(WfOpenTable *table, int64 message_id,
+							  ItemPointer tid, MemoryContext cxt,
+							  WfDelivery *out);
 
 /*
  * Writes the row as received: one more attempt, with a new receipt.  It must
@@ -73,7 +82,7 @@ extern void wf_delivery_renew(int64 message_id, ItemPointer tid, int64 token,
 
 /* Deletes the row, or keeps it as acknowledged with a result (0: NULL). */
 extern WfRowResult wf_delivery_ack(WfOpenTable *table, WfDelivery *row,
-								   bool keep, Datum result);
+								   bool keep, Datum result, bool wait);
 
 /* why a message is given back, or dies; all but code may be NULL */
 typedef struct WfFault

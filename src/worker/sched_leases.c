@@ -89,7 +89,7 @@ end_attempt(WfOpenTable *table, WfDelivery *row, Expiry *x)
 	if (wf_message_is_task(row) && wf_task_is_orphaned(row))
 	{
 		x->fate = FATE_GONE;
-		return wf_delivery_ack(table, row, false, (Datum) 0);
+		return wf_delivery_ack(table, row, false, (Datum) 0, false);
 	}
 	x->fate = FATE_BACK;
 	x->at = row->due_at > wf_sched.now ? 0 : row->due_at;
