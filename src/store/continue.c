@@ -109,21 +109,36 @@ wf_continue_insert(const pg_uuid_t *run_id, const pg_uuid_t *next,
 	}
 }
 
-static WfStmt forward = {
-	"WITH RECURSIVE chain AS ("
-	"    SELECT r.run_id, r.continued_as"
-	"      FROM _workflow.run r"
-	"     WHERE r.run_id = $1"
-	"     UNION ALL"
-	"    SELECT r.run_id, r.continued_as"
-	"      FROM chain c"
+/* all of a run's successors, of which the last has none */
+#define CHAIN                             \
+	"WITH RECURSIVE chain AS ("           \
+	"    SELECT r.run_id, r.continued_as" \
+	"      FROM _workflow.run r"          \
+	"     WHERE r.run_id = $1"            \
+	"     UNION ALL"                      \
+	"    SELECT r.run_id, r.continued_as" \
+	"      FROM chain c"                  \
 	"      JOIN _workflow.run r ON r.run_id = c.continued_as)"
-	"UPDATE _workflow.signal s"
-	"   SET run_id = c.run_id"
-	"  FROM chain c"
+
+/* what was sent to it as well is the same signal */
+static WfStmt drop_duplicates = {
+	CHAIN
+	"DELETE FROM _workflow.signal s"
+	" USING chain c"
 	" WHERE s.run_id = $1 AND s.taken_at IS NULL AND c.run_id <> $1"
 	"   AND c.continued_as IS NULL"
-	" RETURNING s.run_id",
+	"   AND EXISTS (SELECT FROM _workflow.signal o"
+	"                WHERE o.run_id = c.run_id AND o.dedup_key = s.dedup_key)",
+	1,
+	{UUIDOID}};
+
+static WfStmt forward = {
+	CHAIN "UPDATE _workflow.signal s"
+		  "   SET run_id = c.run_id"
+		  "  FROM chain c"
+		  " WHERE s.run_id = $1 AND s.taken_at IS NULL AND c.run_id <> $1"
+		  "   AND c.continued_as IS NULL"
+		  " RETURNING s.run_id",
 	1,
 	{UUIDOID}};
 
@@ -132,8 +147,30 @@ wf_continue_forward(const pg_uuid_t *run_id, pg_uuid_t *last)
 {
 	Datum values[1] = {UUIDPGetDatum(run_id)};
 
+	(void) wf_spi_run(&drop_duplicates, values, NULL, false, 0);
 	if (wf_spi_run(&forward, values, NULL, false, 0) == 0)
 		return false;
 	wf_spi_get_uuid(0, 1, last);
 	return true;
+}
+
+static WfStmt stranded = {
+	"SELECT DISTINCT s.run_id"
+	"  FROM _workflow.signal s"
+	"  JOIN _workflow.run r ON r.run_id = s.run_id"
+	" WHERE s.taken_at IS NULL AND r.continued_as IS NOT NULL"
+	"   AND r.origin = $1",
+	1,
+	{INT8OID}};
+
+int
+wf_continue_stranded(MemoryContext cxt, pg_uuid_t **out)
+{
+	Datum values[1] = {Int64GetDatum(wf_origin())};
+	uint64 n = wf_spi_run(&stranded, values, NULL, false, 0);
+
+	*out = MemoryContextAlloc(cxt, mul_size(Max(n, 1), sizeof(pg_uuid_t)));
+	for (uint64 i = 0; i < n; i++)
+		wf_spi_get_uuid(i, 1, &(*out)[i]);
+	return (int) n;
 }

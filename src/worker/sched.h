@@ -122,6 +122,8 @@ extern XLogRecPtr wf_load_seen_upto(void);
 /* are there more runs than one or two that have yet to be read? */
 extern bool wf_load_is_reading(void);
 extern void wf_load_started(const WfStarted *started);
+/* signals of runs that go on as others, of which nobody told us */
+extern void wf_load_stranded(void);
 
 /* one that was returned by a read of the table, or by the ring (scan NULL) */
 extern void wf_load_learn(const WfRunInfo *info, const WfScan *from_scan);

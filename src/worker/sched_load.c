@@ -441,6 +441,28 @@ forward_signals(const pg_uuid_t *run_id)
 		wf_sched_wake(&last);
 }
 
+void
+wf_load_stranded(void)
+{
+	pg_uuid_t *ids;
+	WfWindow w;
+	int n;
+	int nwakes = 0;
+
+	wf_sched_begin(&w, "looking for signals");
+	n = wf_continue_stranded(wf_sched.cycle_cxt, &ids);
+	for (int i = 0; i < n; i++)
+	{
+		pg_uuid_t last;
+
+		if (wf_continue_forward(&ids[i], &last))
+			ids[nwakes++] = last;
+	}
+	wf_sched_commit(&w);
+	for (int i = 0; i < nwakes; i++)
+		wf_sched_wake(&ids[i]);
+}
+
 /* On to the next queue, where the rest of this one stays in the table. */
 static void
 skip_spilled(WfScan *scan)
@@ -504,15 +526,19 @@ read_chunk(void)
 	{
 		pg_uuid_t upto = scan->upto;
 		bool unseen = scan->woken && n == 0;
+		bool loaded = wf_sched.loading && scan->kind == WF_SCAN_ALL;
 
 		if (scan->reread)
 			forget_unread(&upto);
-		if (wf_sched.loading && scan->kind == WF_SCAN_ALL)
+		if (loaded)
 			load_done(scan);
 		wf_sched.nscans--;
 		memmove(scan, scan + 1, mul_size(wf_sched.nscans, sizeof(WfScan)));
 		if (unseen)
 			forward_signals(&upto);
+		/* what was told to the scheduler before us is in the table */
+		if (loaded)
+			wf_load_stranded();
 	}
 }
 

@@ -354,6 +354,7 @@ read_signals(void)
 	WfWindow w;
 	int n;
 
+	wf_load_stranded();
 	wf_sched_begin(&w, "looking for signals");
 	n = wf_signal_receivers(wf_sched.cycle_cxt, &ids);
 	wf_sched_commit(&w);
