@@ -48,12 +48,14 @@ wf_shelf_is_open(void)
 void
 wf_shelf_asked(const WfQueue *queue)
 {
-	if (laid_out && queue->rules.queue_id != queue_id)
-		return;
-	if (queue->rules.queue_id != queue_id ||
-		wf_sched.now - active_at > IDLE_USEC)
+	if (wf_sched.now - active_at > IDLE_USEC && !laid_out)
+	{
+		queue_id = queue->rules.queue_id;
 		nasks = 0;
-	queue_id = queue->rules.queue_id;
+	}
+	/* of several, the one that was first */
+	if (queue->rules.queue_id != queue_id)
+		return;
 	active_at = wf_sched.now;
 	nasks++;
 }
