@@ -52,13 +52,14 @@ sub fill
 }
 
 # Every kind of work, in transactions per one insert made at the same time.  Of
-# several turns of a second the median counts, as the machine is not the same in each.
+# many turns of a second the median counts, as the machine is not the same in
+# each.
 sub measure
 {
-	my ($seconds, $insert) = @_;
+	my ($turns, $insert) = @_;
 	my %rates;
 
-	foreach (1 .. $seconds)
+	foreach (1 .. $turns)
 	{
 		my $raw = pgbench($insert, 16, 1);
 		foreach my $kind (sort keys %script)
@@ -77,6 +78,7 @@ sub measure
 sub part_message_snapshot
 {
 	my ($hold, $seconds, $hold_snapshot, $let_go) = @_;
+	my $turns = $seconds > 1 ? 2 * $seconds : 1;
 
 	admin(
 		"SELECT workflow.create_queue('fill', owner => 'bench')",
@@ -85,9 +87,9 @@ sub part_message_snapshot
 	my $id = user("SELECT workflow.send('drain', $payload)");
 	my $insert = write_file('raw_message.sql',
 		psql('postgres', '-v', "message_id=$id", '-f', "$here/message.sql") . ";\n");
-	fill('drain', max(5, int(240 * $seconds)));
+	fill('drain', max(5, 240 * $turns));
 	my $holder = $hold_snapshot->();
-	my %before = measure($seconds, $insert);
+	my %before = measure($turns, $insert);
 
 	# about a thousand a second come and go
 	my $steady = write_file('steady.sql',
@@ -95,8 +97,8 @@ sub part_message_snapshot
 		  . "SELECT count(workflow.ack(receipt)) FROM workflow.receive('steady', 2);\n");
 	pgbench($steady, 4, $hold, '-R', 1000);
 
-	fill('drain', max(5, int(240 * $seconds)));
-	my %after = measure($seconds, $insert);
+	fill('drain', max(5, 240 * $turns));
+	my %after = measure($turns, $insert);
 	$let_go->($holder);
 	note("$_, held", $after{$_} / $before{$_}) foreach sort keys %script;
 	return;
