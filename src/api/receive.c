@@ -126,8 +126,8 @@ take(Call *call, WfHanded *handed)
 	WfRowResult result = WF_ROW_CHANGED;
 	WfDelivery row;
 
-	if (wf_delivery_claim(&call->table, handed->message_id, &handed->tid,
-						  call->row_cxt, &row) &&
+	if (wf_delivery_read(&call->table, handed->message_id, &handed->tid,
+						 call->row_cxt, &row) &&
 		row.state == WF_MESSAGE_QUEUED && row.queue_id == call->queue_id &&
 		row.due_at <= now && row.origin == wf_origin())
 		result = wf_delivery_take(&call->table, &row, now + call->lease);

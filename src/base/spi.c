@@ -379,6 +379,17 @@ wf_spi_get_tid(uint64 row, int col, ItemPointer tid)
 		*tid = *(ItemPointer) DatumGetPointer(value);
 }
 
+pg_uuid_t *
+wf_spi_copy_uuids(uint64 n, int col, MemoryContext cxt)
+{
+	pg_uuid_t *ids =
+		MemoryContextAllocHuge(cxt, mul_size(Max(n, 1), sizeof(pg_uuid_t)));
+
+	for (uint64 i = 0; i < n; i++)
+		wf_spi_get_uuid(i, col, &ids[i]);
+	return ids;
+}
+
 char *
 wf_spi_copy_text(uint64 row, int col, MemoryContext cxt)
 {

@@ -85,6 +85,8 @@ extern void wf_spi_get_tid(uint64 row, int col, ItemPointer tid);
 /* NULL where the column is null; detoasted copy in "cxt" */
 extern char *wf_spi_copy_text(uint64 row, int col, MemoryContext cxt);
 extern Jsonb *wf_spi_copy_jsonb(uint64 row, int col, MemoryContext cxt);
+/* a column of n rows, none of them null, in "cxt" */
+extern pg_uuid_t *wf_spi_copy_uuids(uint64 n, int col, MemoryContext cxt);
 
 /* The value to bind, a text; sets *null to 'n' where it is NULL. */
 extern Datum wf_text_or_null(const char *value, char *null);

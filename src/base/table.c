@@ -395,40 +395,17 @@ row_result(TM_Result result)
  * wait takes it first.  The snapshot would matter for newer versions only.
  */
 static TM_Result
-lock_free_row(WfOpenTable *open, ItemPointer tid, TupleTableSlot *slot,
-			  LockTupleMode mode)
-{
-	TM_FailureData failure;
-
-	return table_tuple_lock(open->rel, tid, SnapshotSelf, slot,
-							GetCurrentCommandId(true), mode, LockWaitSkip, 0,
-							&failure);
-}
-
-static TM_Result
-lock_unseen(WfOpenTable *open, ItemPointer tid, LockTupleMode mode)
+lock_free_row(WfOpenTable *open, ItemPointer tid, LockTupleMode mode)
 {
 	TupleTableSlot *slot = table_slot_create(open->rel, NULL);
-	TM_Result result = lock_free_row(open, tid, slot, mode);
+	TM_FailureData failure;
+	TM_Result result;
 
+	result = table_tuple_lock(open->rel, tid, SnapshotSelf, slot,
+							  GetCurrentCommandId(true), mode, LockWaitSkip, 0,
+							  &failure);
 	ExecDropSingleTupleTableSlot(slot);
 	return result;
-}
-
-HeapTuple
-wf_table_lock_at(WfOpenTable *open, ItemPointer tid, MemoryContext cxt,
-				 Datum *values, bool *nulls)
-{
-	TupleTableSlot *slot;
-	HeapTuple copy = NULL;
-
-	if (!is_within(open, tid))
-		return NULL;
-	slot = table_slot_create(open->rel, NULL);
-	if (lock_free_row(open, tid, slot, LockTupleNoKeyExclusive) == TM_Ok)
-		copy = wf_slot_copy_row(slot, cxt, values, nulls);
-	ExecDropSingleTupleTableSlot(slot);
-	return copy;
 }
 
 WfRowResult
@@ -441,7 +418,7 @@ wf_table_replace(WfOpenTable *open, ItemPointer tid, Datum *values,
 	bool feed = false;
 
 	if (!wait)
-		result = lock_unseen(open, tid, LockTupleNoKeyExclusive);
+		result = lock_free_row(open, tid, LockTupleNoKeyExclusive);
 	if (result == TM_Ok)
 		result = wf_tuple_update(open->rel, tid, slot,
 								 GetCurrentCommandId(true), snapshot, &feed);
@@ -474,7 +451,7 @@ wf_table_delete(WfOpenTable *open, ItemPointer tid, bool wait)
 	TM_Result result = TM_Ok;
 
 	if (!wait)
-		result = lock_unseen(open, tid, LockTupleExclusive);
+		result = lock_free_row(open, tid, LockTupleExclusive);
 	if (result == TM_Ok)
 		result = table_tuple_delete(open->rel, tid, GetCurrentCommandId(true),
 									snapshot, InvalidSnapshot, true, &failure,

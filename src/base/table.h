@@ -104,14 +104,6 @@ extern HeapTuple wf_table_fetch_newest_at(WfOpenTable *open, ItemPointer tid,
 										  MemoryContext cxt, Datum *values,
 										  bool *nulls);
 
-/*
- * Locks the version at *tid for an update, if it is the newest one and nobody
- * else has it locked, and returns it; else NULL.
- */
-extern HeapTuple wf_table_lock_at(WfOpenTable *open, ItemPointer tid,
-								  MemoryContext cxt, Datum *values,
-								  bool *nulls);
-
 /* The row in "slot", copied as wf_table_fetch() does. */
 extern HeapTuple wf_slot_copy_row(TupleTableSlot *slot, MemoryContext cxt,
 								  Datum *values, bool *nulls);

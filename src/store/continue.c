@@ -169,8 +169,6 @@ wf_continue_stranded(MemoryContext cxt, pg_uuid_t **out)
 	Datum values[1] = {Int64GetDatum(wf_origin())};
 	uint64 n = wf_spi_run(&stranded, values, NULL, false, 0);
 
-	*out = MemoryContextAlloc(cxt, mul_size(Max(n, 1), sizeof(pg_uuid_t)));
-	for (uint64 i = 0; i < n; i++)
-		wf_spi_get_uuid(i, 1, &(*out)[i]);
+	*out = wf_spi_copy_uuids(n, 1, cxt);
 	return (int) n;
 }

@@ -49,7 +49,6 @@ static void
 fill(HeapTuple tuple, WfDelivery *row)
 {
 	row->writer = writer_of(tuple);
-	row->locked = false;
 	row->tid = tuple->t_self;
 	row->message_id = get_int64(row, MSG_message_id);
 	row->origin = get_int64(row, MSG_origin);
@@ -81,21 +80,6 @@ wf_delivery_read(WfOpenTable *table, int64 message_id, ItemPointer tid,
 	if (tuple == NULL)
 		return false;
 	fill(tuple, out);
-	return true;
-}
-
-bool
-wf_delivery_claim(WfOpenTable *table, int64 message_id, ItemPointer tid,
-				  MemoryContext cxt, WfDelivery *out)
-{
-	HeapTuple tuple =
-		wf_table_lock_at(table, tid, cxt, out->values, out->nulls);
-
-	if (tuple == NULL ||
-		DatumGetInt64(out->values[MSG_message_id]) != message_id)
-		return wf_delivery_read(table, message_id, NULL, cxt, out);
-	fill(tuple, out);
-	out->locked = true;
 	return true;
 }
 
@@ -145,8 +129,7 @@ set_fault(WfDelivery *row, const WfFault *fault)
 static WfRowResult
 write_row(WfOpenTable *table, WfDelivery *row, bool wait)
 {
-	return wf_table_replace(table, &row->tid, row->values, row->nulls,
-							wait || row->locked);
+	return wf_table_replace(table, &row->tid, row->values, row->nulls, wait);
 }
 
 WfRowResult

@@ -36,7 +36,6 @@ typedef struct WfDelivery
 	int64 token;			 /* of the last receipt */
 	bool received;			 /* ... if there was one */
 	TransactionId writer;	 /* who is, or was, about to change it */
-	bool locked;			 /* ... by us, just now */
 	TimestampTz lease_until; /* 0: none */
 	TimestampTz due_at;		 /* likewise */
 	Datum values[MSG_NATTS];
@@ -52,14 +51,6 @@ extern void wf_delivery_open(bool write, WfOpenTable *table);
 extern bool wf_delivery_read(WfOpenTable *table, int64 message_id,
 							 ItemPointer tid, MemoryContext cxt,
 							 WfDelivery *out);
-
-/*
- * The same of a row that is going to be written: it is locked, if that can be
- * done at once.
- */
-extern bool wf_delivery_claim(WfOpenTable *table, int64 message_id,
-							  ItemPointer tid, MemoryContext cxt,
-							  WfDelivery *out);
 
 /*
  * Writes the row as received: one more attempt, with a new receipt.  It must

@@ -9,8 +9,8 @@
 #ifndef WF_STORE_MESSAGE_ADMIN_H
 #define WF_STORE_MESSAGE_ADMIN_H
 
-#include "utils/uuid.h"
 #include "datatype/timestamp.h"
+#include "utils/uuid.h"
 
 typedef struct WfMessageView
 {

@@ -246,12 +246,6 @@ wf_gate_admit_message(WfQueue *queue)
 	return entry;
 }
 
-void
-wf_gate_admit_taken(WfEntry *entry)
-{
-	admit(entry, WF_SIDE_MESSAGES);
-}
-
 bool
 wf_gate_reads_messages(WfQueue *queue)
 {

@@ -152,7 +152,7 @@ extern void wf_gates_init(MemoryContext parent);
 extern void wf_gate_attach(WfEntry *entry);
 extern void wf_gate_add(WfEntry *entry);
 extern void wf_gate_remove(WfEntry *entry);
-/* it is in a cell already: counts as admitted and active */
+/* somebody has it already: counts as admitted and active */
 extern void wf_gate_recount(WfEntry *entry, bool rated);
 /* it has run before, in this life or another: counts as active */
 extern void wf_gate_activate(WfEntry *entry);
@@ -179,8 +179,6 @@ extern void wf_gates_open(void);
  * NULL when none may be handed out now.
  */
 extern WfEntry *wf_gate_admit_message(WfQueue *queue);
-/* a receiver has taken this one, of a queue without limits, from the shelf */
-extern void wf_gate_admit_taken(WfEntry *entry);
 /*
  * Memory has no more of the messages of a queue, but the table has, they are
  * about to be read, and no limit of the queue keeps them from being admitted.

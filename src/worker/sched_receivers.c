@@ -168,7 +168,9 @@ hand_over(WfEntry *entry, int receiver, uint32 ask)
 void
 wf_receivers_took(WfEntry *entry, int receiver, uint32 ask)
 {
-	wf_gate_admit_taken(entry);
+	wf_ready_take(&wf_sched.ready, entry);
+	/* had its queue got a rate limit since, it would count as started */
+	wf_gate_recount(entry, true);
 	hand_over(entry, receiver, ask);
 }
 

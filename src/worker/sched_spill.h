@@ -10,9 +10,9 @@
  * The scheduler keeps no more entries than workflow.scheduler_memory has room
  * for.  Beyond that a queue is *spilled*: its runs with ids above `upto` stay
  * in the table, and are read in the order of their ids when room is made.
- * Of each queue SPILL_FLOOR entries may wait in memory all the same, so that a flood in one
- * leaves the others their turn; and what has a priority is let in, so that it
- * does not wait behind what was spilled.
+ * Of each queue SPILL_FLOOR entries may wait in memory all the same, so that a
+ * flood in one leaves the others their turn; and what has a priority is let in,
+ * so that it does not wait behind what was spilled.
  *
  * Runs that wait for a time are spilled by that time: those due at timers_to
  * or later stay in the table until that time is near.

@@ -298,7 +298,7 @@ cycle(void)
 	wf_receivers_answer();
 	wf_shelf_fill();
 	/* else something may be unread */
-	if (!wf_sched.more)
+	if (!wf_sched.more && wf_sched.events == 0)
 		wf_shelf_heed(db, changes);
 	wf_dispatch();
 	wf_executors_adjust();

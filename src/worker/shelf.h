@@ -2,8 +2,8 @@
  * shelf.h
  *		Messages laid out by the scheduler, for receivers to take at once.
  *
- * Where many receive from one queue, one message at a time, half of what a
- * receive costs is to wake the scheduler and to be woken by it.  So of one
+ * Where many receive from one queue, one message at a time, a fifth of what it
+ * costs is to wake the scheduler and to be woken by it.  So of one
  * plain queue in each database the scheduler lays out the next messages on a
  * *shelf* in shared memory, in their order, and who asks for a single message
  * takes the first, and tells of it by news (WF_NEWS_TAKEN), which wake nobody.
