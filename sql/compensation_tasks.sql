@@ -127,3 +127,5 @@ SELECT workflow.create_workflow('vends_wrongly');
 SELECT workflow.enqueue_workflow('vends_wrongly') AS run \gset
 CALL workflow.wait_for_run(:'run');
 SELECT kind, name, error FROM workflow.try_workflow('vends', '{"amount": 9}');
+
+SELECT workflow.drop_queue('refunds', force => true);
