@@ -14,9 +14,9 @@
 #include "api/arguments.h"
 #include "api/definition_cache.h"
 #include "base/spi.h"
+#include "ipc/wakeup.h"
 #include "store/control.h"
 #include "store/grants.h"
-#include "worker/wakeup.h"
 
 PG_FUNCTION_INFO_V1(workflow_stop);
 PG_FUNCTION_INFO_V1(workflow_start);

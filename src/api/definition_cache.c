@@ -27,8 +27,8 @@
 #include "base/compat.h"
 #include "base/guc.h"
 #include "base/spi.h"
+#include "ipc/stats.h"
 #include "store/body.h"
-#include "worker/stats.h"
 
 #define MAX_ENTRIES 64
 

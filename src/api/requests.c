@@ -22,9 +22,9 @@
 #include "base/clock.h"
 #include "base/spi.h"
 #include "core/state.h"
+#include "ipc/wakeup.h"
 #include "store/body.h"
 #include "store/definition.h"
-#include "worker/wakeup.h"
 
 PG_FUNCTION_INFO_V1(workflow_cancel_run);
 PG_FUNCTION_INFO_V1(workflow_retry_run);

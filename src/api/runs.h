@@ -5,8 +5,8 @@
 #ifndef WF_API_RUNS_H
 #define WF_API_RUNS_H
 
+#include "ipc/shmem.h"
 #include "store/request.h"
-#include "worker/shmem.h"
 
 /*
  * Reads a run for the current user: raises 42704 when it is unknown, 42501

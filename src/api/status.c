@@ -23,8 +23,8 @@
 #include "base/compat.h"
 #include "base/guc.h"
 #include "base/spi.h"
-#include "worker/shmem.h"
-#include "worker/stats.h"
+#include "ipc/shmem.h"
+#include "ipc/stats.h"
 
 PG_FUNCTION_INFO_V1(workflow_reads);
 PG_FUNCTION_INFO_V1(workflow_sees);

@@ -20,10 +20,10 @@
 #include "base/guc.h"
 #include "base/spi.h"
 #include "core/state.h"
+#include "ipc/queue_stats.h"
 #include "store/child.h"
 #include "store/control.h"
 #include "store/queue_wait.h"
-#include "worker/queue_stats.h"
 
 PG_FUNCTION_INFO_V1(workflow_why);
 

@@ -38,8 +38,8 @@
 #include "base/compat.h"
 #include "core/policy.h"
 #include "nodes/pg_list.h"
+#include "ipc/shmem.h"
 #include "store/run.h"
-#include "worker/shmem.h"
 #include "worker/words.h"
 
 /* how long the replay after a step may hold up that step's commit */

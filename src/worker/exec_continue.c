@@ -10,9 +10,9 @@
 #include "postgres.h"
 
 #include "base/spi.h"
+#include "ipc/wakeup.h"
 #include "store/continue.h"
 #include "worker/exec_turn.h"
-#include "worker/wakeup.h"
 
 bool
 wf_exec_continue(WfExec *exec, WfTurn *turn)

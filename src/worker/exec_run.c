@@ -30,13 +30,14 @@
 #include "base/spi.h"
 #include "base/stoppoint.h"
 #include "core/state.h"
+#include "ipc/queue_stats.h"
+#include "ipc/stats.h"
+#include "ipc/wakeup.h"
 #include "store/control.h"
 #include "store/message_task.h"
+#include "store/request.h"
 #include "store/undo.h"
 #include "worker/exec_turn.h"
-#include "worker/queue_stats.h"
-#include "worker/stats.h"
-#include "worker/wakeup.h"
 
 /* how long a run that the engine could not load or record is left alone */
 #define WF_TROUBLE_DELAY_USEC (2 * USECS_PER_SEC)

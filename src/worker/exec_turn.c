@@ -17,9 +17,9 @@
 #include "core/derive.h"
 #include "core/machine.h"
 #include "core/state.h"
+#include "ipc/marks.h"
+#include "ipc/stats.h"
 #include "worker/exec_turn.h"
-#include "worker/marks.h"
-#include "worker/stats.h"
 
 /*
  * From so many records on a transaction replays the body but once: PL/pgSQL
