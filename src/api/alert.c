@@ -16,7 +16,8 @@
 #include "core/state.h"
 #include "store/alert.h"
 #include "store/body.h"
-#include "worker/words.h"
+#include "play/calls.h"
+#include "play/word.h"
 
 PG_FUNCTION_INFO_V1(workflow_run_alert);
 
@@ -58,7 +59,7 @@ workflow_run_alert(PG_FUNCTION_ARGS)
 	Oid type = JSONBOID;
 	Datum value;
 	bool null = false;
-	WfCall call = {.kind = WF_STEP_KIND_STEP,
+	WfCall call = {.kind = &wf_call_step,
 				   .name = "alert",
 				   .nargs = 1,
 				   .types = &type,

@@ -19,7 +19,7 @@
 #include "api/arguments.h"
 #include "base/guc.h"
 #include "base/spi.h"
-#include "ipc/workers.h"
+#include "play/word.h"
 #include "store/definition.h"
 
 void
@@ -191,10 +191,10 @@ wf_require_writable(const char *function)
 			(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
 			 errmsg("cannot execute workflow.%s() in a read-only transaction",
 					function),
-			 wf_executor_has_run() ?
+			 wf_word_has_run() ?
 			 errdetail("A workflow's body is replayed, and so it must not write.") :
 			 errdetail("The transaction was started as READ ONLY."),
-			 wf_executor_has_run() ?
+			 wf_word_has_run() ?
 			 errhint("Use a step: workflow.step('name', 'SELECT workflow.%s(...)').",
 					 function) :
 			 errhint("Use a transaction that is READ WRITE.")));

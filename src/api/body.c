@@ -2,7 +2,7 @@
  * body.c
  *		The words that a body is written in.
  *
- * These functions check and unpack their arguments; worker/exec_words.c does
+ * These functions check and unpack their arguments; play/word.c does
  * the rest.  None is STRICT: a NULL argument would swallow the call.
  */
 #include "postgres.h"
@@ -21,6 +21,7 @@
 #include "base/errors.h"
 #include "core/derive.h"
 #include "core/state.h"
+#include "play/calls.h"
 #include "store/definition.h"
 
 #define WF_MAX_NAME 200
@@ -177,7 +178,7 @@ static const WfStep *
 ask(FunctionCallInfo fcinfo, const char *word, bool variadic)
 {
 	WfPolicy policy;
-	WfCall call = {.kind = WF_STEP_KIND_STEP};
+	WfCall call = {.kind = &wf_call_step};
 
 	wf_word_check(word, WF_WORD_IN_BODY);
 	wf_body_call(fcinfo, variadic, &call, &policy, NULL);

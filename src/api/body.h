@@ -6,7 +6,7 @@
 #define WF_API_BODY_H
 
 #include "fmgr.h"
-#include "worker/words.h"
+#include "play/word.h"
 
 /*
  * Takes name, command and, with "variadic", an optional policy and values out

@@ -25,7 +25,8 @@
 #include "base/spi.h"
 #include "core/state.h"
 #include "store/child.h"
-#include "worker/words.h"
+#include "play/calls.h"
+#include "play/word.h"
 
 PG_FUNCTION_INFO_V1(workflow_child);
 PG_FUNCTION_INFO_V1(workflow_start_child);
@@ -144,7 +145,7 @@ ask_for_child(FunctionCallInfo fcinfo, const char *word, bool starts)
 {
 	Datum values[CHILD_NARGS];
 	bool nulls[CHILD_NARGS];
-	WfCall call = {.kind = WF_STEP_KIND_CHILD,
+	WfCall call = {.kind = &wf_call_child,
 				   .nargs = CHILD_NARGS,
 				   .types = child_types,
 				   .values = values,
@@ -262,7 +263,7 @@ workflow_map_child(PG_FUNCTION_ARGS)
 	Datum values[MAP_NARGS];
 	bool nulls[MAP_NARGS];
 	const WfStep *step;
-	WfCall call = {.kind = WF_STEP_KIND_MAP_CHILD,
+	WfCall call = {.kind = &wf_call_map_child,
 				   .nargs = MAP_NARGS,
 				   .types = map_types,
 				   .values = values,
@@ -290,6 +291,6 @@ workflow_map_child(PG_FUNCTION_ARGS)
 void
 wf_child_init(void)
 {
-	wf_word_set_starter(WF_STEP_KIND_CHILD, start_one);
-	wf_word_set_starter(WF_STEP_KIND_MAP_CHILD, start_many);
+	wf_calls_set_starter(&wf_call_child, start_one);
+	wf_calls_set_starter(&wf_call_map_child, start_many);
 }

@@ -9,7 +9,7 @@
 
 #include "api/arguments.h"
 #include "ipc/shmem.h"
-#include "worker/words.h"
+#include "play/word.h"
 
 PG_FUNCTION_INFO_V1(workflow_continue_as_new);
 PG_FUNCTION_INFO_V1(workflow_set_progress);

@@ -26,7 +26,8 @@
 #include "base/json.h"
 #include "core/state.h"
 #include "store/definition.h"
-#include "worker/words.h"
+#include "play/calls.h"
+#include "play/word.h"
 
 PG_FUNCTION_INFO_V1(workflow_start_step);
 PG_FUNCTION_INFO_V1(workflow_start_step_args);
@@ -104,7 +105,7 @@ start_step(FunctionCallInfo fcinfo, bool variadic)
 	bool *nulls = NULL;
 	int nargs = 0;
 	WfCall call = {
-		.kind = WF_STEP_KIND_ITEM, .due_at = DT_NOEND, .starts = true};
+		.kind = &wf_call_item, .due_at = DT_NOEND, .starts = true};
 
 	wf_word_check("start_step", WF_WORD_IN_BODY);
 	call.name = wf_arg_name(fcinfo, 0, "step");
@@ -135,7 +136,7 @@ workflow_start_step_args(PG_FUNCTION_ARGS)
 }
 
 /*
- * The arguments of the call are as worker/exec_items.c wants them; map_task()
+ * The arguments of the call are as play/items.h wants them; map_task()
  * has its queue in place of a command, and as one more.
  */
 static Datum
@@ -146,7 +147,7 @@ map_items(FunctionCallInfo fcinfo, const char *word, const char *what,
 	Datum values[5];
 	bool nulls[5] = {false, false, PG_ARGISNULL(3), PG_ARGISNULL(4), false};
 	WfPolicy policy;
-	WfCall call = {.kind = WF_STEP_KIND_MAP,
+	WfCall call = {.kind = &wf_call_map,
 				   .nargs = nargs,
 				   .types = types,
 				   .values = values,
@@ -190,9 +191,7 @@ check_handle(int handle)
 {
 	const WfStep *step = wf_word_recorded(handle);
 
-	if (step == NULL || (step->match.kind != WF_STEP_KIND_ITEM &&
-						 step->match.kind != WF_STEP_KIND_CHILD &&
-						 step->match.kind != WF_STEP_KIND_TASK))
+	if (step == NULL || !wf_calls_get(step->match.kind)->is_handle)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%d is no handle of this run", handle),
@@ -267,7 +266,7 @@ workflow_await_any(PG_FUNCTION_ARGS)
 	Interval *timeout = wf_arg_interval(fcinfo, 1, "timeout", false);
 	Datum values[2];
 	bool nulls[2] = {false, timeout == NULL};
-	WfCall call = {.kind = WF_STEP_KIND_ANY,
+	WfCall call = {.kind = &wf_call_any,
 				   .name = "await_any",
 				   .nargs = 2,
 				   .types = types,

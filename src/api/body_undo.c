@@ -19,7 +19,8 @@
 #include "api/arguments.h"
 #include "api/body.h"
 #include "api/task.h"
-#include "core/state.h"
+#include "play/call_patch.h"
+#include "play/calls.h"
 #include "store/definition.h"
 
 PG_FUNCTION_INFO_V1(workflow_compensate);
@@ -100,7 +101,7 @@ keep_arguments(const WfCall *call, Datum policy_row, bool is_task)
 static Datum
 compensate(FunctionCallInfo fcinfo, bool variadic)
 {
-	WfCall call = {.kind = WF_STEP_KIND_COMPENSATE};
+	WfCall call = {.kind = &wf_call_compensate};
 	WfPolicy policy;
 	Datum policy_row = (Datum) 0;
 
@@ -130,7 +131,7 @@ workflow_compensate_task(PG_FUNCTION_ARGS)
 	Oid types[WF_TASK_NARGS];
 	Datum values[WF_TASK_NARGS];
 	bool nulls[WF_TASK_NARGS];
-	WfCall call = {.kind = WF_STEP_KIND_COMPENSATE,
+	WfCall call = {.kind = &wf_call_compensate,
 				   .nargs = WF_TASK_NARGS,
 				   .types = types,
 				   .values = values,
@@ -150,5 +151,5 @@ Datum
 workflow_patched(PG_FUNCTION_ARGS)
 {
 	wf_word_check("patched", WF_WORD_IN_BODY);
-	PG_RETURN_BOOL(wf_word_patched(wf_arg_name(fcinfo, 0, "patch")));
+	PG_RETURN_BOOL(wf_call_patch_has(wf_arg_name(fcinfo, 0, "patch")));
 }

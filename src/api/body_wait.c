@@ -19,7 +19,8 @@
 
 #include "api/arguments.h"
 #include "core/state.h"
-#include "worker/words.h"
+#include "play/calls.h"
+#include "play/word.h"
 
 PG_FUNCTION_INFO_V1(workflow_sleep);
 PG_FUNCTION_INFO_V1(workflow_sleep_until);
@@ -43,7 +44,7 @@ static void
 sleep_for(const char *name, Oid type, Datum argument, TimestampTz due_at)
 {
 	bool isnull = false;
-	WfCall call = {.kind = WF_STEP_KIND_SLEEP,
+	WfCall call = {.kind = &wf_call_sleep,
 				   .name = name,
 				   .command = "",
 				   .nargs = 1,
@@ -106,7 +107,7 @@ wait_for(FunctionCallInfo fcinfo, const char *name, ArrayType *names)
 	Interval *timeout = wf_arg_interval(fcinfo, 1, "timeout", false);
 	Datum values[2] = {PointerGetDatum(names), IntervalPGetDatum(timeout)};
 	bool nulls[2] = {false, timeout == NULL};
-	WfCall call = {.kind = WF_STEP_KIND_SIGNAL,
+	WfCall call = {.kind = &wf_call_signal,
 				   .name = name,
 				   .command = text_of(names),
 				   .nargs = 2,

@@ -27,7 +27,8 @@
 #include "store/definition.h"
 #include "store/enqueue.h"
 #include "store/queue.h"
-#include "worker/words.h"
+#include "play/check_run.h"
+#include "play/word.h"
 
 PG_FUNCTION_INFO_V1(workflow_check_workflow);
 PG_FUNCTION_INFO_V1(workflow_check_run);
@@ -159,7 +160,7 @@ workflow_check_run(PG_FUNCTION_ARGS)
 	input = PG_GETARG_JSONB_P(0);
 	run_id = DatumGetUUIDP(DirectFunctionCall1(
 		uuid_in, CStringGetDatum(member(input, "run_id"))));
-	wf_word_check_run(run_id, pg_strtoint32(member(input, "body_id")),
+	wf_check_run(run_id, pg_strtoint32(member(input, "body_id")),
 					  &checked);
 
 	initStringInfo(&out);

@@ -39,7 +39,6 @@
 #include "base/compat.h"
 #include "base/spi.h"
 #include "ipc/wakeup.h"
-#include "ipc/workers.h"
 #include "store/enqueue.h"
 
 PG_FUNCTION_INFO_V1(workflow_enqueue_workflow);

@@ -17,7 +17,7 @@
 #include "api/runs.h"
 #include "base/spi.h"
 #include "ipc/wakeup.h"
-#include "ipc/workers.h"
+#include "play/word.h"
 #include "store/group.h"
 #include "store/signal.h"
 
@@ -180,7 +180,7 @@ remove_untouched(Placing *p)
 	pg_uuid_t old = p->kept->run_id;
 
 	/* a step of that very run would find the lock to be its own */
-	if (!p->kept->untouched || wf_executor_runs(&old) ||
+	if (!p->kept->untouched || wf_word_runs(&old) ||
 		!wf_run_lock_to_replace(&old))
 		return WF_KEPT;
 

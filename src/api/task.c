@@ -23,7 +23,8 @@
 #include "store/definition.h"
 #include "store/message.h"
 #include "store/message_task.h"
-#include "worker/words.h"
+#include "play/calls.h"
+#include "play/word.h"
 
 PG_FUNCTION_INFO_V1(workflow_task);
 PG_FUNCTION_INFO_V1(workflow_start_task);
@@ -59,7 +60,7 @@ call_task(FunctionCallInfo fcinfo, const char *word, bool starts)
 	Oid types[WF_TASK_NARGS];
 	Datum values[WF_TASK_NARGS];
 	bool nulls[WF_TASK_NARGS];
-	WfCall call = {.kind = WF_STEP_KIND_TASK,
+	WfCall call = {.kind = &wf_call_task,
 				   .nargs = WF_TASK_NARGS,
 				   .types = types,
 				   .values = values,
@@ -172,5 +173,5 @@ start_task(const WfStarting *start, WfStartedCall *started)
 void
 wf_task_init(void)
 {
-	wf_word_set_starter(WF_STEP_KIND_TASK, start_task);
+	wf_calls_set_starter(&wf_call_task, start_task);
 }

@@ -7,7 +7,7 @@
 
 #include "fmgr.h"
 
-#include "worker/words.h"
+#include "play/word.h"
 
 /* arguments of the functions, and of the recorded call */
 typedef enum WfTaskArgument

@@ -19,9 +19,9 @@
 #include "api/definition_cache.h"
 #include "base/spi.h"
 #include "ipc/shmem.h"
-#include "ipc/workers.h"
-#include "worker/exec.h"
-#include "worker/try.h"
+#include "play/calls.h"
+#include "play/trial.h"
+#include "play/word.h"
 
 PG_FUNCTION_INFO_V1(workflow_try_workflow);
 
@@ -34,7 +34,7 @@ check_place(void)
 	Oid user;
 	int sec_context;
 
-	if (wf_executor_has_run())
+	if (wf_word_has_run())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("workflow.try_workflow() cannot be called while a workflow runs"),
@@ -82,7 +82,7 @@ put_row(ReturnSetInfo *rsinfo, int ordinal, const char *kind, const char *name,
 static void
 put_call(void *arg, const WfStep *step)
 {
-	put_row(arg, step->ordinal, wf_call_word(step->match.kind),
+	put_row(arg, step->ordinal, wf_calls_get(step->match.kind)->word,
 			step->match.name, step->result, &step->error);
 }
 
@@ -111,7 +111,7 @@ Datum
 workflow_try_workflow(PG_FUNCTION_ARGS)
 {
 	WfRun run = {0};
-	WfTryEnd end;
+	WfTrialEnd end;
 	Jsonb *answers;
 
 	wf_require_preloaded();
@@ -124,7 +124,7 @@ workflow_try_workflow(PG_FUNCTION_ARGS)
 	find_workflow(text_to_cstring(PG_GETARG_TEXT_PP(0)), &run);
 
 	InitMaterializedSRF(fcinfo, 0);
-	wf_try(&run, answers, find_workflow, put_call, fcinfo->resultinfo, &end);
+	wf_trial_play(&run, answers, find_workflow, put_call, fcinfo->resultinfo, &end);
 	put_row((ReturnSetInfo *) fcinfo->resultinfo, 0,
 			end.failed		? "error"
 			: end.continues ? "continue_as_new"

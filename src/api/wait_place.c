@@ -15,7 +15,7 @@
 #include "api/arguments.h"
 #include "api/wait_place.h"
 #include "base/clock.h"
-#include "ipc/workers.h"
+#include "play/word.h"
 
 static void
 refuse(const char *procedure, const char *detail, const char *hint)
@@ -30,7 +30,7 @@ refuse(const char *procedure, const char *detail, const char *hint)
 void
 wf_wait_check_place(const char *procedure)
 {
-	if (wf_executor_has_run())
+	if (wf_word_has_run())
 		refuse(
 			procedure, "It was called by a workflow.",
 			"A body or step that waits would keep its executor from all other work.");

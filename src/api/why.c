@@ -21,6 +21,7 @@
 #include "base/spi.h"
 #include "core/state.h"
 #include "ipc/queue_stats.h"
+#include "play/calls.h"
 #include "store/child.h"
 #include "store/control.h"
 #include "store/queue_wait.h"
@@ -292,40 +293,20 @@ say_paused(StringInfo out, const WfRunQueue *queue)
 
 /* ---- what else ---- */
 
-/* What other runs it waits for. */
+/* What a run does that needs the outcome of the call that has not ended. */
 static void
-say_children(StringInfo out, const Known *k)
+say_call(StringInfo out, const Known *k)
 {
-	int ended = k->map.total - k->map.unfinished;
+	const WfCallKind *kind = wf_calls_waiting(k->run.waiting_for);
+	const WfCallKind *call =
+		k->has_step ? wf_calls_find(k->step.match.kind) : NULL;
 
-	switch (k->has_step ? k->step.match.kind : '\0')
-	{
-		case WF_STEP_KIND_CHILD:
-			appendStringInfo(
-				out, "The run waits for its child, run %s,",
-				DatumGetCString(DirectFunctionCall1(
-					uuid_out, UUIDPGetDatum(&k->step.child_run_id))));
-			break;
-		case WF_STEP_KIND_ITEM:
-			appendStringInfoString(out,
-								   "The run waits for a step beside its body");
-			break;
-		case WF_STEP_KIND_MAP:
-			appendStringInfo(
-				out,
-				"The run waits for items of a map, which has ended %d of its %d parts,",
-				ended, k->map.total);
-			break;
-		case WF_STEP_KIND_MAP_CHILD:
-			appendStringInfo(
-				out,
-				"The run waits for children of a map, of which %d of %d have ended,",
-				ended, k->map.total);
-			break;
-		default:
-			appendStringInfoString(out, "The run waits for a child");
-			break;
-	}
+	if (kind != NULL && kind->waits != NULL)
+		appendStringInfoString(out, kind->waits);
+	else if (call != NULL && call->explain != NULL)
+		call->explain(out, &k->step, &k->map);
+	else
+		appendStringInfoString(out, "The run waits for a child");
 }
 
 /* A run whose body waits; the step is the call that has not ended. */
@@ -334,29 +315,12 @@ say_asleep(StringInfo out, const Known *k)
 {
 	const WfRunView *run = &k->run;
 
-	switch (run->waiting_for)
-	{
-		case WF_WAIT_TIMER:
-			appendStringInfoString(out, "The run sleeps");
-			break;
-		case WF_WAIT_SIGNAL:
-			appendStringInfoString(out, "The run waits for a signal");
-			break;
-		case WF_WAIT_TASK:
-			appendStringInfoString(out, "The run waits for a task");
-			break;
-		case WF_WAIT_ANY:
-			appendStringInfoString(out, "The run waits for one of several");
-			break;
-		case WF_WAIT_HELD:
-			appendStringInfoString(
-				out,
-				"The run waits until another child of the same map has ended");
-			break;
-		default:
-			say_children(out, k);
-			break;
-	}
+	if (run->waiting_for == WF_WAIT_HELD)
+		appendStringInfoString(
+			out,
+			"The run waits until another child of the same map has ended");
+	else
+		say_call(out, k);
 	if (k->has_step)
 		add_place(out, k->step.ordinal, &k->step, true);
 	if (run->due_at != 0)
@@ -456,13 +420,14 @@ look(const pg_uuid_t *run_id, Known *k)
 {
 	MemoryContext cxt = CurrentMemoryContext;
 	WfWindow window;
+	const WfCallKind *kind;
 
 	memset(k, 0, sizeof(*k));
 	wf_run_look(run_id, &k->run);
 	wf_window_open(&window);
 	k->has_step = wf_step_view(run_id, cxt, &k->step);
-	if (k->has_step && (k->step.match.kind == WF_STEP_KIND_MAP ||
-						k->step.match.kind == WF_STEP_KIND_MAP_CHILD))
+	kind = k->has_step ? wf_calls_find(k->step.match.kind) : NULL;
+	if (kind != NULL && kind->runs == WF_CALL_MANY_RUNS)
 		wf_map_look(run_id, k->step.ordinal, &k->map);
 	wf_control_read(false, &k->control);
 	wf_run_queue(run_id, cxt, &k->queue);

@@ -22,12 +22,6 @@ extern PGDLLEXPORT void workflow_executor_main(Datum arg);
 /* from _PG_init */
 extern void wf_launcher_register(void);
 
-/* true while this process is an executor that has a run in hand */
-extern bool wf_executor_has_run(void);
-
-/* ... and it is this one */
-extern bool wf_executor_runs(const pg_uuid_t *run_id);
-
 /*
  * Common to scheduler and executor, after connecting: settings that no ALTER
  * ROLE or ALTER DATABASE may change under us (isolation, read only, time-outs).

@@ -1,0 +1,53 @@
+/*
+ * step.c
+ *		Running a step: one SQL statement, at top level, to its end.
+ *
+ * The statement runs in the transaction itself; a subtransaction around it
+ * would double the transaction ids used.  What it can leave behind, besides
+ * the rows it wrote, is put away (settle.c) before anything of ours is
+ * written.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/proc.h"
+#include "utils/guc.h"
+
+#include "executor/guard.h"
+#include "executor/settle.h"
+#include "executor/step.h"
+#include "play/statement.h"
+
+Jsonb *
+wf_step_run(WfExecutor *executor, const WfPolicy *policy, MemoryContext cxt)
+{
+	WfPlay *play = &executor->play;
+	int64 timeout = policy->timeout;
+	int nest = NewGUCNestLevel();
+	Jsonb *value;
+
+	if (timeout == 0 && StatementTimeout > 0)
+		timeout = StatementTimeout * INT64CONST(1000);
+	play->place = WF_PLACE_STEP;
+	play->replay.derived = PG_INT32_MAX; /* apart from what the body derives */
+	if (timeout > 0)
+		wf_guard_start_timer(timeout, USECS_PER_SEC);
+
+	value = wf_statement_run(play, cxt);
+	wf_settle_step(nest);
+	CHECK_FOR_INTERRUPTS();
+	if (wf_guard_is_interrupted(executor))
+		ereport(ERROR,
+				(errcode(ERRCODE_QUERY_CANCELED),
+				 errmsg("the step caught the error that was to end it")));
+	if (timeout > 0)
+		wf_guard_stop_timer();
+	play->place = WF_PLACE_ENGINE;
+
+	if (GetCurrentTransactionNestLevel() != 1 ||
+		GetUserId() != play->record.run.owner ||
+		InSecurityRestrictedOperation() || InLocalUserIdChange())
+		elog(ERROR, "a step has left its transaction in an unexpected state");
+	return value;
+}

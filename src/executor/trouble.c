@@ -1,0 +1,201 @@
+/*
+ * trouble.c
+ *		What an ERROR in a turn means.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
+
+#include "base/clock.h"
+#include "base/errors.h"
+#include "executor/announce.h"
+#include "executor/ending.h"
+#include "executor/guard.h"
+#include "executor/settle.h"
+#include "executor/trouble.h"
+#include "executor/write.h"
+#include "ipc/stats.h"
+#include "play/error.h"
+
+/* how long a run that the engine could not load or record is left alone */
+#define WF_TROUBLE_DELAY_USEC (2 * USECS_PER_SEC)
+
+/* ---- the step ---- */
+
+static void
+count(const WfExecutor *executor, WfCounter counter)
+{
+	wf_stats_add(MyDatabaseId, executor->play.record.run.workflow_id, counter,
+				 1);
+}
+
+static void
+set_timed_out(WfError *error, const WfPolicy *policy)
+{
+	memset(error, 0, sizeof(*error));
+	strlcpy(error->code, "WF003", sizeof(error->code));
+	error->message = "step timed out";
+	if (policy->timeout > 0)
+		error->detail = psprintf("It did not end within %.3f s.",
+								 policy->timeout / 1000000.0);
+}
+
+/* An attempt of the step failed with this error.  What comes next? */
+static WfNext
+judge_step_error(WfExecutor *executor, WfError *error)
+{
+	WfPlay *play = &executor->play;
+	WfWanted *wanted = &play->wanted;
+	WfFailed *failed = &executor->failed;
+	WfPolicy policy;
+	WfStep step;
+	bool cancelled = strcmp(error->code, "57014") == 0;
+
+	if (wf_guard_is_asked(executor))
+		return WF_NEXT_SETTLE;
+
+	wf_play_policy(play, &policy);
+	if (cancelled && executor->timed_out)
+		set_timed_out(error, &policy);
+	/* a cancel that was meant for the run before this one */
+	else if (cancelled && !policy.at_most_once &&
+			 wf_guard_cancel_is_stale(executor))
+		return WF_NEXT_STEP;
+
+	wf_play_fill_step(play, &policy, &step);
+	failed->error = *error;
+	failed->verdict =
+		wf_policy_judge(&policy, error->code, step.attempt, step.free_retries);
+	if (wanted->permanent && failed->verdict != WF_VERDICT_EXHAUSTED)
+		failed->verdict = WF_VERDICT_PERMANENT;
+	count(executor, WF_COUNT_STEP_FAILURES);
+	if (failed->verdict == WF_VERDICT_RETRY ||
+		failed->verdict == WF_VERDICT_FREE_RETRY)
+		count(executor, WF_COUNT_RETRIES);
+	if (failed->verdict == WF_VERDICT_FREE_RETRY)
+	{
+		wanted->free_retries++;
+		return WF_NEXT_STEP;
+	}
+	return WF_NEXT_FAILURE;
+}
+
+/* ---- the engine ---- */
+
+static void
+leave_for_later(WfTurn *turn)
+{
+	memset(turn, 0, sizeof(*turn));
+	wf_ending_leave(turn, WF_OUTCOME_LATER);
+	turn->due_at = wf_clock_now() + WF_TROUBLE_DELAY_USEC;
+}
+
+/* Parks the run; where that fails, too, it is left for later. */
+static void
+park(WfExecutor *executor, WfTurn *turn, const WfError *error,
+	 const char *reason)
+{
+	WfRun *run = &executor->play.record.run;
+	WfError again;
+
+	PG_TRY();
+	{
+		run->run_id = executor->cell->run_id;
+		run->row = NULL;
+		turn->error = *error;
+		StartTransactionCommand();
+		wf_ending_set(executor, turn, WF_RUN_PARKED, reason);
+		wf_write_turn(executor, turn);
+		wf_announce_turn(executor, turn);
+	}
+	PG_CATCH();
+	{
+		wf_error_take(executor->play.record.cxt, &again);
+		wf_guard_leave(executor);
+		AbortCurrentTransaction();
+		leave_for_later(turn);
+	}
+	PG_END_TRY();
+}
+
+/*
+ * The engine itself failed: not the step's fault, and no attempt of it.
+ * "reason" is why the run parks, if what has failed knows one.
+ */
+static void
+handle_trouble(WfExecutor *executor, WfTurn *turn, const WfError *error,
+			   const char *reason)
+{
+	leave_for_later(turn);
+	ereport(LOG,
+			(errcode(ERRCODE_INTERNAL_ERROR),
+			 errmsg("workflow run %s cannot go on: %s",
+					DatumGetCString(DirectFunctionCall1(
+						uuid_out, UUIDPGetDatum(&executor->cell->run_id))),
+					error->message)));
+	if (reason == NULL && !wf_sqlstate_is_transient(error->code))
+		reason = WF_REASON_ERROR;
+	if (reason != NULL)
+		park(executor, turn, error, reason);
+}
+
+/* ---- which of them ---- */
+
+/*
+ * The step's row was there already: the run is further than the scheduler knew
+ * when it called it fresh.  Load all of it.
+ */
+static bool
+found_unknown_step(WfExecutor *executor, bool writing, const WfError *error)
+{
+	WfCell *cell = executor->cell;
+
+	if (!writing || !(cell->flags & WF_ASSIGN_FRESH) ||
+		strcmp(error->code, "23505") != 0)
+		return false;
+	cell->flags &= ~WF_ASSIGN_FRESH;
+	return true;
+}
+
+/* Back to a state in which the next turn can begin. */
+static void
+clean_up(WfExecutor *executor)
+{
+	WfPlay *play = &executor->play;
+
+	wf_guard_stop_timer();
+	wf_guard_leave(executor);
+	play->place = WF_PLACE_ENGINE;
+	AbortCurrentTransaction();
+	MemoryContextSwitchTo(play->record.cxt);
+	wf_settle_session();
+	wf_play_take_back(play);
+	executor->aborted = true;
+}
+
+void
+wf_trouble_handle(WfExecutor *executor, WfTurn *turn)
+{
+	WfTurn was = *turn;
+	WfError error;
+
+	wf_error_take(executor->play.record.cxt, &error);
+	clean_up(executor);
+	memset(turn, 0, sizeof(*turn));
+
+	if (found_unknown_step(executor, was.writing, &error) ||
+		(was.gone && executor->reloads++ == 0))
+		turn->next = WF_NEXT_LOAD;
+	else if (was.gone)
+		handle_trouble(executor, turn, &error, was.park_reason);
+	else if (was.where == WF_IN_STEP)
+		turn->next = judge_step_error(executor, &error);
+	else if (wf_guard_is_asked(executor) &&
+			 executor->play.record.run.workflow_id != 0)
+		turn->next = WF_NEXT_SETTLE;
+	else
+		handle_trouble(executor, turn, &error, was.park_reason);
+}
