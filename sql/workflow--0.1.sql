@@ -1475,6 +1475,26 @@ CREATE FUNCTION workflow.idempotency_key() RETURNS text
 COMMENT ON FUNCTION workflow.idempotency_key() IS
 	'in a step: a key that is the same in all attempts of the step, for services outside';
 
+/* ---- times ---- */
+
+CREATE FUNCTION workflow.next_times(
+	cron text DEFAULT NULL,
+	every interval DEFAULT NULL,
+	timezone text DEFAULT 'UTC',
+	from_time timestamptz DEFAULT NULL,
+	n integer DEFAULT 5,
+	on_gap text DEFAULT 'next',
+	on_fold text DEFAULT 'first',
+	exclude text[] DEFAULT NULL,
+	exclude_dates date[] DEFAULT NULL,
+	starts_at timestamptz DEFAULT NULL,
+	ends_at timestamptz DEFAULT NULL)
+	RETURNS SETOF timestamptz
+	LANGUAGE c STABLE CALLED ON NULL INPUT PARALLEL SAFE ROWS 5
+	AS 'MODULE_PATHNAME', 'workflow_next_times';
+COMMENT ON FUNCTION workflow.next_times(text, interval, text, timestamptz, integer, text, text, text[], date[], timestamptz, timestamptz) IS
+	'the next times at which a cron pattern or an interval is due in a time zone, later than from_time';
+
 /* ---- the whole database ---- */
 
 CREATE FUNCTION workflow.stop(reason text DEFAULT NULL) RETURNS void

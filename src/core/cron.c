@@ -55,8 +55,7 @@ rule_matches(const WfCronRule *rule, WfDate date, int64 day)
 			return wf_civil_weekday(day) == rule->day &&
 				   (date.day - 1) / 7 + 1 == rule->nth;
 		case WF_CRON_LAST_WEEKDAY:
-			return wf_civil_weekday(day) == rule->day &&
-				   date.day + 7 > length;
+			return wf_civil_weekday(day) == rule->day && date.day + 7 > length;
 	}
 	return false;
 }
@@ -96,8 +95,8 @@ next_day(const WfCron *cron, int64 *day)
 		WfDate date = wf_civil_date(*day);
 
 		if ((cron->months & (1U << date.month)) == 0)
-			*day += wf_civil_month_length(date.year, date.month) - date.day +
-					1;
+			*day +=
+				wf_civil_month_length(date.year, date.month) - date.day + 1;
 		else if (day_matches(cron, date, *day))
 			return true;
 		else

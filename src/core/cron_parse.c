@@ -50,9 +50,9 @@ static const struct
 	const char *word;
 	const char *pattern;
 } words[] = {
-	{"@hourly", "0 * * * *"},  {"@daily", "0 0 * * *"},
+	{"@hourly", "0 * * * *"},	{"@daily", "0 0 * * *"},
 	{"@midnight", "0 0 * * *"}, {"@weekly", "0 0 * * 0"},
-	{"@monthly", "0 0 1 * *"}, {"@yearly", "0 0 1 1 *"},
+	{"@monthly", "0 0 1 * *"},	{"@yearly", "0 0 1 1 *"},
 	{"@annually", "0 0 1 1 *"},
 };
 
@@ -68,9 +68,8 @@ typedef struct Parser
 
 /* ---- errors ---- */
 
-pg_attribute_noreturn()
-static void
-fail(const Parser *p, const char *why, const char *hint)
+pg_attribute_noreturn() static void fail(const Parser *p, const char *why,
+										 const char *hint)
 {
 	int character = 1;
 
@@ -133,8 +132,9 @@ read_value(Parser *p)
 	{
 		value = read_name(p);
 		if (value < 0)
-			fail(p, "there is no such name in this field",
-				 "Names are JAN to DEC in the field of months, SUN to SAT in that of days of the week.");
+			fail(
+				p, "there is no such name in this field",
+				"Names are JAN to DEC in the field of months, SUN to SAT in that of days of the week.");
 		return value;
 	}
 	value = read_digits(p);
@@ -161,9 +161,10 @@ read_step(Parser *p)
 		char why[64];
 
 		p->at = begin;
-		snprintf(why, sizeof(why), "the step must be 1 to %d",
-				 p->field->high);
-		fail(p, why, "A step counts within its field: */15 in minutes is 0, 15, 30 and 45. For other intervals use \"every\".");
+		snprintf(why, sizeof(why), "the step must be 1 to %d", p->field->high);
+		fail(
+			p, why,
+			"A step counts within its field: */15 in minutes is 0, 15, 30 and 45. For other intervals use \"every\".");
 	}
 	return step;
 }
@@ -172,8 +173,9 @@ static void
 add_rule(Parser *p, WfCron *out, WfCronRuleKind kind, int day, int nth)
 {
 	if (out->nrules >= WF_CRON_MAX_RULES)
-		fail(p, "there are too many rules for days",
-			 "A pattern can have 32 of L, LW, W and #; make it two schedules.");
+		fail(
+			p, "there are too many rules for days",
+			"A pattern can have 32 of L, LW, W and #; make it two schedules.");
 	out->rules[out->nrules].kind = kind;
 	out->rules[out->nrules].day = day;
 	out->rules[out->nrules].nth = nth;
@@ -392,8 +394,9 @@ expand_word(Parser *p)
 			count_fields(p->at) == 1)
 			return words[i].pattern;
 	}
-	fail(p, "there is no such word",
-		 "The words are @hourly, @daily, @midnight, @weekly, @monthly, @yearly and @annually.");
+	fail(
+		p, "there is no such word",
+		"The words are @hourly, @daily, @midnight, @weekly, @monthly, @yearly and @annually.");
 }
 
 static void
@@ -406,9 +409,10 @@ parse_fields(Parser *p, WfCron *out)
 	{
 		char why[64];
 
-		snprintf(why, sizeof(why), "there are %d fields, not 5 or 6", n);
-		fail(p, why,
-			 "Fields are minute, hour, day of month, month and day of week, or six with seconds first.");
+		snprintf(why, sizeof(why), "5 or 6 fields are needed, %d found", n);
+		fail(
+			p, why,
+			"Fields are minute, hour, day of month, month and day of week, or six with seconds first.");
 	}
 	out->has_second = n == 6;
 	out->seconds = 1;

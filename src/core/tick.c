@@ -40,28 +40,39 @@ is_other_pass(const Search *s, int span, int64 local)
 	return false;
 }
 
-/*
- * The first due local time of a span, at or after "from"; NEVER where there is
- * none.  *named is the first one that the pattern names at all.
- */
+/* The first due local time of a span, at or after "from", or NEVER. */
 static int64
-first_in_span(const Search *s, int span, int64 from, int64 *named)
+first_in_span(const Search *s, int span, int64 from)
 {
 	int64 end = wf_zone_end(s->zone, span) + s->zone->spans[span].offset;
 	int64 local = from;
 
-	for (bool first = true;; first = false)
+	while (wf_cron_next(s->cron, local, &local) && local < end)
 	{
-		if (!wf_cron_next(s->cron, local, &local))
-			local = NEVER;
-		if (first)
-			*named = local;
-		if (local >= end)
-			return NEVER;
 		if (!s->cron->fixed || !is_other_pass(s, span, local))
 			return local;
 		local++;
 	}
+	return NEVER;
+}
+
+/*
+ * Where the search goes on behind a span in which nothing is due: at the next
+ * span, or shortly before the next local time that the pattern names.  Later
+ * spans may show local times again that this one has shown.  NEVER: the pattern
+ * names nothing any more.
+ */
+static int64
+go_on_from(const Search *s, int span)
+{
+	int64 end = wf_zone_end(s->zone, span);
+	int64 named;
+
+	if (!wf_cron_next(s->cron,
+					  end + s->zone->spans[span].offset - WF_ZONE_REACH,
+					  &named))
+		return NEVER;
+	return Max(end, named - WF_ZONE_REACH);
 }
 
 /*
@@ -103,8 +114,8 @@ first_shifted(const Search *s, int span, int64 from)
 {
 	int64 due = NEVER;
 
-	for (int i = span;
-		 i > 0 && s->zone->spans[i].begin > from - WF_ZONE_REACH; i--)
+	for (int i = span; i > 0 && s->zone->spans[i].begin > from - WF_ZONE_REACH;
+		 i--)
 		due = Min(due, first_of_gap(s, i, from));
 	return due;
 }
@@ -121,23 +132,18 @@ wf_tick_cron(const WfCron *cron, const WfZone *zone, WfClockRules rules,
 	{
 		int span = wf_zone_span(zone, from);
 		int32 offset = zone->spans[span].offset;
-		int64 named;
-		int64 local = first_in_span(&s, span, from + offset, &named);
+		int64 local = first_in_span(&s, span, from + offset);
 		int64 found = local == NEVER ? NEVER : local - offset;
 
 		found = Min(found, first_shifted(&s, span, from));
-		if (named == NEVER && found == NEVER)
-			return WF_SEARCH_NONE;
-		if (found < certain && found != NEVER)
+		if (found != NEVER)
 		{
 			*due = found;
-			return WF_SEARCH_FOUND;
+			return found < certain ? WF_SEARCH_FOUND : WF_SEARCH_NEEDS_ZONE;
 		}
-		if (found != NEVER)
-			return WF_SEARCH_NEEDS_ZONE;
-		from = wf_zone_end(zone, span);
-		if (named != NEVER)
-			from = Max(from, named - WF_ZONE_REACH);
+		from = go_on_from(&s, span);
+		if (from == NEVER)
+			return WF_SEARCH_NONE;
 	}
 	return WF_SEARCH_NEEDS_ZONE;
 }
@@ -159,8 +165,7 @@ instants_of(const WfZone *zone, WfClockRules rules, int64 local, int64 *out)
 	{
 		int64 instant = local - zone->spans[i].offset;
 
-		if (instant < zone->spans[i].begin ||
-			instant >= wf_zone_end(zone, i))
+		if (instant < zone->spans[i].begin || instant >= wf_zone_end(zone, i))
 			continue;
 		if (rules.fold != WF_FOLD_BOTH && n == 1)
 		{

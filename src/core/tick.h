@@ -44,8 +44,9 @@ typedef enum WfFold
 typedef enum WfSearch
 {
 	WF_SEARCH_FOUND,
-	WF_SEARCH_NONE,		/* the pattern matches nothing any more */
-	WF_SEARCH_NEEDS_ZONE /* ... within what is known of the zone */
+	WF_SEARCH_NONE,		  /* the pattern matches nothing any more */
+	WF_SEARCH_NEEDS_ZONE, /* ... within what is known of the zone */
+	WF_SEARCH_EXCLUDED	  /* see times.h */
 } WfSearch;
 
 /* how a fixed pattern, or a civil interval, deals with changes of clocks */
@@ -58,8 +59,8 @@ typedef struct WfClockRules
 /* an interval between ticks, in its three parts, none of them negative */
 typedef struct WfEvery
 {
-	int64 anchor;	 /* instant of tick 0, in microseconds */
-	int64 local;	 /* ... and its local time, likewise */
+	int64 anchor; /* instant of tick 0, in microseconds */
+	int64 local;  /* ... and its local time, likewise */
 	int32 months;
 	int32 days;
 	int64 usec;

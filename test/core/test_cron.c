@@ -34,11 +34,11 @@ make_zone(bool summer)
 	static WfSpan spans[3];
 	WfZone zone = {at(1990, 1, 1, 0, 0), at(2070, 1, 1, 0, 0), 1, spans};
 
-	spans[0] = (WfSpan) {zone.from, 0};
+	spans[0] = (WfSpan){zone.from, 0};
 	if (summer)
 	{
-		spans[1] = (WfSpan) {at(2026, 3, 29, 1, 0), (int32) HOUR};
-		spans[2] = (WfSpan) {at(2026, 10, 25, 1, 0), 0};
+		spans[1] = (WfSpan){at(2026, 3, 29, 1, 0), (int32) HOUR};
+		spans[2] = (WfSpan){at(2026, 10, 25, 1, 0), 0};
 		zone.nspans = 3;
 	}
 	return zone;
@@ -71,7 +71,7 @@ check_civil(void)
 {
 	bool round_trip = true;
 	bool in_order = true;
-	int64 expected = wf_civil_days((WfDate) {1, 1, 1});
+	int64 expected = wf_civil_days((WfDate){1, 1, 1});
 
 	for (int year = 1; year <= 2800; year++)
 	{
@@ -91,8 +91,8 @@ check_civil(void)
 	}
 	ok(round_trip, "a date is the same after days have been made of it");
 	ok(in_order, "days follow each other");
-	ok(wf_civil_days((WfDate) {1970, 1, 1}) == 0 &&
-		   wf_civil_days((WfDate) {2000, 1, 1}) == 10957,
+	ok(wf_civil_days((WfDate){1970, 1, 1}) == 0 &&
+		   wf_civil_days((WfDate){2000, 1, 1}) == 10957,
 	   "days are counted from 1970");
 	ok(wf_civil_weekday(0) == 4 && wf_civil_weekday(-5) == 6,
 	   "1970 began on a Thursday");
@@ -169,15 +169,40 @@ static void
 check_errors(void)
 {
 	static const char *const wrong[] = {
-		"",			   "* * * *",	   "* * * * * * *", "60 * * * *",
-		"* 24 * * *",  "* * 0 * *",	   "* * 32 * *",	"* * * 13 *",
-		"* * * * 8",   "a * * * *",	   "* * * FOO *",	"* * * * MONDAY",
-		"1- * * * *",  "5-1 * * * *",  "* * * * FRI-MON", "*/0 * * * *",
-		"*/60 * * * *", "1,,2 * * * *", "1, * * * *",	"? * * * *",
-		"* * 5#2 * *", "* * L-3 * *",  "* * * * L",		"* * * * MON#0",
-		"* * * * MON#6", "@never",	   "@daily x",		"0 0 30 2 *",
-		"0 0 31 4,6,9,11 *", "1/ * * * *", "-1 * * * *", "1.5 * * * *",
-		"* * W * *",   "99999999999 * * * *",
+		"",
+		"* * * *",
+		"* * * * * * *",
+		"60 * * * *",
+		"* 24 * * *",
+		"* * 0 * *",
+		"* * 32 * *",
+		"* * * 13 *",
+		"* * * * 8",
+		"a * * * *",
+		"* * * FOO *",
+		"* * * * MONDAY",
+		"1- * * * *",
+		"5-1 * * * *",
+		"* * * * FRI-MON",
+		"*/0 * * * *",
+		"*/60 * * * *",
+		"1,,2 * * * *",
+		"1, * * * *",
+		"? * * * *",
+		"* * 5#2 * *",
+		"* * L-3 * *",
+		"* * * * L",
+		"* * * * MON#0",
+		"* * * * MON#6",
+		"@never",
+		"@daily x",
+		"0 0 30 2 *",
+		"0 0 31 4,6,9,11 *",
+		"1/ * * * *",
+		"-1 * * * *",
+		"1.5 * * * *",
+		"* * W * *",
+		"99999999999 * * * *",
 	};
 
 	for (int i = 0; i < lengthof(wrong); i++)
@@ -198,12 +223,11 @@ check_search(void)
 		int64 found = -1;
 		int64 walked = from;
 
-		snprintf(pattern, sizeof(pattern), "%d/%d %d-59/%d %s * * *",
-				 (int) (next_random(&rnd) % 60),
-				 1 + (int) (next_random(&rnd) % 59),
-				 (int) (next_random(&rnd) % 60),
-				 1 + (int) (next_random(&rnd) % 59),
-				 next_random(&rnd) % 2 ? "*" : "1-23/3");
+		snprintf(
+			pattern, sizeof(pattern), "%d/%d %d-59/%d %s * * *",
+			(int) (next_random(&rnd) % 60), 1 + (int) (next_random(&rnd) % 59),
+			(int) (next_random(&rnd) % 60), 1 + (int) (next_random(&rnd) % 59),
+			next_random(&rnd) % 2 ? "*" : "1-23/3");
 		wf_cron_parse(pattern, "cron", &cron);
 		(void) wf_cron_next(&cron, from, &found);
 		for (;; walked++)
@@ -225,7 +249,7 @@ check_search(void)
 static void
 check_changes(void)
 {
-	int64 spring = at(2026, 3, 29, 1, 0); /* clocks go from 1:00 to 2:00 */
+	int64 spring = at(2026, 3, 29, 1, 0);  /* clocks go from 1:00 to 2:00 */
 	int64 autumn = at(2026, 10, 25, 1, 0); /* and from 2:00 to 1:00 */
 	int64 before = spring - 12 * HOUR;
 
@@ -294,8 +318,8 @@ every(WfEvery e, WfGap gap, WfFold fold, int64 after)
 	int64 due = -1;
 
 	e.anchor = e.local * 1000000;
-	e.local = (e.local + zone.spans[wf_zone_span(&zone, e.local)].offset) *
-			  1000000;
+	e.local =
+		(e.local + zone.spans[wf_zone_span(&zone, e.local)].offset) * 1000000;
 	(void) wf_tick_every(&e, &zone, rules, after * 1000000, &due);
 	return due / 1000000;
 }
@@ -306,9 +330,8 @@ check_every(void)
 	WfEvery month = {.local = at(2027, 12, 31, 6, 0), .months = 1};
 	WfEvery day = {.local = at(2026, 1, 1, 1, 30), .days = 1};
 	WfEvery minutes = {.local = at(2026, 1, 1, 0, 0), .usec = 90 * 60000000L};
-	WfEvery both = {.local = at(2026, 11, 1, 0, 0),
-					.days = 1,
-					.usec = 3600 * 1000000L};
+	WfEvery both = {
+		.local = at(2026, 11, 1, 0, 0), .days = 1, .usec = 3600 * 1000000L};
 
 	ok(every(month, WF_GAP_NEXT, WF_FOLD_FIRST, Y2026) ==
 		   at(2027, 12, 31, 6, 0),
