@@ -1267,7 +1267,7 @@ CREATE FUNCTION workflow.sleep(duration interval) RETURNS void
 COMMENT ON FUNCTION workflow.sleep(interval) IS
 	'in a body: waits so long from the newest recorded call on, without a process';
 
-CREATE FUNCTION workflow.sleep_until("time" timestamptz) RETURNS void
+CREATE FUNCTION workflow.sleep_until(until_time timestamptz) RETURNS void
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_sleep_until';
 COMMENT ON FUNCTION workflow.sleep_until(timestamptz) IS
