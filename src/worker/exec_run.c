@@ -220,6 +220,7 @@ write_and_commit(WfExec *exec, WfTurn *turn)
 		withdraw_tasks(exec);
 	exec->writing = false;
 	WF_STOP("exec-before-commit");
+	wf_settle_check();
 	CommitTransactionCommand();
 	exec->run.state = state;
 	count_steps(exec);
@@ -474,6 +475,7 @@ wf_exec_run(WfExec *exec, TimestampTz *due_at)
 	exec->slow = false;
 	exec->wanted.ordinal = 0;
 	memset(&exec->run, 0, sizeof(exec->run));
+	wf_settle_seed();
 
 	/* what started the run must be on disk before anything comes of it */
 	if (!XLogRecPtrIsInvalid(exec->cell->lsn))

@@ -396,6 +396,7 @@ commit_start(WfExec *exec, const WfPolicy *policy)
 	}
 	exec->writing = false;
 	ForceSyncCommit();
+	wf_settle_check();
 	CommitTransactionCommand();
 	exec->run.row = NULL;
 	wf_record_step(exec, &step);
