@@ -160,11 +160,14 @@ CREATE TABLE _workflow.run (
 	body_attempts	integer,
 	parent_ordinal	integer,
 	item			integer,
+	run_as_by		oid,
 	parent_run_id	uuid,
+	seed			uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
 	on_close		"char",
 	end_state		"char",
 	paused_at		timestamptz,
 	owner_name		text NOT NULL,
+	run_as_by_name	text,
 	dedup_key		text,
 	group_key		text,
 	reason			text,
@@ -480,11 +483,14 @@ COMMENT ON COLUMN _workflow.run.attempts IS 'attempts of all steps together; wri
 COMMENT ON COLUMN _workflow.run.body_attempts IS 'replays that failed with a transient error of the body itself';
 COMMENT ON COLUMN _workflow.run.parent_ordinal IS 'call of the parent that started it';
 COMMENT ON COLUMN _workflow.run.item IS 'its number among those of a map, from 1; NULL: it is not of a map';
+COMMENT ON COLUMN _workflow.run.run_as_by IS 'owner of the workflow whose run_as gave the run to its owner; NULL: whoever owns it enqueued it';
 COMMENT ON COLUMN _workflow.run.parent_run_id IS 'run that started it; NULL: a client did';
+COMMENT ON COLUMN _workflow.run.seed IS 'random bytes that random() and uuid() are derived from';
 COMMENT ON COLUMN _workflow.run.on_close IS 'what becomes of it when the parent ends, see src/core/state.h';
 COMMENT ON COLUMN _workflow.run.end_state IS 'compensating: the state in which it will end, or has ended';
 COMMENT ON COLUMN _workflow.run.paused_at IS 'when pause_run() took effect; NULL: not paused';
 COMMENT ON COLUMN _workflow.run.owner_name IS 'name of the owner; oid and name must match';
+COMMENT ON COLUMN _workflow.run.run_as_by_name IS 'name of the role run_as_by; oid and name must match';
 COMMENT ON COLUMN _workflow.run.dedup_key IS 'identity given by the client; one run per workflow, owner and key';
 COMMENT ON COLUMN _workflow.run.group_key IS 'group within the queue';
 COMMENT ON COLUMN _workflow.run.reason IS 'why it failed or was parked, one word';

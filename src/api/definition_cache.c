@@ -29,6 +29,7 @@
 #include "base/spi.h"
 #include "store/body.h"
 #include "worker/stats.h"
+#include "worker/workers.h"
 
 #define MAX_ENTRIES 64
 
@@ -300,6 +301,7 @@ check_entry(Entry *entry)
 	entry->known.run_owner_name =
 		CStringGetTextDatum(GetUserNameFromId(owner, false));
 	MemoryContextSwitchTo(old);
+	entry->known.run_as_at_work = owner != user;
 	entry->catalog_changes = changes;
 	entry->user = user;
 	entry->superuser_runs = wf_allow_superuser_runs;
@@ -334,6 +336,24 @@ wf_workflow_allowed(const char *name, int length)
 		entry->superuser_runs != wf_allow_superuser_runs)
 		check_entry(entry);
 	return &entry->known;
+}
+
+void
+wf_workflow_vouch(const WfKnownWorkflow *known, Oid *role, Datum *name)
+{
+	const char *by = NULL;
+
+	*role = InvalidOid;
+	*name = (Datum) 0;
+	if (known->run_as_at_work)
+	{
+		*role = known->def.owner;
+		by = known->def.owner_name;
+	}
+	else
+		wf_executor_vouched(known->run_owner, role, &by);
+	if (by != NULL)
+		*name = CStringGetTextDatum(by);
 }
 
 void

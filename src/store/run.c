@@ -107,6 +107,14 @@ wf_run_load(const pg_uuid_t *run_id, ItemPointer tid, MemoryContext cxt,
 	out->item = nulls[RUN_item] ? 0 : DatumGetInt32(values[RUN_item]);
 	out->paused = !nulls[RUN_paused_at];
 	out->retried = !nulls[RUN_retried_at];
+	out->seed = *DatumGetUUIDP(values[RUN_seed]);
+	out->run_as_by = nulls[RUN_run_as_by]
+						 ? InvalidOid
+						 : DatumGetObjectId(values[RUN_run_as_by]);
+	out->run_as_by_name =
+		nulls[RUN_run_as_by_name]
+			? NULL
+			: copy_text(values[RUN_run_as_by_name], cxt);
 	out->input = copy_jsonb(values[RUN_input], cxt);
 #undef TIME_OR
 	PopActiveSnapshot();

@@ -90,6 +90,15 @@ typedef struct WfRun
 	int32 item;				 /* its number in a map, from 1; else 0 */
 	bool paused;
 	bool retried; /* by retry_run(), or it is a fork: it may have steps */
+	pg_uuid_t seed; /* what random values are derived from */
+
+	/*
+	 * Whose membership it rests on that the run belongs to its owner: that of
+	 * the workflow's owner, where run_as was at work.  The name is NULL where
+	 * the owner enqueued it.
+	 */
+	Oid run_as_by;
+	char *run_as_by_name;
 	Jsonb *input;
 	HeapTuple row; /* all of it, for wf_run_end(); may be NULL */
 } WfRun;

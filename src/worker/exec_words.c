@@ -47,6 +47,16 @@ wf_executor_runs(const pg_uuid_t *run_id)
 }
 
 void
+wf_executor_vouched(Oid owner, Oid *role, const char **name)
+{
+	if (wf_exec == NULL || wf_exec->cell == NULL ||
+		wf_exec->run.run_as_by_name == NULL || wf_exec->run.owner != owner)
+		return;
+	*role = wf_exec->run.run_as_by;
+	*name = wf_exec->run.run_as_by_name;
+}
+
+void
 wf_word_check(const char *word, WfWordPlace place)
 {
 	Oid user;
@@ -379,7 +389,7 @@ wf_word_run_id(void)
 const pg_uuid_t *
 wf_word_seed(void)
 {
-	return &wf_exec->run.run_id;
+	return &wf_exec->run.seed;
 }
 
 /* In a chunk the parent's ordinal counts, and the number of the item. */
