@@ -728,7 +728,14 @@ CREATE FUNCTION _workflow.message_waits_for(
 COMMENT ON FUNCTION _workflow.message_waits_for(bigint, integer, text, boolean, integer, boolean, integer, integer) IS
 	'what holds a message that is due and not paused: group, queue limit, rate or receiver';
 
--- Executors call it, as the role that set the alert, which has no rights here.
+-- The engine's own bodies: executors call them as a role that has no rights
+-- here, and grant_usage() leaves them out.
+CREATE FUNCTION _workflow.check_run(input jsonb) RETURNS jsonb
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_check_run';
+COMMENT ON FUNCTION _workflow.check_run(jsonb) IS
+	'body of the runs that check_workflow() makes: replays a run with another body';
+
 CREATE FUNCTION _workflow.run_alert(input jsonb) RETURNS jsonb
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_run_alert';
@@ -821,14 +828,6 @@ CREATE FUNCTION workflow.check_workflow(name text, body text DEFAULT NULL)
 	AS 'MODULE_PATHNAME', 'workflow_check_workflow';
 COMMENT ON FUNCTION workflow.check_workflow(text, text) IS
 	'replays every unfinished run of a workflow with another body, without writing anything; the view workflow.checks tells which would break';
-
-CREATE FUNCTION workflow.check_run(input jsonb) RETURNS jsonb
-	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
-	AS 'MODULE_PATHNAME', 'workflow_check_run';
-COMMENT ON FUNCTION workflow.check_run(jsonb) IS
-	'the body of the runs that check_workflow() makes';
-
-/* ---- queues ---- */
 
 CREATE FUNCTION workflow.create_queue(
 	name text,
@@ -2251,16 +2250,17 @@ COMMENT ON COLUMN workflow.stat_executors.steps IS 'steps that it recorded so fa
 COMMENT ON COLUMN workflow.stat_executors.started_at IS 'when the process started';
 COMMENT ON COLUMN workflow.stat_executors.active_at IS 'when it last ended a run';
 
-/* ---- the workflow whose runs are alerts: made here, not dumped, and no
-   user's, hence out of the way of their names ---- */
+/* ---- the workflows whose runs are alerts and checks: made here, not dumped,
+   and no user's, hence out of the way of their names ---- */
 
 INSERT INTO _workflow.workflow (workflow_id, name, body_id, queue_id, owner,
        owner_name, on_failure, keep_succeeded, created_at, altered_at, dropped_at)
-SELECT -1, 'alert', -1, 0, a.oid, a.rolname, 'fail', '1 day', now(), now(), now()
-  FROM pg_roles a
+SELECT v.id, v.name, v.id, 0, a.oid, a.rolname, 'fail', '1 day', now(), now(), now()
+  FROM pg_roles a, (VALUES (-1, 'alert'), (-2, 'check_workflow')) v (id, name)
  WHERE a.rolname = current_user;
 INSERT INTO _workflow.body (body_id, workflow_id, function, search_path, created_at)
-VALUES (-1, -1, '_workflow.run_alert(jsonb)', '"$user", public', now());
+VALUES (-1, -1, '_workflow.run_alert(jsonb)', '"$user", public', now()),
+       (-2, -2, '_workflow.check_run(jsonb)', 'pg_catalog, pg_temp', now());
 
 /* ---- grants: nothing to PUBLIC, see workflow.grant_usage() ---- */
 

@@ -88,6 +88,26 @@ wf_word_check(const char *word, WfWordPlace place)
 				 errhint("Call it in the body itself, and the SECURITY DEFINER function in a step.")));
 }
 
+/*
+ * Hidden workflows have negative ids, which no definition of a user gets, and
+ * one body each with the same number.
+ */
+void
+wf_word_check_engine(const char *word, int32 body_id)
+{
+	const WfExec *exec = wf_exec;
+
+	wf_word_check(word, WF_WORD_IN_BODY);
+	if (wf_exec_is_trial(exec) || exec->checks ||
+		exec->run.body_id != body_id || exec->run.workflow_id != body_id)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("_workflow.%s() can only be called by the engine",
+						word),
+				 errdetail("It is the body of runs that the engine makes for itself."),
+				 errhint("Use the functions of schema \"workflow\".")));
+}
+
 /* ---- leaving the body ---- */
 
 void
