@@ -7,15 +7,14 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_authid.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "api/arguments.h"
 #include "api/runs.h"
+#include "api/sight.h"
 #include "base/clock.h"
 #include "base/guc.h"
 #include "base/spi.h"
@@ -45,8 +44,13 @@ add_error(StringInfo out, const WfError *error)
 {
 	if (error->code[0] == '\0')
 		return;
-	appendStringInfo(out, " Error %s: %s.", error->code,
-					 error->message ? error->message : "");
+	if (error->message == NULL)
+	{
+		/* the reader may not see it */
+		appendStringInfo(out, " Error %s.", error->code);
+		return;
+	}
+	appendStringInfo(out, " Error %s: %s.", error->code, error->message);
 	if (error->detail)
 		appendStringInfo(out, " Detail: %s", error->detail);
 	if (error->hint)
@@ -84,6 +88,8 @@ reason_words(const char *reason)
 		return "Its body is missing, has changed, or may not be called.";
 	if (strcmp(reason, WF_REASON_OWNER) == 0)
 		return "Its owner is missing, or lacks a right.";
+	if (strcmp(reason, WF_REASON_STATE) == 0)
+		return "Its row or its record is in a state that the engine does not bring about.";
 	if (strcmp(reason, WF_REASON_UNDO) == 0)
 		return "What it has done could not be undone, but for what was registered later.";
 	if (strcmp(reason, WF_REASON_TERMINATED) == 0)
@@ -176,8 +182,7 @@ say_running(StringInfo out, const WfSlot *slot)
 static void
 add_holder(StringInfo out, const WfHolder *holder)
 {
-	if (wf_is_owner(holder->owner, holder->owner_name) ||
-		has_privs_of_role(GetUserId(), ROLE_PG_MONITOR))
+	if (wf_is_owner(holder->owner, holder->owner_name) || wf_sight_of_all())
 		appendStringInfo(out, "run %s",
 						 DatumGetCString(DirectFunctionCall1(
 							 uuid_out, UUIDPGetDatum(&holder->run_id))));
@@ -421,11 +426,14 @@ look(const pg_uuid_t *run_id, Known *k)
 	MemoryContext cxt = CurrentMemoryContext;
 	WfWindow window;
 	const WfCallKind *kind;
+	bool contents;
 
 	memset(k, 0, sizeof(*k));
-	wf_run_look(run_id, &k->run);
+	contents = wf_sight_of_run(run_id, &k->run);
 	wf_window_open(&window);
 	k->has_step = wf_step_view(run_id, cxt, &k->step);
+	if (k->has_step && !contents)
+		wf_sight_hide(&k->step.error);
 	kind = k->has_step ? wf_calls_find(k->step.match.kind) : NULL;
 	if (kind != NULL && kind->runs == WF_CALL_MANY_RUNS)
 		wf_map_look(run_id, k->step.ordinal, &k->map);

@@ -56,7 +56,8 @@ wf_ending_set(WfExecutor *executor, WfTurn *turn, char state,
 	const WfRun *run = &executor->play.record.run;
 	WfRunEnd *end = &turn->end;
 
-	Assert(wf_run_may(run->state, state));
+	Assert(executor->play.park_reason != NULL ||
+		   wf_run_may(run->state, state));
 	memset(end, 0, sizeof(*end));
 	if (state == WF_RUN_PARKED && cell->queue_id == WF_QUEUE_ITEMS)
 		state = WF_RUN_FAILED;

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "base/spi.h"
+#include "core/derive.h"
 #include "executor/handover.h"
 #include "ipc/wakeup.h"
 #include "store/continue.h"
@@ -23,6 +24,8 @@ wf_handover_write(WfExecutor *executor, WfTurn *turn)
 	wf_window_open(&window);
 	wf_continue_read(run_id, executor->play.scratch, &handover);
 	wf_window_close(&window);
+	handover.seed = run->seed;
+	wf_derive_seed(&handover.seed, run_id);
 
 	turn->end.continued_as = &next;
 	if (!wf_run_end(run, &turn->end))

@@ -14,9 +14,10 @@
 #include "base/clock.h"
 #include "executor/announce.h"
 #include "executor/ending.h"
-#include "executor/guard.h"
+#include "executor/user_code.h"
 #include "executor/life.h"
 #include "executor/settings.h"
+#include "executor/settle.h"
 #include "executor/trouble.h"
 #include "executor/turn.h"
 #include "executor/undoing.h"
@@ -30,8 +31,9 @@ begin_turn(WfExecutor *executor, WfTurn *turn)
 
 	memset(turn, 0, sizeof(*turn));
 	play->replay.room_for = 0;
+	play->park_reason = NULL;
 	play->record.run.row = NULL; /* VACUUM FULL may have moved it since */
-	wf_guard_begin_turn(executor);
+	wf_user_code_begin_turn(executor);
 	MemoryContextReset(play->scratch);
 	MemoryContextSwitchTo(play->scratch);
 	if (!PostmasterIsAlive())
@@ -81,9 +83,9 @@ look_for_requests(WfExecutor *executor, WfTurn *turn)
 	if (turn->next == WF_NEXT_NONE || turn->next == WF_NEXT_FAILURE ||
 		turn->next == WF_NEXT_SETTLE)
 		return;
-	if (wf_guard_is_asked(executor))
+	if (wf_user_code_is_asked(executor))
 		turn->next = WF_NEXT_SETTLE;
-	else if (wf_guard_request(executor) & WF_REQ_YIELD)
+	else if (wf_user_code_request(executor) & WF_REQ_YIELD)
 		wf_ending_leave(turn, WF_OUTCOME_YIELDED);
 }
 
@@ -95,6 +97,7 @@ begin(WfExecutor *executor)
 	executor->aborted = false;
 	executor->reloads = 0;
 	executor->failed = (WfFailed){0};
+	wf_settle_seed();
 
 	/* what started the run must be on disk before anything comes of it */
 	if (!XLogRecPtrIsInvalid(executor->cell->lsn))

@@ -1,6 +1,6 @@
 /*
  * load.c
- *		What an executor reads of a run before it moves it on.
+ *		What an executor reads of a run before it moves it on, and makes sure of.
  */
 #include "postgres.h"
 
@@ -13,6 +13,8 @@
 #include "executor/ending.h"
 #include "executor/load.h"
 #include "ipc/marks.h"
+#include "play/sanity.h"
+#include "play/version.h"
 #include "store/control.h"
 
 /* Reads run and record; false when there is no such run. */
@@ -41,6 +43,8 @@ wf_load_run(WfExecutor *executor, WfTurn *turn)
 	WfRun *run = &executor->play.record.run;
 	bool found = read_run(executor);
 
+	if (found && run->origin == wf_origin())
+		wf_sanity_check(&executor->play);
 	if (!found || wf_run_is_final(run->state))
 	{
 		/* whoever ended it may not have come to tell its parent */
@@ -69,12 +73,13 @@ wf_load_run(WfExecutor *executor, WfTurn *turn)
 }
 
 void
-wf_load_check_owner(WfExecutor *executor, WfTurn *turn)
+wf_load_check_owner(WfExecutor *executor)
 {
-	const WfRun *run = &executor->play.record.run;
+	WfPlay *play = &executor->play;
+	const WfRun *run = &play->record.run;
 	char *name = GetUserNameFromId(GetUserId(), true);
 
-	turn->park_reason = WF_REASON_OWNER;
+	play->park_reason = WF_REASON_OWNER;
 	if (name == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -87,7 +92,16 @@ wf_load_check_owner(WfExecutor *executor, WfTurn *turn)
 				 errmsg("the run's owner \"%s\" is not role \"%s\"",
 						run->owner_name, name),
 				 errhint("If the role was renamed, give it its name back, then call workflow.retry_run().")));
-	turn->park_reason = NULL;
+	play->park_reason = NULL;
+}
+
+void
+wf_load_recheck(WfExecutor *executor)
+{
+	if (wf_version_is_checked(&executor->play))
+		return;
+	wf_load_check_owner(executor);
+	wf_version_prepare(&executor->play);
 }
 
 /*

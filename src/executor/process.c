@@ -29,7 +29,7 @@
 #include "base/compat.h"
 #include "base/guc.h"
 #include "executor/process.h"
-#include "executor/guard.h"
+#include "executor/user_code.h"
 #include "executor/life.h"
 #include "executor/settings.h"
 #include "executor/show.h"
@@ -182,7 +182,7 @@ make_executor(WfSlot *slot)
 		MemoryContextAllocZero(TopMemoryContext, sizeof(WfExecutor));
 
 	executor->slot = slot;
-	wf_guard_init(executor);
+	wf_user_code_init(executor);
 	wf_play_init(&executor->play, &executor->host, TopMemoryContext);
 	executor->play.pending.cxt = AllocSetContextCreate(
 		TopMemoryContext, "workflow calls begun", ALLOCSET_SMALL_SIZES);
@@ -219,7 +219,7 @@ workflow_executor_main(Datum arg)
 	WfSlot *slot;
 	WfExecutor *executor;
 
-	wf_guard_set_handlers();
+	wf_user_code_set_handlers();
 	BackgroundWorkerUnblockSignals();
 
 	slot = wf_executor_attach(DatumGetInt32(arg));

@@ -24,12 +24,12 @@ typedef struct WfFailed
 
 typedef struct WfExecutor
 {
-	WfHost host; /* first: a WfHost of guard.c is a WfExecutor */
+	WfHost host; /* first: a WfHost of user_code.c is a WfExecutor */
 	WfSlot *slot;
 	WfPlay play;
 	bool retire; /* this process must not go on after this run */
 
-	/* user code, see guard.c */
+	/* user code, see user_code.c */
 	bool timed_out;		 /* the timer has fired since it was entered */
 	uint32 cancels_seen; /* slot->cancels when the turn began */
 

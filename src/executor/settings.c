@@ -9,6 +9,7 @@
 
 #include "base/guc.h"
 #include "executor/settings.h"
+#include "play/version.h"
 
 /*
  * A step's commit often waits for a flush, and many executors commit all the
@@ -35,5 +36,6 @@ wf_settings_reload(void)
 		return;
 	ConfigReloadPending = false;
 	ProcessConfigFile(PGC_SIGHUP);
+	wf_version_forget();
 	wf_settings_apply();
 }

@@ -14,7 +14,7 @@
 #include "storage/proc.h"
 #include "utils/guc.h"
 
-#include "executor/guard.h"
+#include "executor/user_code.h"
 #include "executor/settle.h"
 #include "executor/step.h"
 #include "play/statement.h"
@@ -32,17 +32,17 @@ wf_step_run(WfExecutor *executor, const WfPolicy *policy, MemoryContext cxt)
 	play->place = WF_PLACE_STEP;
 	play->replay.derived = PG_INT32_MAX; /* apart from what the body derives */
 	if (timeout > 0)
-		wf_guard_start_timer(timeout, USECS_PER_SEC);
+		wf_user_code_start_timer(timeout, USECS_PER_SEC);
 
 	value = wf_statement_run(play, cxt);
 	wf_settle_step(nest);
 	CHECK_FOR_INTERRUPTS();
-	if (wf_guard_is_interrupted(executor))
+	if (wf_user_code_is_interrupted(executor))
 		ereport(ERROR,
 				(errcode(ERRCODE_QUERY_CANCELED),
 				 errmsg("the step caught the error that was to end it")));
 	if (timeout > 0)
-		wf_guard_stop_timer();
+		wf_user_code_stop_timer();
 	play->place = WF_PLACE_ENGINE;
 
 	if (GetCurrentTransactionNestLevel() != 1 ||

@@ -13,7 +13,7 @@
 #include "base/errors.h"
 #include "executor/announce.h"
 #include "executor/ending.h"
-#include "executor/guard.h"
+#include "executor/user_code.h"
 #include "executor/settle.h"
 #include "executor/trouble.h"
 #include "executor/write.h"
@@ -54,7 +54,7 @@ judge_step_error(WfExecutor *executor, WfError *error)
 	WfStep step;
 	bool cancelled = strcmp(error->code, "57014") == 0;
 
-	if (wf_guard_is_asked(executor))
+	if (wf_user_code_is_asked(executor))
 		return WF_NEXT_SETTLE;
 
 	wf_play_policy(play, &policy);
@@ -62,7 +62,7 @@ judge_step_error(WfExecutor *executor, WfError *error)
 		set_timed_out(error, &policy);
 	/* a cancel that was meant for the run before this one */
 	else if (cancelled && !policy.at_most_once &&
-			 wf_guard_cancel_is_stale(executor))
+			 wf_user_code_cancel_is_stale(executor))
 		return WF_NEXT_STEP;
 
 	wf_play_fill_step(play, &policy, &step);
@@ -114,7 +114,7 @@ park(WfExecutor *executor, WfTurn *turn, const WfError *error,
 	PG_CATCH();
 	{
 		wf_error_take(executor->play.record.cxt, &again);
-		wf_guard_leave(executor);
+		wf_user_code_leave(executor);
 		AbortCurrentTransaction();
 		leave_for_later(turn);
 	}
@@ -160,14 +160,22 @@ found_unknown_step(WfExecutor *executor, bool writing, const WfError *error)
 	return true;
 }
 
+/* The row that was loaded cannot be relied on. */
+static bool
+is_unsound(const WfPlay *play)
+{
+	return play->park_reason != NULL &&
+		   strcmp(play->park_reason, WF_REASON_STATE) == 0;
+}
+
 /* Back to a state in which the next turn can begin. */
 static void
 clean_up(WfExecutor *executor)
 {
 	WfPlay *play = &executor->play;
 
-	wf_guard_stop_timer();
-	wf_guard_leave(executor);
+	wf_user_code_stop_timer();
+	wf_user_code_leave(executor);
 	play->place = WF_PLACE_ENGINE;
 	AbortCurrentTransaction();
 	MemoryContextSwitchTo(play->record.cxt);
@@ -190,12 +198,13 @@ wf_trouble_handle(WfExecutor *executor, WfTurn *turn)
 		(was.gone && executor->reloads++ == 0))
 		turn->next = WF_NEXT_LOAD;
 	else if (was.gone)
-		handle_trouble(executor, turn, &error, was.park_reason);
+		handle_trouble(executor, turn, &error, executor->play.park_reason);
 	else if (was.where == WF_IN_STEP)
 		turn->next = judge_step_error(executor, &error);
-	else if (wf_guard_is_asked(executor) &&
-			 executor->play.record.run.workflow_id != 0)
+	else if (wf_user_code_is_asked(executor) &&
+			 executor->play.record.run.workflow_id != 0 &&
+			 !is_unsound(&executor->play))
 		turn->next = WF_NEXT_SETTLE;
 	else
-		handle_trouble(executor, turn, &error, was.park_reason);
+		handle_trouble(executor, turn, &error, executor->play.park_reason);
 }

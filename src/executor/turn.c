@@ -12,8 +12,9 @@
 #include "base/stoppoint.h"
 #include "core/derive.h"
 #include "executor/ending.h"
-#include "executor/guard.h"
+#include "executor/user_code.h"
 #include "executor/load.h"
+#include "executor/settle.h"
 #include "executor/show.h"
 #include "executor/step.h"
 #include "executor/turn.h"
@@ -145,15 +146,6 @@ go_on(WfExecutor *executor, WfTurn *turn, bool bounded)
 
 /* ---- load ---- */
 
-/* Makes the body ready to be called; the run parks where that cannot be. */
-static void
-prepare(WfExecutor *executor, WfTurn *turn)
-{
-	turn->park_reason = WF_REASON_BODY;
-	wf_version_prepare(&executor->play);
-	turn->park_reason = NULL;
-}
-
 /* True when the newest call has no outcome, and never will; see commit_start. */
 static bool
 is_unknown(const WfRecord *record)
@@ -170,8 +162,8 @@ load_turn(WfExecutor *executor, WfTurn *turn)
 
 	if (!wf_load_run(executor, turn))
 		return false;
-	wf_load_check_owner(executor, turn);
-	prepare(executor, turn);
+	wf_load_check_owner(executor);
+	wf_version_prepare(play);
 	wf_show_run(executor->slot, &record->run, executor->taken_at);
 	play->progress_place = 0;
 	if (wf_undoing_runs(executor))
@@ -223,6 +215,7 @@ commit_start(WfExecutor *executor, WfTurn *turn, const WfPolicy *policy)
 	}
 	turn->writing = false;
 	ForceSyncCommit();
+	wf_settle_check();
 	CommitTransactionCommand();
 	run->row = NULL;
 	wf_record_put(&play->record, &step);
@@ -247,9 +240,9 @@ start_turn(WfExecutor *executor, WfTurn *turn, const WfPolicy *policy)
 	step.started_at = wf_clock_now();
 	wf_show_step(executor->slot, &step, executor->failed.started_at);
 	/* it may wait for a client that is using the same dedup_key */
-	wf_guard_enter(executor, step.ordinal, step.attempt);
+	wf_user_code_enter(executor, step.ordinal, step.attempt);
 	wf_waiting_start(play, &step);
-	wf_guard_leave(executor);
+	wf_user_code_leave(executor);
 	WF_STOP("exec-after-start");
 	wf_record_write(&play->record, &step);
 	if (wf_undoing_runs(executor))
@@ -283,9 +276,9 @@ step_turn(WfExecutor *executor, WfTurn *turn)
 	wf_show_step(executor->slot, &step, executor->failed.started_at);
 	WF_STOP("exec-before-step");
 
-	wf_guard_enter(executor, step.ordinal, step.attempt);
+	wf_user_code_enter(executor, step.ordinal, step.attempt);
 	step.result = wf_step_run(executor, &policy, play->record.cxt);
-	wf_guard_leave(executor);
+	wf_user_code_leave(executor);
 	WF_STOP("exec-after-step");
 
 	step.match.state = WF_STEP_DONE;
@@ -342,7 +335,11 @@ failure_turn(WfExecutor *executor, WfTurn *turn)
 		wf_ending_park_at_step(executor, turn, &step);
 		return;
 	}
-	(void) go_on(executor, turn, true);
+	/* the failure is recorded, whatever has become of the owner's rights */
+	if (!wf_version_is_checked(play))
+		turn->next = WF_NEXT_REPLAY;
+	else
+		(void) go_on(executor, turn, true);
 }
 
 /* ---- all of it ---- */
@@ -384,7 +381,10 @@ wf_turn_do(WfExecutor *executor, WfNext what, WfTurn *turn)
 
 	if (!is_still_ours(executor, what, turn))
 		return;
-	if (what != WF_NEXT_LOAD)
+	/* what ends a run from outside needs no right, nor a body */
+	if (what == WF_NEXT_REPLAY || what == WF_NEXT_STEP || what == WF_NEXT_UNDO)
+		wf_load_recheck(executor);
+	if (what != WF_NEXT_LOAD && what != WF_NEXT_SETTLE)
 		wf_version_force_path(&executor->play);
 	if (what == WF_NEXT_LOAD)
 		adopt = load_turn(executor, turn);

@@ -51,9 +51,8 @@ typedef struct WfTurn
 {
 	/* how it fails */
 	WfWhere where;
-	const char *park_reason; /* for an ERROR in the engine */
-	bool writing;			 /* an ERROR now comes from our own writes */
-	bool gone;				 /* the run's row is not as it was: load again */
+	bool writing; /* an ERROR now comes from our own writes */
+	bool gone;	  /* the run's row is not as it was: load again */
 
 	/* what it writes of the run */
 	bool has_end;

@@ -162,9 +162,9 @@ wf_undoing_next(WfExecutor *executor, WfTurn *turn)
 		return false;
 	}
 	WF_STOP("exec-undo");
-	turn->park_reason = WF_REASON_UNDO;
+	executor->play.park_reason = WF_REASON_UNDO;
 	want(&executor->play, registered, ordinal);
-	turn->park_reason = NULL;
+	executor->play.park_reason = NULL;
 	return true;
 }
 

@@ -12,6 +12,7 @@
 #include "base/stoppoint.h"
 #include "executor/family.h"
 #include "executor/handover.h"
+#include "executor/settle.h"
 #include "executor/show.h"
 #include "executor/undoing.h"
 #include "executor/write.h"
@@ -210,6 +211,7 @@ wf_write_turn(WfExecutor *executor, WfTurn *turn)
 		withdraw_tasks(play);
 	turn->writing = false;
 	WF_STOP("exec-before-commit");
+	wf_settle_check();
 	CommitTransactionCommand();
 	play->record.run.state = state;
 	count_steps(executor);

@@ -5,10 +5,9 @@
  * DROP DATABASE, ALTER DATABASE RENAME and SET TABLESPACE, and CREATE DATABASE
  * with one of ours as template fail while anybody is connected, so our workers
  * are kept out (hold.c) while such a command runs; likewise for DROP EXTENSION
- * workflow, which would wait for their locks.  Before that the caller's rights
- * are checked, as the command will check them: nobody who could not run it can
- * end our workers by trying.  Whatever else is wrong with a command is left
- * for it to say.
+ * workflow, which would wait for their locks.  A command on a database that
+ * will be refused has no effect on them: need.c looks for all that can be
+ * known beforehand, and waits for others first.
  *
  * What was created or dropped is noted by the object access hook, which sees
  * it in whatever way it came (CASCADE, DROP OWNED, inside of a function), and
@@ -18,27 +17,21 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/objectaccess.h"
-#include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
-#include "commands/dbcommands.h"
-#include "commands/defrem.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "tcop/utility.h"
-#include "utils/acl.h"
 #include "utils/inval.h"
-#include "utils/syscache.h"
 
-#include "base/compat.h"
 #include "base/spi.h"
 #include "ipc/entries.h"
 #include "ipc/hooks.h"
+#include "ipc/need.h"
 #include "ipc/wakeup.h"
 
 #define WF_EXTENSION "workflow"
@@ -53,142 +46,6 @@ static bool extension_dropped = false;
 static bool extension_gone = false; /* at PRE_COMMIT, likewise */
 static Oid database_created = InvalidOid;
 static Oid database_dropped = InvalidOid;
-
-/* ---- rights ---- */
-
-static bool
-has_createdb(void)
-{
-	HeapTuple tuple;
-	bool result = false;
-
-	if (superuser())
-		return true;
-	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
-	if (HeapTupleIsValid(tuple))
-	{
-		result = ((Form_pg_authid) GETSTRUCT(tuple))->rolcreatedb;
-		ReleaseSysCache(tuple);
-	}
-	return result;
-}
-
-/* May this database be used as template by us? */
-static bool
-may_copy(Oid database)
-{
-	HeapTuple tuple;
-	bool is_template = false;
-
-	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
-	if (HeapTupleIsValid(tuple))
-	{
-		is_template = ((Form_pg_database) GETSTRUCT(tuple))->datistemplate;
-		ReleaseSysCache(tuple);
-	}
-	return is_template || wf_database_ownercheck(database, GetUserId());
-}
-
-/* ---- which database does a command need for itself? ---- */
-
-static DefElem *
-find_option(List *options, const char *name)
-{
-	ListCell *lc;
-
-	foreach (lc, options)
-	{
-		DefElem *option = lfirst_node(DefElem, lc);
-
-		if (strcmp(option->defname, name) == 0)
-			return option;
-	}
-	return NULL;
-}
-
-static Oid
-need_of_create(CreatedbStmt *stmt)
-{
-	DefElem *option = find_option(stmt->options, "template");
-	const char *template = "template1";
-	Oid database;
-
-	if (option != NULL && option->arg != NULL)
-		template = defGetString(option);
-	database = get_database_oid(template, true);
-	if (!OidIsValid(database) || !has_createdb() || !may_copy(database))
-		return InvalidOid;
-	return database;
-}
-
-/* a database that the caller owns, and is not in */
-static Oid
-need_of_owner(const char *name)
-{
-	Oid database = get_database_oid(name, true);
-
-	if (!OidIsValid(database) || database == MyDatabaseId ||
-		!wf_database_ownercheck(database, GetUserId()))
-		return InvalidOid;
-	return database;
-}
-
-static Oid
-need_of_drop_extension(DropStmt *stmt)
-{
-	ListCell *lc;
-
-	foreach (lc, stmt->objects)
-	{
-		Oid extension;
-
-		if (strcmp(strVal(lfirst(lc)), WF_EXTENSION) != 0)
-			continue;
-		extension = get_extension_oid(WF_EXTENSION, true);
-		if (OidIsValid(extension) &&
-			wf_extension_ownercheck(extension, GetUserId()))
-			return MyDatabaseId;
-	}
-	return InvalidOid;
-}
-
-/*
- * The database that a command needs without our workers, or InvalidOid: it
- * needs none, or will be refused.
- */
-static Oid
-database_needed(Node *stmt, bool can_be_toplevel)
-{
-	if (IsA(stmt, DropStmt))
-	{
-		if (((DropStmt *) stmt)->removeType == OBJECT_EXTENSION)
-			return need_of_drop_extension((DropStmt *) stmt);
-		return InvalidOid;
-	}
-
-	/* all the others are refused inside of a transaction block */
-	if (!can_be_toplevel)
-		return InvalidOid;
-	switch (nodeTag(stmt))
-	{
-		case T_CreatedbStmt:
-			return need_of_create((CreatedbStmt *) stmt);
-		case T_DropdbStmt:
-			return need_of_owner(((DropdbStmt *) stmt)->dbname);
-		case T_AlterDatabaseStmt:
-			if (find_option(((AlterDatabaseStmt *) stmt)->options,
-							"tablespace") == NULL)
-				return InvalidOid;
-			return need_of_owner(((AlterDatabaseStmt *) stmt)->dbname);
-		case T_RenameStmt:
-			if (((RenameStmt *) stmt)->renameType != OBJECT_DATABASE ||
-				!has_createdb())
-				return InvalidOid;
-			return need_of_owner(((RenameStmt *) stmt)->subname);
-		default:
-			return InvalidOid;
-	}
-}
 
 /* ---- the hooks ---- */
 
@@ -232,13 +89,13 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 		}
 		else if (!IsA(stmt, TransactionStmt))
 		{
-			Oid database;
+			bool alone = context == PROCESS_UTILITY_TOPLEVEL &&
+						 !IsTransactionBlock() &&
+						 (MyXactFlags & XACT_FLAGS_PIPELINING) == 0;
+			WfNeed need;
 
-			database =
-				database_needed(stmt, context == PROCESS_UTILITY_TOPLEVEL &&
-										  !IsTransactionBlock());
-			if (OidIsValid(database))
-				wf_hold(database);
+			if (wf_need_find(stmt, alone, &need) && wf_need_secure(&need))
+				wf_hold(need.database);
 		}
 	}
 

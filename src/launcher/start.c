@@ -204,8 +204,8 @@ tell_short(bool is_short, TimestampTz now)
 }
 
 /*
- * One that failed at its start may have done so because its database is not
- * there any more.
+ * A database that is not there any more, is left of an interrupted DROP or
+ * allows no connections would only end the process, with a line in the log.
  */
 static bool
 start_one(const WfStart *start, TimestampTz now)
@@ -214,7 +214,7 @@ start_one(const WfStart *start, TimestampTz now)
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	if (start->failures > 0 && !wf_probe_connectable(start->database))
+	if (!wf_probe_connectable(start->database))
 	{
 		wf_start_failed(start, true, now);
 		wf_database_forget(start->database);

@@ -45,6 +45,12 @@ wf_calls_waiting(char waits_as)
 	return NULL;
 }
 
+bool
+wf_calls_may_wait(const WfCallKind *kind)
+{
+	return kind->waits_as != '\0' || kind->settle != NULL;
+}
+
 static int
 number_of(const WfCallKind *kind)
 {

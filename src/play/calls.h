@@ -39,6 +39,9 @@ extern const WfCallKind *wf_calls_get(char letter);
 /* The first kind with that waits_as, which all of them name alike, or NULL. */
 extern const WfCallKind *wf_calls_waiting(char waits_as);
 
+/* Has a call of this kind a record before it has its outcome? */
+extern bool wf_calls_may_wait(const WfCallKind *kind);
+
 /* Once for each kind that code of api/ starts, from _PG_init. */
 extern void wf_calls_set_starter(const WfCallKind *kind, WfStarter starter);
 

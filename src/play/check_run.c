@@ -12,6 +12,7 @@
 #include "play/check_run.h"
 #include "play/error.h"
 #include "play/player.h"
+#include "play/sanity.h"
 #include "play/version.h"
 
 /* Reads run and record; false when there is nothing to check any more. */
@@ -33,6 +34,7 @@ load(WfPlay *play, const pg_uuid_t *run_id, int32 body_id)
 				 errdetail("Runs are checked as their owner only.")));
 
 	wf_record_load(&play->record, run_id, true);
+	wf_sanity_check(play);
 	run->body_id = body_id;
 	return true;
 }

@@ -125,6 +125,10 @@ init_chunk(WfPlay *play, int ordinal, WfNewRun *chunk)
 	chunk->priority = play->record.run.priority;
 	chunk->owner = play->record.run.owner;
 	chunk->owner_name = CStringGetTextDatum(play->record.run.owner_name);
+	chunk->run_as_by = play->record.run.run_as_by;
+	if (play->record.run.run_as_by_name != NULL)
+		chunk->run_as_by_name =
+			CStringGetTextDatum(play->record.run.run_as_by_name);
 	chunk->has_parent = true;
 	chunk->parent_run_id = play->record.run.run_id;
 	chunk->parent_ordinal = ordinal;

@@ -2,7 +2,7 @@
  * host.h
  *		The process in which a run is played, as seen from play/.
  *
- * An executor and a trial fill in a WfHost each (executor/guard.c, play/trial.c).
+ * An executor and a trial fill in a WfHost each (executor/user_code.c, play/trial.c).
  * Everything that play/ needs of its process goes through here, so no code of
  * play/ asks which of the two it is.
  *
@@ -30,6 +30,7 @@ typedef struct WfHost WfHost;
 
 struct WfHost
 {
+	bool in_session;		/* of a client, in a trial */
 	const char *then_retry; /* end of a hint: what to do after repair */
 	GucAction path_action;	/* how the search_path of a body is set */
 

@@ -84,8 +84,10 @@ typedef struct WfPlay
 	WfWanted wanted; /* the call to be made next */
 	WfWanted asked;	 /* what the last replay has asked for */
 	WfPending pending;
-	int progress_place; /* which call of the body said what is shown */
-	bool checks;		/* only looks whether a body still fits */
+	uint64 checked;			 /* what its rights rest on; see version.h */
+	const char *park_reason; /* of the run, if an ERROR comes now; or NULL */
+	int progress_place;		 /* which call of the body said what is shown */
+	bool checks;			 /* only looks whether a body still fits */
 } WfPlay;
 
 /* NULL where no run is played. */

@@ -21,6 +21,7 @@
 #include "utils/memutils.h"
 
 #include "base/clock.h"
+#include "base/entropy.h"
 #include "play/calls.h"
 #include "play/player.h"
 #include "play/trial.h"
@@ -88,6 +89,7 @@ show_progress(WfHost *host, const Jsonb *progress)
 }
 
 static const WfHost session = {
+	.in_session = true,
 	.then_retry = "",
 	.path_action = GUC_ACTION_SAVE,
 	.enter = enter,
@@ -141,6 +143,7 @@ begin_trial(WfTrial *trial, WfRun *run)
 	run->state = WF_RUN_QUEUED;
 	run->enqueued_at = run->run_at = wf_clock_now();
 	run->deadline_at = DT_NOEND;
+	wf_entropy_seed(&run->seed);
 
 	trial->host = session;
 	trial->play_child = play_child;

@@ -4,9 +4,7 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_proc.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
@@ -19,6 +17,7 @@
 #include "core/state.h"
 #include "ipc/shmem.h"
 #include "play/chunk.h"
+#include "play/owner_rights.h"
 #include "play/version.h"
 #include "store/body.h"
 #include "store/definition.h"
@@ -35,7 +34,11 @@ struct WfVersion
 	BodyKey key;
 	uint64 definitions; /* counter when it was read */
 	bool resolved;
-	MemoryContext cxt; /* of row and flinfo */
+	Oid role;	   /* ... for this one */
+	Oid run_as_by; /* ... and by this one's run_as, where there is a name */
+	char run_as_by_name[NAMEDATALEN];
+	MemoryContext call_cxt; /* of what flinfo points to */
+	MemoryContext cxt;		/* of row and call_cxt */
 	WfBodyRow row;
 	FmgrInfo flinfo;
 };
@@ -67,6 +70,16 @@ wf_version_init(void)
 	CacheRegisterSyscacheCallback(PROCOID, forget_resolved, (Datum) 0);
 	CacheRegisterSyscacheCallback(NAMESPACEOID, forget_resolved, (Datum) 0);
 	CacheRegisterSyscacheCallback(AUTHOID, forget_resolved, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, forget_resolved, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMMEMROLE, forget_resolved, (Datum) 0);
+	CacheRegisterSyscacheCallback(DATABASEOID, forget_resolved, (Datum) 0);
+}
+
+void
+wf_version_forget(void)
+{
+	if (versions != NULL)
+		forget_resolved((Datum) 0, 0, 0);
 }
 
 const char *
@@ -101,6 +114,8 @@ read_version(WfVersion *version, uint64 definitions)
 	version->definitions = 0;
 	version->cxt = AllocSetContextCreate(TopMemoryContext, "workflow body",
 										 ALLOCSET_SMALL_SIZES);
+	version->call_cxt = AllocSetContextCreate(
+		version->cxt, "workflow body's call", ALLOCSET_SMALL_SIZES);
 
 	wf_window_open(&window);
 	found = wf_body_load(version->key.body_id, version->key.queue_id,
@@ -115,29 +130,6 @@ read_version(WfVersion *version, uint64 definitions)
 	version->definitions = definitions;
 }
 
-/* Both who wrote the body and who chose its search_path must be superusers. */
-static void
-check_superuser(Oid function, const WfBodyRow *row)
-{
-	HeapTuple tuple;
-	Oid author;
-
-	if (wf_allow_superuser_runs || !superuser())
-		return;
-	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for function %u", function);
-	author = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
-	ReleaseSysCache(tuple);
-
-	if (!superuser_arg(author) || !superuser_arg(row->owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("a superuser's run cannot use body %s", row->body),
-				 errdetail("The function or the workflow is not owned by a superuser."),
-				 errhint("Enqueue as another role, or set workflow.allow_superuser_runs.")));
-}
-
 /* The rules that hold at create_workflow() hold when a run runs, too. */
 static Oid
 find_function(const WfBodyRow *row, const WfHost *host)
@@ -150,14 +142,6 @@ find_function(const WfBodyRow *row, const WfHost *host)
 				 errmsg("body %s does not exist", row->body),
 				 errhint("Create it again%s.", host->then_retry)));
 	wf_body_check(function, row->body);
-	/* our own needs no grants */
-	if (row->body_id > 0 && !wf_body_callable(function, GetUserId()))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for function %s", row->body),
-				 errhint("Grant EXECUTE on it and USAGE on its schema to the run's owner%s.",
-						 host->then_retry)));
-	check_superuser(function, row);
 	return function;
 }
 
@@ -182,11 +166,41 @@ wf_version_force_path(const WfPlay *play)
 								 0, false);
 }
 
-/* What undoes a run is not in its body, nor is what a chunk does. */
+/* Was the verdict found for a run like this one? */
 static bool
-needs_function(const WfRun *run)
+is_allowed_to(const WfVersion *version, const WfRun *run)
 {
-	return !wf_run_is_chunk(run) && run->state != WF_RUN_COMPENSATING;
+	const char *name = run->run_as_by_name ? run->run_as_by_name : "";
+
+	return version->role == GetUserId() &&
+		   version->run_as_by == run->run_as_by &&
+		   strcmp(version->run_as_by_name, name) == 0;
+}
+
+/*
+ * What undoes a run is not in its body, nor is what a chunk does; but what the
+ * body's owner may have done as the run's owner holds for these as well.
+ */
+static void
+resolve(WfPlay *play, WfVersion *version)
+{
+	const WfRun *run = &play->record.run;
+	uint64 before = changes;
+	Oid function;
+
+	version->resolved = false;
+	wf_owner_rights_check(play);
+	play->park_reason = WF_REASON_BODY;
+	function = find_function(&version->row, play->host);
+	wf_owner_rights_check_body(play, function, &version->row);
+	MemoryContextReset(version->call_cxt);
+	fmgr_info_cxt(function, &version->flinfo, version->call_cxt);
+	version->role = GetUserId();
+	version->run_as_by = run->run_as_by;
+	strlcpy(version->run_as_by_name,
+			run->run_as_by_name ? run->run_as_by_name : "", NAMEDATALEN);
+	/* a change that came in during the lookups may have been missed */
+	version->resolved = before == changes;
 }
 
 void
@@ -196,9 +210,11 @@ wf_version_prepare(WfPlay *play)
 	BodyKey key = {run->body_id, wf_chunk_queue(run)};
 	WfDatabase *db = wf_database_find(MyDatabaseId);
 	uint64 definitions = db ? pg_atomic_read_u64(&db->definitions) : 0;
+	uint64 before = changes;
 	WfVersion *version;
 	bool found;
 
+	play->park_reason = WF_REASON_BODY;
 	if (versions == NULL)
 		wf_version_init();
 	version = hash_search(versions, &key, HASH_ENTER, &found);
@@ -209,15 +225,16 @@ wf_version_prepare(WfPlay *play)
 	}
 	if (!found || version->definitions != definitions || version->cxt == NULL)
 		read_version(version, definitions);
-	if (!version->resolved && needs_function(run))
-	{
-		uint64 before = changes;
-		Oid function = find_function(&version->row, play->host);
-
-		fmgr_info_cxt(function, &version->flinfo, version->cxt);
-		/* a change that came in during the lookups may have been missed */
-		version->resolved = before == changes;
-	}
+	if (!version->resolved || !is_allowed_to(version, run))
+		resolve(play, version);
 	play->version = version;
+	play->checked = before;
 	wf_version_force_path(play);
+	play->park_reason = NULL;
+}
+
+bool
+wf_version_is_checked(const WfPlay *play)
+{
+	return play->version != NULL && play->checked == changes;
 }

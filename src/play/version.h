@@ -6,8 +6,12 @@
  *
  * Lifetime: versions are kept for the life of the process, each once for every
  * queue it ran in, whose policy is kept with it.  They are read again when the
- * database's `definitions` counter has moved, and resolved again after any
- * change of pg_proc, a schema or a role (syscache callbacks).
+ * database's `definitions` counter has moved.  With them is kept that the run's
+ * owner may have them called (owner_rights.h): until anything that this rests
+ * on changes, functions, schemas, roles, memberships or the database (syscache
+ * callbacks), which each turn learns of as it begins its transaction.  So a
+ * right that is taken away is missed from the next turn on, and while nothing
+ * changes a turn compares two numbers.
  */
 #ifndef WF_PLAY_VERSION_H
 #define WF_PLAY_VERSION_H
@@ -21,9 +25,15 @@ extern void wf_version_init(void);
 /*
  * Finds (and resolves, if need be) the run's body, sets play->version, and
  * puts its search_path in force.  In a transaction, no window open.  Raises an
- * error when the body cannot be called.
+ * error, with play->park_reason set, when the body cannot be called.
  */
 extern void wf_version_prepare(WfPlay *play);
+
+/* Is what that has asked still so?  Nothing is looked up for the answer. */
+extern bool wf_version_is_checked(const WfPlay *play);
+
+/* The settings were read anew: nothing of what was allowed holds any more. */
+extern void wf_version_forget(void);
 
 /*
  * Puts its search_path in force again, where a turn that failed took it back.

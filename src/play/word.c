@@ -37,6 +37,20 @@ wf_word_runs(const pg_uuid_t *run_id)
 }
 
 void
+wf_word_vouched(Oid owner, Oid *role, const char **name)
+{
+	const WfRun *run;
+
+	if (wf_playing == NULL)
+		return;
+	run = &wf_playing->record.run;
+	if (run->run_as_by_name == NULL || run->owner != owner)
+		return;
+	*role = run->run_as_by;
+	*name = run->run_as_by_name;
+}
+
+void
 wf_word_check(const char *word, WfWordPlace place)
 {
 	Oid user;
@@ -66,6 +80,27 @@ wf_word_check(const char *word, WfWordPlace place)
 				 errdetail("The current user is \"%s\", or a SECURITY DEFINER function is running.",
 						   GetUserNameFromId(user, false)),
 				 errhint("Call it in the body itself, and the SECURITY DEFINER function in a step.")));
+}
+
+/*
+ * Hidden workflows have negative ids, which no definition of a user gets, and
+ * one body each with the same number.
+ */
+void
+wf_word_check_engine(const char *word, int32 body_id)
+{
+	const WfPlay *play = wf_playing;
+
+	wf_word_check(word, WF_WORD_IN_BODY);
+	if (play->host->in_session || play->checks ||
+		play->record.run.body_id != body_id ||
+		play->record.run.workflow_id != body_id)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("_workflow.%s() can only be called by the engine",
+						word),
+				 errdetail("It is the body of runs that the engine makes for itself."),
+				 errhint("Use the functions of schema \"workflow\".")));
 }
 
 /* ---- leaving the body ---- */
@@ -342,7 +377,7 @@ wf_word_run_id(void)
 const pg_uuid_t *
 wf_word_seed(void)
 {
-	return &wf_playing->record.run.run_id;
+	return &wf_playing->record.run.seed;
 }
 
 /* In a chunk the parent's ordinal counts, and the number of the item. */

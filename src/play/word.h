@@ -33,10 +33,22 @@ extern bool wf_word_has_run(void);
 extern bool wf_word_runs(const pg_uuid_t *run_id);
 
 /*
+ * What that run, if it belongs to "owner", rests on (see WfRun): role and name,
+ * or they are left alone.
+ */
+extern void wf_word_vouched(Oid owner, Oid *role, const char **name);
+
+/*
  * Raises 55000 outside a run, or inside a step where that is not allowed, and
  * 42501 when the body is running as somebody else than the run's owner.
  */
 extern void wf_word_check(const char *word, WfWordPlace place);
+
+/*
+ * The same for a function that is the body of a hidden workflow: raises 55000
+ * unless a run that the engine has made of it is in hand, in an executor.
+ */
+extern void wf_word_check_engine(const char *word, int32 body_id);
 
 /* A call of the body that is recorded. */
 typedef struct WfCall

@@ -1,5 +1,5 @@
 /*
- * guard.c
+ * user_code.c
  *		Around user code: marks, cancels and the timer.
  */
 #include "postgres.h"
@@ -13,13 +13,13 @@
 #include "utils/timeout.h"
 
 #include "base/clock.h"
-#include "executor/guard.h"
+#include "executor/user_code.h"
 #include "executor/settle.h"
 #include "executor/show.h"
 #include "ipc/marks.h"
 
 /* of this process; for signal handlers, which are given nothing */
-static WfExecutor *guarded;
+static WfExecutor *this_executor;
 
 static TimeoutId timer_id;
 
@@ -28,14 +28,14 @@ static TimeoutId timer_id;
 static void
 timer_fired(void)
 {
-	guarded->timed_out = true;
+	this_executor->timed_out = true;
 	InterruptPending = true;
 	QueryCancelPending = true;
 	SetLatch(MyLatch);
 }
 
 void
-wf_guard_start_timer(int64 usec, int64 repeat_usec)
+wf_user_code_start_timer(int64 usec, int64 repeat_usec)
 {
 	TimestampTz due = wf_clock_system() + usec;
 
@@ -46,7 +46,7 @@ wf_guard_start_timer(int64 usec, int64 repeat_usec)
 }
 
 void
-wf_guard_stop_timer(void)
+wf_user_code_stop_timer(void)
 {
 	disable_timeout(timer_id, false);
 }
@@ -92,7 +92,7 @@ cancel_asked(SIGNAL_ARGS)
 }
 
 void
-wf_guard_set_handlers(void)
+wf_user_code_set_handlers(void)
 {
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
@@ -106,7 +106,7 @@ wf_guard_set_handlers(void)
 /* ---- requests ---- */
 
 uint32
-wf_guard_request(const WfExecutor *executor)
+wf_user_code_request(const WfExecutor *executor)
 {
 	uint32 request = pg_atomic_read_u32(&executor->cell->request);
 
@@ -116,21 +116,21 @@ wf_guard_request(const WfExecutor *executor)
 }
 
 bool
-wf_guard_is_asked(const WfExecutor *executor)
+wf_user_code_is_asked(const WfExecutor *executor)
 {
-	return (wf_guard_request(executor) & (WF_REQ_CANCEL | WF_REQ_TIMEOUT)) !=
-		   0;
+	return (wf_user_code_request(executor) &
+			(WF_REQ_CANCEL | WF_REQ_TIMEOUT)) != 0;
 }
 
 bool
-wf_guard_cancel_is_stale(const WfExecutor *executor)
+wf_user_code_cancel_is_stale(const WfExecutor *executor)
 {
 	return pg_atomic_read_u32(&executor->slot->cancels) !=
 		   executor->cancels_seen;
 }
 
 void
-wf_guard_begin_turn(WfExecutor *executor)
+wf_user_code_begin_turn(WfExecutor *executor)
 {
 	executor->cancels_seen = pg_atomic_read_u32(&executor->slot->cancels);
 }
@@ -141,9 +141,9 @@ wf_guard_begin_turn(WfExecutor *executor)
  * the error through, what it does from then on cannot be trusted.
  */
 bool
-wf_guard_is_interrupted(const WfExecutor *executor)
+wf_user_code_is_interrupted(const WfExecutor *executor)
 {
-	return (executor->timed_out || wf_guard_is_asked(executor)) &&
+	return (executor->timed_out || wf_user_code_is_asked(executor)) &&
 		   !QueryCancelPending;
 }
 
@@ -185,7 +185,7 @@ enter(WfHost *host, const pg_uuid_t *run_id, int ordinal, int attempt)
 	QueryCancelPending = false;
 	QueryCancelHoldoffCount = 0;
 	pg_memory_barrier();
-	if (wf_guard_is_asked(executor))
+	if (wf_user_code_is_asked(executor))
 	{
 		InterruptPending = true;
 		QueryCancelPending = true;
@@ -205,14 +205,14 @@ leave(WfHost *host, bool marked)
 }
 
 void
-wf_guard_enter(WfExecutor *executor, int ordinal, int attempt)
+wf_user_code_enter(WfExecutor *executor, int ordinal, int attempt)
 {
 	enter(&executor->host, &executor->play.record.run.run_id, ordinal,
 		  attempt);
 }
 
 void
-wf_guard_leave(WfExecutor *executor)
+wf_user_code_leave(WfExecutor *executor)
 {
 	leave(&executor->host, true);
 }
@@ -228,7 +228,7 @@ clean(WfHost *host)
 static bool
 is_interrupted(WfHost *host)
 {
-	return wf_guard_is_interrupted((WfExecutor *) host);
+	return wf_user_code_is_interrupted((WfExecutor *) host);
 }
 
 static WfOutside
@@ -240,7 +240,7 @@ came(WfHost *host, bool interrupted, const char *code)
 	if (pg_atomic_read_u32(&executor->cell->request) &
 		(WF_REQ_CANCEL | WF_REQ_TIMEOUT))
 		return WF_OUTSIDE_CANCEL;
-	if (interrupted || (cancelled && wf_guard_cancel_is_stale(executor)))
+	if (interrupted || (cancelled && wf_user_code_cancel_is_stale(executor)))
 		return WF_OUTSIDE_AGAIN;
 	return WF_OUTSIDE_NOTHING;
 }
@@ -248,13 +248,13 @@ came(WfHost *host, bool interrupted, const char *code)
 static void
 start_timer(WfHost *host, int64 usec)
 {
-	wf_guard_start_timer(usec, 0);
+	wf_user_code_start_timer(usec, 0);
 }
 
 static void
 stop_timer(WfHost *host)
 {
-	wf_guard_stop_timer();
+	wf_user_code_stop_timer();
 }
 
 static void
@@ -270,7 +270,7 @@ show_progress(WfHost *host, const Jsonb *progress)
 }
 
 void
-wf_guard_init(WfExecutor *executor)
+wf_user_code_init(WfExecutor *executor)
 {
 	executor->host = (WfHost){
 		.then_retry = ", then call workflow.retry_run()",
@@ -286,5 +286,5 @@ wf_guard_init(WfExecutor *executor)
 		.show_progress = show_progress,
 	};
 	timer_id = RegisterTimeout(USER_TIMEOUT, timer_fired);
-	guarded = executor;
+	this_executor = executor;
 }
