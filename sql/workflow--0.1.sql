@@ -531,7 +531,7 @@ COMMENT ON COLUMN _workflow.step.ordinal IS 'position among the calls of the run
 COMMENT ON COLUMN _workflow.step.attempt IS 'attempts begun';
 COMMENT ON COLUMN _workflow.step.max_attempts IS 'attempts allowed; NULL: without limit';
 COMMENT ON COLUMN _workflow.step.attempts_before IS 'attempts that were used up before the last retry_run()';
-COMMENT ON COLUMN _workflow.step.kind IS 'one letter, see src/core/state.h';
+COMMENT ON COLUMN _workflow.step.kind IS 'one letter, see src/play/calls.h';
 COMMENT ON COLUMN _workflow.step.state IS 'one letter, see src/core/state.h';
 COMMENT ON COLUMN _workflow.step.free_retries IS 'serialization failures and deadlocks, which cost no attempt';
 COMMENT ON COLUMN _workflow.step.due_at IS 'when the next attempt is due';
@@ -649,6 +649,18 @@ CREATE FUNCTION _workflow.sees(owner oid, owner_name text) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'workflow_sees';
 COMMENT ON FUNCTION _workflow.sees(oid, text) IS
 	'whether the current user may know of what belongs to this owner: its readers and monitors';
+
+CREATE FUNCTION _workflow.call_word(kind "char") RETURNS text
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'workflow_call_word';
+COMMENT ON FUNCTION _workflow.call_word("char") IS
+	'name of a kind of call, in workflow.steps';
+
+CREATE FUNCTION _workflow.call_event(kind "char") RETURNS text
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'workflow_call_event';
+COMMENT ON FUNCTION _workflow.call_event("char") IS
+	'what a call of a kind is named by workflow.timeline()';
 
 CREATE FUNCTION _workflow.clock() RETURNS timestamptz
 	LANGUAGE c STABLE CALLED ON NULL INPUT PARALLEL SAFE
@@ -1740,20 +1752,7 @@ CREATE VIEW _workflow.recorded_step WITH (security_barrier) AS
 SELECT s.run_id,
        s.ordinal,
        s.name,
-       CASE s.kind
-            WHEN 's' THEN 'step'
-            WHEN 'z' THEN 'sleep'
-            WHEN 'g' THEN 'signal'
-            WHEN 'c' THEN 'child'
-            WHEN 'm' THEN 'task'
-            WHEN 'i' THEN 'step'
-            WHEN 'M' THEN 'map'
-            WHEN 'C' THEN 'map'
-            WHEN 'y' THEN 'await_any'
-            WHEN 'u' THEN 'compensate'
-            WHEN 'U' THEN 'undo'
-            WHEN 'p' THEN 'patch'
-       END AS kind,
+       _workflow.call_word(s.kind) AS kind,
        CASE WHEN s.state = 'd' THEN 'done'
             WHEN s.state = 'f' THEN 'failed'
             WHEN s.state = 'w' THEN 'waiting'

@@ -60,14 +60,7 @@
 	"                               WHERE a.run_id = $1)) AS at) b"        \
 	" WHERE r.run_id = $1 AND b.at IS NOT NULL"
 
-#define KIND                                                 \
-	"CASE s.kind"                                            \
-	" WHEN 's' THEN 'step' WHEN 'i' THEN 'step'"             \
-	" WHEN 'z' THEN 'sleep' WHEN 'g' THEN 'wait for signal'" \
-	" WHEN 'c' THEN 'child' WHEN 'm' THEN 'task'"            \
-	" WHEN 'M' THEN 'map' WHEN 'y' THEN 'await any'"         \
-	" WHEN 'u' THEN 'compensate' WHEN 'U' THEN 'undo'"       \
-	" WHEN 'p' THEN 'patched' ELSE 'call' END"
+#define KIND "_workflow.call_event(s.kind)"
 
 #define STEPS                                                               \
 	"SELECT greatest(s.started_at, r.enqueued_at), 5,"                      \
