@@ -32,6 +32,7 @@
 #include "worker/entries.h"
 #include "worker/hooks.h"
 #include "worker/need.h"
+#include "worker/receivers.h"
 #include "worker/wakeup.h"
 
 #define WF_EXTENSION "workflow"
@@ -144,7 +145,10 @@ tell(void)
 	if (extension_found)
 		(void) wf_database_get(MyDatabaseId);
 	if (extension_gone)
+	{
 		wf_database_no_extension(MyDatabaseId);
+		wf_receivers_changed(MyDatabaseId);
+	}
 	if (OidIsValid(database_created))
 		(void) wf_database_get(database_created);
 	if (OidIsValid(database_dropped))
