@@ -241,6 +241,10 @@ take_replay(WfExec *exec, WfTurn *turn, WfReplayEnd end)
 {
 	const WfStep *blamed;
 
+	/* what the body met may come of a right that it has lost meanwhile */
+	if ((end == WF_REPLAY_ERROR || end == WF_REPLAY_DIFFERENT) &&
+		!wf_body_is_checked(exec))
+		end = WF_REPLAY_LATER;
 	switch (end)
 	{
 		case WF_REPLAY_WANTS:
