@@ -152,8 +152,11 @@ member(Jsonb *input, const char *name)
 		CStringGetTextDatum(name)));
 }
 
-/* What the run in hand is to check: it knows whose record it was made for. */
-static bool
+/*
+ * What the run in hand is to check: its input says where that is recorded, and
+ * what counts is the record.
+ */
+static void
 find_check(Jsonb *input, pg_uuid_t *run_id, int32 *body_id)
 {
 	Datum id =
@@ -167,7 +170,11 @@ find_check(Jsonb *input, pg_uuid_t *run_id, int32 *body_id)
 	wf_window_open(&window);
 	found = wf_check_find(check_id, run_id, wf_word_run_id(), body_id);
 	wf_window_close(&window);
-	return found;
+	if (!found)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("the run is not to be checked with that body"),
+				 errdetail("No call of workflow.check_workflow() asked for it.")));
 }
 
 Datum
@@ -175,14 +182,13 @@ workflow_check_run(PG_FUNCTION_ARGS)
 {
 	pg_uuid_t run_id;
 	int32 body_id;
-	WfChecked checked = {.ok = true};
+	WfChecked checked;
 	StringInfoData out;
 
 	wf_word_check_engine("check_run", WF_CHECK_BODY);
 	wf_arg_require(fcinfo, 0, "input");
-	/* a run that is gone cannot break */
-	if (find_check(PG_GETARG_JSONB_P(0), &run_id, &body_id))
-		wf_check_run(&run_id, body_id, &checked);
+	find_check(PG_GETARG_JSONB_P(0), &run_id, &body_id);
+	wf_check_run(&run_id, body_id, &checked);
 
 	initStringInfo(&out);
 	appendStringInfo(&out, "{\"ok\": %s", checked.ok ? "true" : "false");

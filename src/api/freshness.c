@@ -106,3 +106,11 @@ wf_stamp_is_fresh(const WfStamp *stamp)
 	counter = definition_counter();
 	return counter && stamp->definitions == pg_atomic_read_u64(counter);
 }
+
+bool
+wf_stamp_has_moved(const WfStamp *stamp)
+{
+	pg_atomic_uint64 *counter = definition_counter();
+
+	return counter && stamp->definitions != pg_atomic_read_u64(counter);
+}

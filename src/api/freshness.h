@@ -28,6 +28,9 @@ extern void wf_stamp_take(WfStamp *stamp);
 /* Is what was read then still good? */
 extern bool wf_stamp_is_fresh(const WfStamp *stamp);
 
+/* Has anybody committed a change of a definition since?  Looks at no catalog. */
+extern bool wf_stamp_has_moved(const WfStamp *stamp);
+
 /*
  * A number that changes with the catalogs behind checks of rights: functions,
  * roles, memberships, schemas, databases.

@@ -20,6 +20,7 @@
 #include "utils/wait_event.h"
 
 #include "api/arguments.h"
+#include "api/freshness.h"
 #include "api/receipt.h"
 #include "api/receive_cache.h"
 #include "api/wait_place.h"
@@ -196,17 +197,45 @@ workflow_receive(PG_FUNCTION_ARGS)
 
 /* ---- wait_for_messages ---- */
 
+/* a queue that is waited for */
+typedef struct Waited
+{
+	const text *name;
+	int32 queue_id;
+	WfStamp stamp; /* of the last look at it */
+} Waited;
+
+/* Is it there, and may we receive from it?  Else an error is raised. */
+static void
+look_for_queue(void *arg)
+{
+	Waited *waited = arg;
+	const WfQueueReceive *queue;
+
+	queue = wf_queue_receivable(VARDATA_ANY(waited->name),
+								VARSIZE_ANY_EXHDR(waited->name));
+	waited->queue_id = queue->queue_id;
+}
+
+static void
+look(Waited *waited)
+{
+	wf_stamp_take(&waited->stamp);
+	wf_wait_look(look_for_queue, waited);
+}
+
 /*
- * Sleeps until woken or until the time is over, holding no snapshot.  However
- * short that is, what is there is found.  The
- * scheduler that comes after one that ended finds us in shared memory.
+ * Sleeps until woken, until definitions have changed, or until the time is
+ * over, holding neither snapshot nor lock.  However short that is, what is
+ * there is found.  The scheduler that comes after one that ended finds us in
+ * shared memory.
  */
 static void
-sleep_until(TimestampTz end)
+sleep_until(TimestampTz end, const WfStamp *stamp)
 {
 	TimestampTz looked = wf_clock_system() + MAX_LOOK_USEC;
 
-	while (!wf_receive_is_woken())
+	while (!wf_receive_is_woken() && !wf_stamp_has_moved(stamp))
 	{
 		long ms = end == DT_NOEND ? -1 : wf_clock_ms_until(end);
 
@@ -225,34 +254,49 @@ sleep_until(TimestampTz end)
 	}
 }
 
+/* One wait after the other, as long as it is only definitions that change. */
+static bool
+wait_for_queue(const char *me, Waited *waited, TimestampTz end)
+{
+	for (;;)
+	{
+		bool ready;
+
+		wf_wait_drop_snapshot(me);
+		wf_receive_wait_begin(waited->queue_id,
+							  end <= wf_clock_now() + SHORT_USEC);
+		sleep_until(end, &waited->stamp);
+		ready = wf_receive_wait_end();
+		EnsurePortalSnapshotExists();
+		if (!wf_stamp_has_moved(&waited->stamp))
+			return ready;
+		look(waited);
+		if (ready || (end != DT_NOEND && wf_clock_ms_until(end) == 0))
+			return ready;
+	}
+}
+
 Datum
 workflow_wait_for_messages(PG_FUNCTION_ARGS)
 {
 	static const char *const me = "wait_for_messages";
-	const WfQueueReceive *queue;
 	TupleDesc desc;
 	TimestampTz end;
 	Datum value;
 	bool isnull = false;
-	text *name;
-	int32 queue_id;
+	Waited waited;
 
 	wf_require_preloaded();
 	wf_arg_require(fcinfo, 0, "name of a queue");
 	end = wf_wait_end(fcinfo, 1);
 	wf_wait_check_place(me);
-	name = PG_GETARG_TEXT_PP(0);
-	queue = wf_queue_receivable(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
-	queue_id = queue->queue_id;
+	(void) wf_database_get(MyDatabaseId);
+	waited.name = PG_GETARG_TEXT_PP(0);
+	look(&waited);
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "workflow.wait_for_messages() must return a row");
 	desc = BlessTupleDesc(desc);
-	(void) wf_database_get(MyDatabaseId);
 
-	wf_wait_drop_snapshot(me);
-	wf_receive_wait_begin(queue_id, end <= wf_clock_now() + SHORT_USEC);
-	sleep_until(end);
-	value = BoolGetDatum(wf_receive_wait_end());
-	EnsurePortalSnapshotExists();
+	value = BoolGetDatum(wait_for_queue(me, &waited, end));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, &value, &isnull)));
 }

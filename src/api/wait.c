@@ -86,36 +86,48 @@ has_stopped(const WfRunView *run)
 		   (run->state == WF_RUN_PARKED && !run->cancelling);
 }
 
+/* a run that is waited for, and how it was seen last */
+typedef struct Waited
+{
+	pg_uuid_t run_id;
+	WfRunView run;
+	MemoryContext cxt; /* one look may follow another for hours */
+} Waited;
+
+static void
+look_for_run(void *arg)
+{
+	Waited *waited = arg;
+	MemoryContext old;
+
+	MemoryContextReset(waited->cxt);
+	old = MemoryContextSwitchTo(waited->cxt);
+	wf_run_look(&waited->run_id, &waited->run);
+	MemoryContextSwitchTo(old);
+}
+
 Datum
 workflow_wait_for_run(PG_FUNCTION_ARGS)
 {
 	static const char *const me = "wait_for_run";
-	pg_uuid_t run_id;
 	TimestampTz end;
-	WfRunView run;
+	Waited waited;
 	ConditionVariable *channel;
-	MemoryContext scratch;
-	MemoryContext old;
 
 	wf_require_preloaded();
-	run_id = *wf_arg_run_id(fcinfo, 0);
+	waited.run_id = *wf_arg_run_id(fcinfo, 0);
 	end = wf_wait_end(fcinfo, 1);
 	wf_wait_check_place(me);
-	channel = wf_wait_channel(&run_id);
-
-	/* one look may follow another for hours: runs share channels */
-	scratch = AllocSetContextCreate(CurrentMemoryContext, "wait_for_run",
-									ALLOCSET_SMALL_SIZES);
+	channel = wf_wait_channel(&waited.run_id);
+	waited.cxt = AllocSetContextCreate(CurrentMemoryContext, "wait_for_run",
+									   ALLOCSET_SMALL_SIZES);
 	for (;;)
 	{
 		long ms;
 
 		ConditionVariablePrepareToSleep(channel);
-		MemoryContextReset(scratch);
-		old = MemoryContextSwitchTo(scratch);
-		wf_run_look(&run_id, &run);
-		MemoryContextSwitchTo(old);
-		if (has_stopped(&run))
+		wf_wait_look(look_for_run, &waited);
+		if (has_stopped(&waited.run))
 			break;
 		ms = time_to_sleep(end);
 		if (ms == 0)
@@ -125,7 +137,7 @@ workflow_wait_for_run(PG_FUNCTION_ARGS)
 		EnsurePortalSnapshotExists();
 	}
 	ConditionVariableCancelSleep();
-	PG_RETURN_DATUM(make_row(fcinfo, &run));
+	PG_RETURN_DATUM(make_row(fcinfo, &waited.run));
 }
 
 /* ---- wait_until_idle ---- */
@@ -143,6 +155,16 @@ raise_still_busy(const WfDatabase *db)
 			 errhint("The views workflow.status and workflow.stat_executors show what is going on.")));
 }
 
+static void
+look_for_extension(void *arg)
+{
+	if (!OidIsValid(wf_schema_oid()))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("extension \"workflow\" is not installed in this database"),
+				 errhint("Run CREATE EXTENSION workflow.")));
+}
+
 Datum
 workflow_wait_until_idle(PG_FUNCTION_ARGS)
 {
@@ -154,11 +176,7 @@ workflow_wait_until_idle(PG_FUNCTION_ARGS)
 	wf_require_preloaded();
 	end = wf_wait_end(fcinfo, 0);
 	wf_wait_check_place(me);
-	if (!OidIsValid(wf_schema_oid()))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("extension \"workflow\" is not installed in this database"),
-				 errhint("Run CREATE EXTENSION workflow.")));
+	wf_wait_look(look_for_extension, NULL);
 	db = wf_database_get(MyDatabaseId);
 	if (db == NULL)
 		raise_still_busy(db);
@@ -182,6 +200,7 @@ workflow_wait_until_idle(PG_FUNCTION_ARGS)
 		(void) ConditionVariableTimedSleep(&db->idle_cv, ms,
 										   PG_WAIT_EXTENSION);
 		EnsurePortalSnapshotExists();
+		wf_wait_look(look_for_extension, NULL);
 	}
 	ConditionVariableCancelSleep();
 	PG_RETURN_VOID();

@@ -1,14 +1,16 @@
 /*
  * wait_place.c
- *		Whether a procedure may wait where it was called, and without a
- *		snapshot.
+ *		Whether a procedure may wait where it was called, without a snapshot
+ *		and without locks (see wait_place.h).
  */
 #include "postgres.h"
 
 #include "access/xact.h"
 #include "tcop/pquery.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/portal.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -74,6 +76,27 @@ wf_wait_drop_snapshot(const char *procedure)
 	InvalidateCatalogSnapshot();
 	if (HaveRegisteredOrActiveSnapshot())
 		refuse(procedure, detail, hint);
+}
+
+/*
+ * An error leaves the owner to the end of the (sub)transaction, as a child of
+ * the one that was current.  No subtransaction: its abort would end the sleep
+ * on a condition variable that a look comes after.
+ */
+void
+wf_wait_look(void (*look)(void *), void *arg)
+{
+	ResourceOwner old = CurrentResourceOwner;
+	ResourceOwner owner = ResourceOwnerCreate(old, "workflow look");
+
+	CurrentResourceOwner = owner;
+	AcceptInvalidationMessages();
+	look(arg);
+	CurrentResourceOwner = old;
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_BEFORE_LOCKS, false, false);
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_LOCKS, false, false);
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_AFTER_LOCKS, false, false);
+	ResourceOwnerDelete(owner);
 }
 
 TimestampTz

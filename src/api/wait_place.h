@@ -8,6 +8,10 @@
  * well.  Where there is any other snapshot - REPEATABLE READ, a function around
  * the CALL, an open cursor - or where what is waited for could never come true
  * because it depends on our own commit, the call is refused with 25001.
+ *
+ * Nor is any lock held meanwhile.  A look at our tables takes locks that last
+ * to the end of the transaction, which a wait may put off for hours; so it has
+ * a resource owner of its own, which gives them up right after it.
  */
 #ifndef WF_API_WAIT_PLACE_H
 #define WF_API_WAIT_PLACE_H
@@ -24,6 +28,12 @@ extern void wf_wait_check_place(const char *procedure);
  * anew.
  */
 extern void wf_wait_drop_snapshot(const char *procedure);
+
+/*
+ * Calls a function that reads our tables, and leaves no lock.  What it returns
+ * has to lie in a context that is there already.
+ */
+extern void wf_wait_look(void (*look)(void *), void *arg);
 
 /* When an argument "timeout" says to give up; DT_NOEND where it is NULL. */
 extern TimestampTz wf_wait_end(FunctionCallInfo fcinfo, int arg);

@@ -94,6 +94,10 @@ take_replay(WfExecutor *executor, WfTurn *turn, WfReplayEnd end)
 {
 	const WfPlay *play = &executor->play;
 
+	/* what the body met may come of a right that it has lost meanwhile */
+	if ((end == WF_REPLAY_ERROR || end == WF_REPLAY_DIFFERENT) &&
+		!wf_version_is_checked(play))
+		end = WF_REPLAY_LATER;
 	switch (end)
 	{
 		case WF_REPLAY_WANTS:

@@ -263,6 +263,8 @@ wf_database_no_extension(Oid database)
 
 	LWLockAcquire(wf_shared->lock, LW_EXCLUSIVE);
 	db = wf_entry_lookup(database);
+	if (db != NULL)
+		pg_atomic_fetch_add_u64(&db->definitions, 1);
 	if (db != NULL && db->pid != 0)
 	{
 		db->known = false;

@@ -32,6 +32,7 @@
 #include "ipc/entries.h"
 #include "ipc/hooks.h"
 #include "ipc/need.h"
+#include "ipc/receivers.h"
 #include "ipc/wakeup.h"
 
 #define WF_EXTENSION "workflow"
@@ -144,7 +145,10 @@ tell(void)
 	if (extension_found)
 		(void) wf_database_get(MyDatabaseId);
 	if (extension_gone)
+	{
 		wf_database_no_extension(MyDatabaseId);
+		wf_receivers_changed(MyDatabaseId);
+	}
 	if (OidIsValid(database_created))
 		(void) wf_database_get(database_created);
 	if (OidIsValid(database_dropped))

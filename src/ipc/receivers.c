@@ -88,6 +88,21 @@ wf_receiver_asks(WfReceiver *receiver, uint32 *ask)
 }
 
 void
+wf_receivers_changed(Oid database)
+{
+	for (int i = 0; i < wf_receiver_count(); i++)
+	{
+		WfReceiver *receiver = wf_receiver(i);
+
+		if (pg_atomic_read_u32(&receiver->state) != WF_RECEIVER_WAITING)
+			continue;
+		pg_read_barrier();
+		if (receiver->database == database)
+			SetLatch(&receiver->proc->procLatch);
+	}
+}
+
+void
 wf_receiver_wake(WfReceiver *receiver)
 {
 	PGPROC *proc = receiver->proc;

@@ -123,6 +123,12 @@ extern WfReceiver *wf_receiver(int index);
 extern bool wf_receiver_asks(WfReceiver *receiver, uint32 *ask);
 extern void wf_receiver_wake(WfReceiver *receiver);
 
+/*
+ * Definitions of the database have changed: who waits there looks whether he
+ * still may.  Nothing in it can fail.
+ */
+extern void wf_receivers_changed(Oid database);
+
 /* ---- anybody: news at once, or at the end of the transaction ---- */
 
 extern void wf_news_send(const WfNews *news, int n);

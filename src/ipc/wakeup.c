@@ -31,6 +31,7 @@
 #include "miscadmin.h"
 
 #include "core/runid.h"
+#include "ipc/receivers.h"
 #include "ipc/shelf.h"
 #include "ipc/wakeup.h"
 
@@ -272,7 +273,10 @@ deliver(bool committed)
 	if (committed)
 	{
 		if (notes.definition)
+		{
 			pg_atomic_fetch_add_u64(&db->definitions, 1);
+			wf_receivers_changed(MyDatabaseId);
+		}
 		/* before the runs, so that who finds them finds these as well */
 		if (notes.events != 0)
 			pg_atomic_fetch_or_u32(&db->events, notes.events);
@@ -447,6 +451,7 @@ wf_wakeup_prepared_after(const WfPrepared *before)
 		db->prepared = db->prepared_nested = false;
 	SpinLockRelease(&db->ring_lock);
 	pg_atomic_fetch_add_u64(&db->definitions, 1);
+	wf_receivers_changed(MyDatabaseId);
 	pg_atomic_fetch_or_u32(&db->events, WF_EVENT_REQUEST | WF_EVENT_CONTROL |
 											WF_EVENT_SIGNALS);
 	LWLockRelease(wf_shared->lock);

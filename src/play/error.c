@@ -4,20 +4,14 @@
  */
 #include "postgres.h"
 
-#include "mb/pg_wchar.h"
-
+#include "base/text.h"
 #include "play/error.h"
-
-/* bytes of an error's message, detail, hint and context, each */
-#define WF_MAX_ERROR_TEXT 10000
 
 /* Error texts are kept in rows and shown in views: not without limit. */
 static char *
 clip(char *text)
 {
-	if (text != NULL && strlen(text) > WF_MAX_ERROR_TEXT)
-		text[pg_mbcliplen(text, strlen(text), WF_MAX_ERROR_TEXT)] = '\0';
-	return text;
+	return wf_text_clip(text, WF_MAX_ERROR_TEXT);
 }
 
 void

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/errors.h"
 #include "base/guc.h"
+#include "base/text.h"
 #include "play/calls.h"
 #include "play/chunk_body.h"
 #include "play/error.h"
@@ -100,7 +101,7 @@ set_leftover(WfPlay *play, int ordinal, bool raised)
 	WfError *error = &play->replay.error;
 	char *end = play->replay.continues ? "continued as new"
 				: raised ? psprintf("ended with error %s (%s)", error->code,
-									error->message)
+									wf_text_clip(error->message, WF_MAX_SIDE))
 						 : "returned";
 
 	set_different(

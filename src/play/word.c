@@ -96,7 +96,7 @@ wf_word_check_engine(const char *word, int32 body_id)
 		play->record.run.body_id != body_id ||
 		play->record.run.workflow_id != body_id)
 		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("_workflow.%s() can only be called by the engine",
 						word),
 				 errdetail("It is the body of runs that the engine makes for itself."),

@@ -45,7 +45,7 @@ extern void wf_word_vouched(Oid owner, Oid *role, const char **name);
 extern void wf_word_check(const char *word, WfWordPlace place);
 
 /*
- * The same for a function that is the body of a hidden workflow: raises 55000
+ * The same for a function that is the body of a hidden workflow: raises 42501
  * unless a run that the engine has made of it is in hand, in an executor.
  */
 extern void wf_word_check_engine(const char *word, int32 body_id);

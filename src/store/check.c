@@ -76,12 +76,13 @@ wf_check_insert(int64 check_id, const pg_uuid_t *run_id,
 
 /* a body of another workflow is nobody's to be checked with */
 static WfStmt find_check = {
-	"SELECT c.run_id, c.body_id"
+	"SELECT c.body_id,"
+	"       r.run_id IS NULL OR EXISTS"
+	"       (SELECT FROM _workflow.body b"
+	"         WHERE b.body_id = c.body_id AND b.workflow_id = r.workflow_id)"
 	"  FROM _workflow.check_run c"
-	"  JOIN _workflow.body b ON b.body_id = c.body_id"
-	"  JOIN _workflow.run r ON r.run_id = c.run_id"
-	" WHERE c.check_id = $1 AND c.run_id = $2 AND c.checker = $3"
-	"   AND b.workflow_id = r.workflow_id",
+	"  LEFT JOIN _workflow.run r ON r.run_id = c.run_id"
+	" WHERE c.check_id = $1 AND c.run_id = $2 AND c.checker = $3",
 	3,
 	{INT8OID, UUIDOID, UUIDOID}};
 
@@ -92,8 +93,9 @@ wf_check_find(int64 check_id, const pg_uuid_t *run_id,
 	Datum values[3] = {Int64GetDatum(check_id), UUIDPGetDatum(run_id),
 					   UUIDPGetDatum(checker)};
 
-	if (wf_spi_run(&find_check, values, NULL, true, 1) == 0)
+	if (wf_spi_run(&find_check, values, NULL, true, 1) == 0 ||
+		!wf_spi_get_bool(0, 2, false))
 		return false;
-	*body_id = wf_spi_get_int32(0, 2, 0);
+	*body_id = wf_spi_get_int32(0, 1, 0);
 	return true;
 }

@@ -40,8 +40,8 @@ extern void wf_check_insert(int64 check_id, const pg_uuid_t *run_id,
 							const pg_uuid_t *checker, int32 body_id);
 
 /*
- * With which body "checker" is to replay "run_id"; false where it is not, where
- * that body is not of the run's workflow, and where the run is gone.
+ * With which body "checker" is to replay "run_id", which may be gone; false
+ * where it is not to, or where that body is not of the run's workflow.
  */
 extern bool wf_check_find(int64 check_id, const pg_uuid_t *run_id,
 						  const pg_uuid_t *checker, int32 *body_id);
