@@ -71,6 +71,7 @@ SELECT workflow.create_workflow('as alice', 'priv.whoami', run_as => 'regress_wf
 SET ROLE regress_wf_bob;
 SELECT workflow.enqueue_workflow('as alice') AS as_alice \gset
 RESET ROLE;
+CALL workflow.wait_until_idle('60 s');
 REVOKE regress_wf_alice FROM regress_wf_boss;
 SET ROLE regress_wf_bob;
 SELECT workflow.enqueue_workflow('as alice');

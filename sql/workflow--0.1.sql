@@ -651,13 +651,13 @@ COMMENT ON FUNCTION _workflow.sees(oid, text) IS
 	'whether the current user may know of what belongs to this owner: its readers and monitors';
 
 CREATE FUNCTION _workflow.call_word(kind "char") RETURNS text
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE
 	AS 'MODULE_PATHNAME', 'workflow_call_word';
 COMMENT ON FUNCTION _workflow.call_word("char") IS
 	'name of a kind of call, in workflow.steps';
 
 CREATE FUNCTION _workflow.call_event(kind "char") RETURNS text
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE
 	AS 'MODULE_PATHNAME', 'workflow_call_event';
 COMMENT ON FUNCTION _workflow.call_event("char") IS
 	'what a call of a kind is named by workflow.timeline()';

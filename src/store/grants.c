@@ -46,7 +46,8 @@
 	" ('workflow', 'grant_monitor', 'nobody'),"                            \
 	" ('workflow', 'revoke_monitor', 'nobody')," /* called by the views */ \
 	" ('_workflow', '%', 'monitor'),"                                      \
-	" ('_workflow', 'close_objects', 'nobody')," /* the engine's bodies */ \
+	" ('_workflow', 'close_objects', 'nobody'),"                           \
+	" ('_workflow', 'call_event', 'nobody')," /* the engine's bodies */    \
 	" ('_workflow', 'check_run', 'nobody'),"                               \
 	" ('_workflow', 'run_alert', 'nobody')"                                \
 	") AS rights (schema, pattern, whose)"
