@@ -5,7 +5,10 @@
  * Cancel interrupts are held except around user code, so SIGINT cannot hit the
  * engine's own statements, nor its commits.
  *
- * Owns: the WfHost of an executor, through which play/ gets at all this.
+ * Owns: the WfHost of an executor, through which play/ gets at all this; the
+ * signal handlers; QueryCancelHoldoffCount between runs and steps.
+ *
+ * Must not: use SQL, or raise an error.
  */
 #ifndef WF_EXECUTOR_USER_CODE_H
 #define WF_EXECUTOR_USER_CODE_H

@@ -1,6 +1,9 @@
 /*
  * write.h
  *		What a turn has worked out is written, in one commit.
+ *
+ * Must not: run user code.  So the transaction is the engine's alone from here
+ * to its commit, and locks of ours on rows of the run are held as shortly.
  */
 #ifndef WF_EXECUTOR_WRITE_H
 #define WF_EXECUTOR_WRITE_H

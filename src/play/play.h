@@ -10,6 +10,9 @@
  * Owns: WfPlay and WfReplay, and wf_playing: the play whose words are answered
  * in this process.
  *
+ * Must not: begin, commit or abort a transaction.  That is for the host, whose
+ * commit takes along what calls have written (chunk_write.c, settling).
+ *
  * Locking: what the user's code takes.  Nothing of it is kept over a commit.
  *
  * Lifetime: a WfReplay is reset as a whole when a replay begins, and tells of

@@ -14,6 +14,9 @@
  * One that catches it WF_MAX_SWALLOWED times is left through a long jump past
  * its handlers.  That may leave its language's interpreter with a stack that
  * does not fit, so the process ends after the run has been parked.
+ *
+ * Owns: play->replay, but for what words do with it.  Locking: what the body
+ * takes, until the subtransaction is rolled back.
  */
 #ifndef WF_PLAY_PLAYER_H
 #define WF_PLAY_PLAYER_H

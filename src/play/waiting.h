@@ -19,6 +19,10 @@
  *
  * What was taken is committed before any user code runs that may depend on it:
  * if that failed and were tried again, another signal might be first by then.
+ *
+ * All of it is in a transaction, outside of windows.
+ *
+ * Must not: know a kind of call by name; what kinds do stands in call_*.c.
  */
 #ifndef WF_PLAY_WAITING_H
 #define WF_PLAY_WAITING_H

@@ -14,6 +14,11 @@ call(int ordinal, char kind, char state, const char *name)
 {
 	WfSoundCall c = {.ordinal = ordinal,
 					 .kind = kind,
+					 .is_known = true,
+					 .may_wait = kind == WF_STEP_KIND_SLEEP ||
+								 kind == WF_STEP_KIND_SIGNAL ||
+								 kind == WF_STEP_KIND_UNDO,
+					 .at_once = kind == WF_STEP_KIND_COMPENSATE,
 					 .state = state,
 					 .name = name,
 					 .has_command = true,
@@ -86,6 +91,13 @@ check_records(void)
 	   "a gap is seen where it is");
 	calls[3] = call(4, WF_STEP_KIND_STEP, WF_STEP_WAITING, "b");
 	ok(wf_sound_record(&run, calls, 4, &at) != NULL, "a step does not wait");
+	calls[3].may_wait = true;
+	ok(wf_sound_record(&run, calls, 4, &at) == NULL, "... unless it may");
+	calls[3].is_known = false;
+	ok(wf_sound_record(&run, calls, 4, &at) != NULL, "a kind must be known");
+	calls[3] = call(4, WF_STEP_KIND_COMPENSATE, WF_STEP_FAILED, "b");
+	ok(wf_sound_record(&run, calls, 4, &at) != NULL,
+	   "what is done by being made does not fail");
 	calls[3] = call(4, WF_STEP_KIND_SIGNAL, WF_STEP_STARTED, "b");
 	ok(wf_sound_record(&run, calls, 4, &at) != NULL,
 	   "a signal is not started at most once");
