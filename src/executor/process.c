@@ -79,7 +79,8 @@ count_offered(WfSlot *slot)
 
 /*
  * The scheduler has to know at once when a run is not over, when another one
- * waits for its end, or when this slot is about to run dry; else it sees the DONE cell when it next comes round.
+ * waits for its end, or when this slot is about to run dry; else it sees the
+ * DONE cell when it next comes round.
  */
 static void
 give_back(WfExecutor *executor, WfCell *cell, WfOutcome outcome,

@@ -2,7 +2,8 @@
  * host.h
  *		The process in which a run is played, as seen from play/.
  *
- * An executor and a trial fill in a WfHost each (executor/user_code.c, play/trial.c).
+ * An executor and a trial fill in a WfHost each (executor/user_code.c and
+ * play/trial.c).
  * Everything that play/ needs of its process goes through here, so no code of
  * play/ asks which of the two it is.
  *
