@@ -6,6 +6,7 @@
 #   make psql              a prompt on a throw-away server
 #   make bench             the benchmarks
 #   make bench-long        with a snapshot held for 30 minutes
+#   make fuzz              anything passed to every function, FUZZ_CALLS times
 #
 # The test targets install missing Debian packages when run as root.  They
 # write below WF_BUILD (build/ by default) and nowhere else.  PG_CONFIG chooses
@@ -27,7 +28,7 @@ PG_CPPFLAGS += -DWF_TEST_BUILD
 endif
 
 TEST_GROUPS = build layers headers style core regress isolation tap crash
-TEST_TARGETS = check $(TEST_GROUPS:%=check-%) demo psql bench bench-long
+TEST_TARGETS = check $(TEST_GROUPS:%=check-%) demo psql bench bench-long fuzz
 BUILD_TARGETS = all install uninstall clean
 
 .DEFAULT_GOAL = all
@@ -74,6 +75,10 @@ bench:
 bench-long:
 	@WF_FSYNC=on BENCH_ONLY=snapshot BENCH_HOLD=1800 \
 		test/server run test/bench/run
+
+fuzz:
+	@WF_TEST_BUILD=1 test/server run test/fuzz/fuzz \
+		--calls $(or $(FUZZ_CALLS),20000) $(FUZZ_SEED:%=--seed %)
 
 $(BUILD_TARGETS):
 	@$(MAKE) --no-print-directory $@
