@@ -334,7 +334,9 @@ my $all_shares = 0;
 $all_shares += $_->[1] foreach @places;
 
 # The statements keep their order; a COMMIT in a transaction that has failed is
-# a ROLLBACK, so each unit leaves the session outside of a transaction.
+# a ROLLBACK, so each unit leaves the session outside of a transaction.  Where
+# the calls of a unit are "guarded", each has a savepoint of its own to go back to
+# when it fails, so that the next one means something.
 sub make_unit
 {
 	my ($seed, $number) = @_;
@@ -349,7 +351,15 @@ sub make_unit
 	foreach my $place (@places)
 	{
 		$share -= $place->[1];
-		return { role => $role, statements => [ $place->[0]->($number) ] } if $share < 0;
+		next if $share >= 0;
+		my @statements = $place->[0]->($number);
+		return {
+			role       => $role,
+			statements => \@statements,
+			guarded    => $statements[0] =~ /^BEGIN/
+			  && $place->[0] != \&in_aborted
+			  && chance(0.7)
+		};
 	}
 	die 'not reached';
 }

@@ -24,6 +24,7 @@ our @EXPORT = qw(
   value_for
   rough_value
   known_name
+  known_names
   plain_command
 );
 
@@ -127,6 +128,12 @@ sub known_name
 {
 	my ($kind) = @_;
 	return one_of(@{ $known_names{$kind} });
+}
+
+sub known_names
+{
+	my ($kind) = @_;
+	return @{ $known_names{$kind} };
 }
 
 # What a text argument of this name may be.
