@@ -8,10 +8,17 @@
  * workflow but a short list.  Schema _workflow itself is never granted, and
  * its functions, which the views call, tell a caller nothing more than they
  * do.
+ *
+ * Locking: to the end of the transaction an object lock on schema workflow,
+ * which conflicts with itself only.  Two that write the same access list at the
+ * same time would get "tuple concurrently updated" from GRANT.
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 
 #include "base/spi.h"
@@ -38,10 +45,15 @@ static WfStmt grantable = {
 void
 wf_grant_usage(const char *role, bool grant)
 {
-	uint64 n = wf_spi_run(&grantable, NULL, NULL, true, 0);
-	char **what = palloc(n * sizeof(char *));
 	const char *quoted = quote_identifier(role);
+	char **what;
+	uint64 n;
 
+	LockDatabaseObject(NamespaceRelationId,
+					   get_namespace_oid("workflow", false), 0,
+					   ShareUpdateExclusiveLock);
+	n = wf_spi_run(&grantable, NULL, NULL, true, 0);
+	what = palloc(n * sizeof(char *));
 	for (uint64 i = 0; i < n; i++)
 		what[i] = wf_spi_copy_text(i, 1, CurrentMemoryContext);
 	for (uint64 i = 0; i < n; i++)
