@@ -21,12 +21,14 @@
 PG_FUNCTION_INFO_V1(workflow_run_alert);
 
 static JsonbValue *
-member(Jsonb *input, const char *name)
+member(Jsonb *input, const char *name, enum jbvType type)
 {
-	JsonbValue *value =
-		getKeyJsonValueFromContainer(&input->root, name, strlen(name), NULL);
+	JsonbValue *value = NULL;
 
-	if (value == NULL)
+	if (JB_ROOT_IS_OBJECT(input))
+		value = getKeyJsonValueFromContainer(&input->root, name, strlen(name),
+											 NULL);
+	if (value == NULL || value->type != type)
 		elog(ERROR, "alert has no member \"%s\"", name);
 	return value;
 }
@@ -67,12 +69,13 @@ workflow_run_alert(PG_FUNCTION_ARGS)
 				   .due_at = DT_NOEND};
 	const WfStep *step;
 
-	wf_word_check("run_alert", WF_WORD_IN_BODY);
+	wf_word_check_own("run_alert", WF_ALERT_BODY);
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	input = PG_GETARG_JSONB_P(0);
-	function = member(input, "function");
-	value = JsonbPGetDatum(JsonbValueToJsonb(member(input, "alert")));
+	function = member(input, "function", jbvString);
+	value =
+		JsonbPGetDatum(JsonbValueToJsonb(member(input, "alert", jbvBinary)));
 	call.command = command_for(
 		pnstrdup(function->val.string.val, function->val.string.len));
 	step = wf_word_call(&call);

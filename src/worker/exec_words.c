@@ -78,6 +78,17 @@ wf_word_check(const char *word, WfWordPlace place)
 				 errhint("Call it in the body itself, and the SECURITY DEFINER function in a step.")));
 }
 
+void
+wf_word_check_own(const char *function, int32 body_id)
+{
+	wf_word_check(function, WF_WORD_IN_BODY);
+	if (wf_exec_is_trial(wf_exec) || wf_exec->run.body_id != body_id)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("function %s() is the extension's own", function),
+				 errdetail("It is the body of runs that the extension makes, and works in no other run.")));
+}
+
 /* ---- leaving the body ---- */
 
 void

@@ -23,6 +23,12 @@ typedef enum WfWordPlace
  */
 extern void wf_word_check(const char *word, WfWordPlace place);
 
+/*
+ * For what is the body of the extension's own runs: raises 55000 unless an
+ * executor is playing a run with this body.
+ */
+extern void wf_word_check_own(const char *function, int32 body_id);
+
 /* A call of the body that is recorded. */
 typedef struct WfCall
 {
