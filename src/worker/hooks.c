@@ -10,6 +10,8 @@
  * end our workers by trying.  Whatever else is wrong with a command is left
  * for it to say.
  *
+ * LOCK TABLE is looked at as well, see lock_table.c.
+ *
  * What was created or dropped is noted by the object access hook, which sees
  * it in whatever way it came (CASCADE, DROP OWNED, inside of a function), and
  * told at commit.
@@ -230,6 +232,8 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 			wf_wakeup_prepared_before(&before,
 									  ((TransactionStmt *) stmt)->gid);
 		}
+		else if (IsA(stmt, LockStmt))
+			wf_lock_table_check((LockStmt *) stmt);
 		else if (!IsA(stmt, TransactionStmt))
 		{
 			Oid database;
