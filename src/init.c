@@ -16,6 +16,7 @@
 #include "api/body_watch.h"
 #include "api/task.h"
 #include "base/guc.h"
+#include "worker/guard.h"
 #include "worker/hooks.h"
 #include "worker/receivers.h"
 #include "worker/shmem.h"
@@ -59,6 +60,7 @@ _PG_init(void)
 	wf_wakeup_init();
 	wf_receive_init();
 	wf_hooks_init();
+	wf_guard_init();
 	wf_body_watch_init();
 	wf_task_init();
 	wf_child_init();

@@ -69,7 +69,7 @@ workflow_run_alert(PG_FUNCTION_ARGS)
 				   .due_at = DT_NOEND};
 	const WfStep *step;
 
-	wf_word_check_own("run_alert", WF_ALERT_BODY);
+	wf_word_check_engine("run_alert", WF_ALERT_BODY);
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	input = PG_GETARG_JSONB_P(0);

@@ -75,8 +75,9 @@ enqueue_check(WfNewRun *run, const WfToCheck *to_check, int64 check_id,
 	run->owner_name = CStringGetTextDatum(to_check->owner_name);
 	run->input = DirectFunctionCall1(
 		jsonb_in,
-		CStringGetDatum(psprintf("{\"run_id\": \"%s\", \"body_id\": %d}",
-								 run_id, body_id)));
+		CStringGetDatum(
+			psprintf("{\"run_id\": \"%s\", \"check_id\": " INT64_FORMAT "}",
+					 run_id, check_id)));
 	wf_run_insert(run);
 	wf_window_open(&window);
 	wf_check_insert(check_id, &to_check->run_id, &run->run_id, body_id);
@@ -109,10 +110,11 @@ workflow_check_workflow(PG_FUNCTION_ARGS)
 
 	run.origin = wf_origin();
 	run.enqueued_at = run.run_at = wf_clock_now();
+	run.workflow_id = WF_CHECK_WORKFLOW;
+	run.body_id = WF_CHECK_BODY;
 	run.queue_id = WF_DEFAULT_QUEUE;
 	wf_window_open(&window);
 	n = wf_check_candidates(w->workflow_id, cxt, &runs);
-	wf_check_definition(run.run_at, &run.workflow_id, &run.body_id);
 	check_id = wf_check_begin();
 	wf_window_close(&window);
 
@@ -135,32 +137,51 @@ add_member(StringInfo out, const char *name, const char *value)
 	escape_json(out, value);
 }
 
-/* A required member of the input, as text. */
+/* A member of the input that check_workflow() has put there, as text. */
 static char *
 member(Jsonb *input, const char *name)
 {
-	Datum value =
-		DirectFunctionCall2(jsonb_object_field_text, JsonbPGetDatum(input),
-							CStringGetTextDatum(name));
+	JsonbValue *value =
+		getKeyJsonValueFromContainer(&input->root, name, strlen(name), NULL);
 
-	return TextDatumGetCString(value);
+	if (value == NULL)
+		elog(ERROR, "check has no member \"%s\"", name);
+	return TextDatumGetCString(DirectFunctionCall2(
+		jsonb_object_field_text, JsonbPGetDatum(input),
+		CStringGetTextDatum(name)));
+}
+
+/* What the run in hand is to check: it knows whose record it was made for. */
+static bool
+find_check(Jsonb *input, pg_uuid_t *run_id, int32 *body_id)
+{
+	Datum id =
+		DirectFunctionCall1(uuid_in, CStringGetDatum(member(input, "run_id")));
+	int64 check_id = DatumGetInt64(DirectFunctionCall1(
+		int8in, CStringGetDatum(member(input, "check_id"))));
+	WfWindow window;
+	bool found;
+
+	*run_id = *DatumGetUUIDP(id);
+	wf_window_open(&window);
+	found = wf_check_find(check_id, run_id, wf_word_run_id(), body_id);
+	wf_window_close(&window);
+	return found;
 }
 
 Datum
 workflow_check_run(PG_FUNCTION_ARGS)
 {
-	Jsonb *input;
-	pg_uuid_t *run_id;
-	WfChecked checked;
+	pg_uuid_t run_id;
+	int32 body_id;
+	WfChecked checked = {.ok = true};
 	StringInfoData out;
 
-	wf_word_check("check_run", WF_WORD_IN_BODY);
+	wf_word_check_engine("check_run", WF_CHECK_BODY);
 	wf_arg_require(fcinfo, 0, "input");
-	input = PG_GETARG_JSONB_P(0);
-	run_id = DatumGetUUIDP(DirectFunctionCall1(
-		uuid_in, CStringGetDatum(member(input, "run_id"))));
-	wf_word_check_run(run_id, pg_strtoint32(member(input, "body_id")),
-					  &checked);
+	/* a run that is gone cannot break */
+	if (find_check(PG_GETARG_JSONB_P(0), &run_id, &body_id))
+		wf_word_check_run(&run_id, body_id, &checked);
 
 	initStringInfo(&out);
 	appendStringInfo(&out, "{\"ok\": %s", checked.ok ? "true" : "false");

@@ -14,7 +14,6 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
-#include "catalog/pg_authid.h"
 #include "catalog/pg_proc.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -28,7 +27,9 @@
 #include "base/guc.h"
 #include "base/spi.h"
 #include "store/body.h"
+#include "store/role.h"
 #include "worker/stats.h"
+#include "worker/workers.h"
 
 #define MAX_ENTRIES 64
 
@@ -202,34 +203,19 @@ check_callable(const WfWorkflow *def, Oid function, Oid role)
 			 errhint("Grant both to whom is to enqueue it and to the role it runs as.")));
 }
 
-/*
- * Executors connect as the owner, who needs CONNECT for that and, before
- * PostgreSQL 17, LOGIN.
- */
 static void
-check_connect(Oid owner)
+check_role(Oid owner)
 {
-	HeapTuple tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(owner));
-	bool login;
+	const char *detail;
+	const char *hint;
 
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for role %u", owner);
-	login = ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin;
-	ReleaseSysCache(tuple);
-	if (WF_ROLE_NEEDS_LOGIN && !login)
+	if (wf_role_lacks(owner, &detail, &hint))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("role \"%s\" cannot have runs",
 						GetUserNameFromId(owner, false)),
-				 errdetail("It lacks LOGIN, which PostgreSQL before 17 needs to run something as a role in the background."),
-				 errhint("Use ALTER ROLE ... LOGIN (no password is needed), or enqueue as another role.")));
-	if (wf_database_aclcheck(MyDatabaseId, owner, ACL_CONNECT) != ACLCHECK_OK)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("role \"%s\" cannot have runs",
-						GetUserNameFromId(owner, false)),
-				 errdetail("It lacks CONNECT on this database."),
-				 errhint("Use GRANT CONNECT ON DATABASE, or enqueue as another role.")));
+				 errdetail("%s", detail),
+				 errhint("%s, or enqueue as another role.", hint)));
 }
 
 /* An oid alone proves nothing in a definition restored from elsewhere. */
@@ -290,7 +276,7 @@ check_entry(Entry *entry)
 	check_callable(def, function, user);
 	if (owner != user)
 		check_callable(def, function, owner);
-	check_connect(owner);
+	check_role(owner);
 	check_superuser(def, function, owner);
 
 	old = MemoryContextSwitchTo(entry->cxt);
@@ -300,6 +286,7 @@ check_entry(Entry *entry)
 	entry->known.run_owner_name =
 		CStringGetTextDatum(GetUserNameFromId(owner, false));
 	MemoryContextSwitchTo(old);
+	entry->known.run_as_at_work = owner != user;
 	entry->catalog_changes = changes;
 	entry->user = user;
 	entry->superuser_runs = wf_allow_superuser_runs;
@@ -334,6 +321,24 @@ wf_workflow_allowed(const char *name, int length)
 		entry->superuser_runs != wf_allow_superuser_runs)
 		check_entry(entry);
 	return &entry->known;
+}
+
+void
+wf_workflow_vouch(const WfKnownWorkflow *known, Oid *role, Datum *name)
+{
+	const char *by = NULL;
+
+	*role = InvalidOid;
+	*name = (Datum) 0;
+	if (known->run_as_at_work)
+	{
+		*role = known->def.owner;
+		by = known->def.owner_name;
+	}
+	else
+		wf_executor_vouched(known->run_owner, role, &by);
+	if (by != NULL)
+		*name = CStringGetTextDatum(by);
 }
 
 void

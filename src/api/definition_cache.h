@@ -17,6 +17,7 @@ typedef struct WfKnownWorkflow
 	/* who a run belongs to when the current user enqueues; see _allowed */
 	Oid run_owner;
 	Datum run_owner_name; /* text */
+	bool run_as_at_work;  /* ... and that is not who enqueues */
 } WfKnownWorkflow;
 
 /*
@@ -27,6 +28,14 @@ typedef struct WfKnownWorkflow
  */
 extern const WfKnownWorkflow *wf_workflow_allowed(const char *name,
 												  int length);
+
+/*
+ * On whose membership it rests that such a run belongs to its owner (see
+ * WfRun): the workflow's owner, or what the run that enqueues it rests on
+ * itself.  The name is 0 where the owner enqueues it on his own.
+ */
+extern void wf_workflow_vouch(const WfKnownWorkflow *known, Oid *role,
+							  Datum *name);
 
 /* The same without the checks: only raises 42704. */
 extern const WfWorkflow *wf_workflow_known(const char *name, int length);

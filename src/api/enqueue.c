@@ -204,6 +204,7 @@ wf_enqueue(FunctionCallInfo fcinfo, WfNewRun *run, WfKeptRun *kept)
 	run->body_id = known->def.body_id;
 	run->owner = known->run_owner;
 	run->owner_name = known->run_owner_name;
+	wf_workflow_vouch(known, &run->run_as_by, &run->run_as_by_name);
 	wf_runid_draw(&run->run_id);
 	ItemPointerSetInvalid(&run->tid);
 

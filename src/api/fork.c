@@ -140,6 +140,7 @@ workflow_fork_run(PG_FUNCTION_ARGS)
 			IntervalPGetDatum(&known->def.run_timeout)));
 	fork.owner = known->run_owner;
 	fork.owner_name = known->run_owner_name;
+	wf_workflow_vouch(known, &fork.run_as_by, &fork.run_as_by_name);
 	wf_runid_draw(&fork.run_id);
 
 	wf_window_open(&window);

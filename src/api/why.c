@@ -83,6 +83,8 @@ reason_words(const char *reason)
 		return "Its body is missing, has changed, or may not be called.";
 	if (strcmp(reason, WF_REASON_OWNER) == 0)
 		return "Its owner is missing, or lacks a right.";
+	if (strcmp(reason, WF_REASON_STATE) == 0)
+		return "Its row or its record is in a state that the engine does not bring about.";
 	if (strcmp(reason, WF_REASON_UNDO) == 0)
 		return "What it has done could not be undone, but for what was registered later.";
 	if (strcmp(reason, WF_REASON_TERMINATED) == 0)

@@ -13,6 +13,7 @@
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "nodes/execnodes.h"
+#include "nodes/parsenodes.h"
 #include "utils/acl.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -60,6 +61,19 @@
 #define wf_database_ownercheck(db, role) pg_database_ownercheck((db), (role))
 #define wf_extension_ownercheck(ext, role) \
 	pg_extension_ownercheck((ext), (role))
+#endif
+
+/* ExecutorCheckPerms_hook, and what it is given */
+#if PG_VERSION_NUM >= 160000
+#define WF_CHECK_PERMS_ARGS List *rangetable, List *permissions, bool raise
+#define WF_CHECK_PERMS_PASS rangetable, permissions, raise
+#define WF_CHECK_PERMS_LIST permissions
+typedef RTEPermissionInfo WfPermission;
+#else
+#define WF_CHECK_PERMS_ARGS List *rangetable, bool raise
+#define WF_CHECK_PERMS_PASS rangetable, raise
+#define WF_CHECK_PERMS_LIST rangetable
+typedef RangeTblEntry WfPermission;
 #endif
 
 /* The local id of this backend's transaction; needs storage/proc.h. */

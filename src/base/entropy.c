@@ -11,6 +11,7 @@
 
 #include "base/entropy.h"
 
+/* drawn at once: what asks for most are seeds, two for each run enqueued */
 #define STORED 64
 
 uint64
@@ -30,4 +31,13 @@ wf_entropy(void)
 		filled_by = MyProcPid;
 	}
 	return stored[--nstored];
+}
+
+void
+wf_entropy_seed(pg_uuid_t *out)
+{
+	uint64 words[2] = {wf_entropy(), wf_entropy()};
+
+	StaticAssertStmt(sizeof(words) == UUID_LEN, "a seed is two words");
+	memcpy(out->data, words, UUID_LEN);
 }

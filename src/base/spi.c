@@ -41,6 +41,7 @@
 typedef struct Installed
 {
 	Oid schema;
+	Oid public_schema;
 	Oid owner; /* of the schema */
 	Oid extension;
 	int64 origin;
@@ -100,6 +101,7 @@ find_installed(void)
 			found.extension)
 		return false;
 
+	found.public_schema = get_namespace_oid("workflow", true);
 	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(found.schema));
 	if (!HeapTupleIsValid(tuple))
 		return false;
@@ -127,6 +129,24 @@ Oid
 wf_schema_oid(void)
 {
 	return find_installed() ? installed.schema : InvalidOid;
+}
+
+Oid
+wf_public_schema_oid(void)
+{
+	return installed.public_schema;
+}
+
+Oid
+wf_extension_oid(void)
+{
+	return installed.extension;
+}
+
+Oid
+wf_owner_oid(void)
+{
+	return installed.owner;
 }
 
 int64

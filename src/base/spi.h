@@ -51,6 +51,14 @@ typedef struct WfWindow
 extern Oid wf_schema_oid(void);
 
 /*
+ * Schema workflow, the extension, and its owner, as whom windows run; where
+ * wf_schema_oid() has just been valid.
+ */
+extern Oid wf_public_schema_oid(void);
+extern Oid wf_extension_oid(void);
+extern Oid wf_owner_oid(void);
+
+/*
  * Raises 55000 with a hint when the library was not preloaded, 0A000-class
  * never.  For functions that need shared memory.
  */

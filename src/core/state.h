@@ -96,6 +96,7 @@
 #define WF_REASON_REPLAY	 "nondeterministic"
 #define WF_REASON_BODY		 "body"	 /* body missing, changed or not allowed */
 #define WF_REASON_OWNER		 "owner" /* role missing or without a right */
+#define WF_REASON_STATE		 "state" /* not one that the machine can reach */
 #define WF_REASON_UNDO		 "undo"	 /* what it did could not be undone */
 #define WF_REASON_EXPIRED	 "expired"	  /* message: outcome is not known */
 #define WF_REASON_TERMINATED "terminated" /* its executor kept being ended */

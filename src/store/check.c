@@ -2,9 +2,9 @@
  * check.c
  *		Table _workflow.check_run: what check_workflow() asked for.
  *
- * The hidden workflow is written as one that was dropped: nobody can enqueue,
- * alter or see it, and its name is free; but runs of it are executed like all
- * others.
+ * The hidden workflow is written, by the install script, as one that was
+ * dropped: nobody can enqueue, alter or see it, and its name is free; but runs
+ * of it are executed like all others.
  */
 #include "postgres.h"
 
@@ -13,10 +13,6 @@
 
 #include "base/spi.h"
 #include "store/check.h"
-#include "store/definition.h"
-
-#define CHECK_NAME "check_workflow"
-#define CHECK_BODY "workflow.check_run(jsonb)"
 
 static WfStmt find_candidates = {
 	"SELECT r.run_id, r.owner, r.owner_name"
@@ -42,52 +38,6 @@ wf_check_candidates(int32 workflow_id, MemoryContext cxt, WfToCheck **out)
 		(*out)[i].owner_name = wf_spi_copy_text(i, 3, cxt);
 	}
 	return (int) n;
-}
-
-static WfStmt find_definition = {
-	"SELECT w.workflow_id"
-	"  FROM _workflow.workflow w"
-	"  JOIN _workflow.body b ON b.body_id = w.body_id"
-	" WHERE w.name = '" CHECK_NAME "' AND w.dropped_at IS NOT NULL"
-	"   AND b.function = '" CHECK_BODY "'"
-	" LIMIT 1",
-	0,
-	{0}};
-
-static WfStmt insert_definition = {
-	"INSERT INTO _workflow.workflow (name, body_id, queue_id, owner,"
-	"       owner_name, on_failure, keep_succeeded, keep_failed, created_at,"
-	"       altered_at, dropped_at)"
-	"SELECT '" CHECK_NAME "', 0, 0, a.oid, a.rolname, 'fail', '1 day',"
-	"       '1 day', $1, $1, $1"
-	"  FROM pg_catalog.pg_extension e"
-	"  JOIN pg_catalog.pg_roles a ON a.oid = e.extowner"
-	" WHERE e.extname = 'workflow'"
-	" RETURNING workflow_id",
-	1,
-	{TIMESTAMPTZOID}};
-
-static WfStmt set_body = {
-	"UPDATE _workflow.workflow SET body_id = $2 WHERE workflow_id = $1",
-	2,
-	{INT4OID, INT4OID}};
-
-void
-wf_check_definition(TimestampTz now, int32 *workflow_id, int32 *body_id)
-{
-	Datum values[2] = {TimestampTzGetDatum(now)};
-	bool found = wf_spi_run(&find_definition, NULL, NULL, false, 1) > 0;
-
-	if (!found)
-		(void) wf_spi_run(&insert_definition, values, NULL, false, 0);
-	*workflow_id = wf_spi_get_int32(0, 1, 0);
-	*body_id =
-		wf_body_version(*workflow_id, CHECK_BODY, "pg_catalog, pg_temp", now);
-	if (found)
-		return;
-	values[0] = Int32GetDatum(*workflow_id);
-	values[1] = Int32GetDatum(*body_id);
-	(void) wf_spi_run(&set_body, values, NULL, false, 0);
 }
 
 static WfStmt forget_checks = {
@@ -122,4 +72,28 @@ wf_check_insert(int64 check_id, const pg_uuid_t *run_id,
 					   UUIDPGetDatum(checker), Int32GetDatum(body_id)};
 
 	(void) wf_spi_run(&insert_check, values, NULL, false, 0);
+}
+
+/* a body of another workflow is nobody's to be checked with */
+static WfStmt find_check = {
+	"SELECT c.run_id, c.body_id"
+	"  FROM _workflow.check_run c"
+	"  JOIN _workflow.body b ON b.body_id = c.body_id"
+	"  JOIN _workflow.run r ON r.run_id = c.run_id"
+	" WHERE c.check_id = $1 AND c.run_id = $2 AND c.checker = $3"
+	"   AND b.workflow_id = r.workflow_id",
+	3,
+	{INT8OID, UUIDOID, UUIDOID}};
+
+bool
+wf_check_find(int64 check_id, const pg_uuid_t *run_id,
+			  const pg_uuid_t *checker, int32 *body_id)
+{
+	Datum values[3] = {Int64GetDatum(check_id), UUIDPGetDatum(run_id),
+					   UUIDPGetDatum(checker)};
+
+	if (wf_spi_run(&find_check, values, NULL, true, 1) == 0)
+		return false;
+	*body_id = wf_spi_get_int32(0, 2, 0);
+	return true;
 }

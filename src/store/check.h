@@ -13,6 +13,10 @@
 
 #include "store/run.h"
 
+/* made by the install script */
+#define WF_CHECK_WORKFLOW (-2)
+#define WF_CHECK_BODY	  (-2)
+
 /* a run that can be replayed */
 typedef struct WfToCheck
 {
@@ -28,15 +32,18 @@ typedef struct WfToCheck
 extern int wf_check_candidates(int32 workflow_id, MemoryContext cxt,
 							   WfToCheck **out);
 
-/* The hidden workflow, made where there is none, and the version of its body. */
-extern void wf_check_definition(TimestampTz now, int32 *workflow_id,
-								int32 *body_id);
-
 /* A new check; forgets those whose runs are gone. */
 extern int64 wf_check_begin(void);
 
 /* "checker" is the run that replays "run_id" with that body. */
 extern void wf_check_insert(int64 check_id, const pg_uuid_t *run_id,
 							const pg_uuid_t *checker, int32 body_id);
+
+/*
+ * With which body "checker" is to replay "run_id"; false where it is not, where
+ * that body is not of the run's workflow, and where the run is gone.
+ */
+extern bool wf_check_find(int64 check_id, const pg_uuid_t *run_id,
+						  const pg_uuid_t *checker, int32 *body_id);
 
 #endif /* WF_STORE_CHECK_H */

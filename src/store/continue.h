@@ -17,6 +17,7 @@ typedef struct WfHandover
 	pg_uuid_t parent_run_id;
 	int32 parent_ordinal;
 	int32 item; /* -1: none */
+	pg_uuid_t seed; /* of the successor; the caller's to set */
 } WfHandover;
 
 /* Reads it from the row of the run that ends, before that is written. */

@@ -146,7 +146,10 @@ wf_workflow_paused(int32 **ids, MemoryContext cxt)
 
 static WfStmt adopt_unfinished = {
 	"UPDATE _workflow.run r"
-	"   SET origin = $1, owner = " OWNER_BY_NAME
+	"   SET origin = $1, owner = " OWNER_BY_NAME ","
+	"       run_as_by = CASE WHEN r.run_as_by_name IS NOT NULL"
+	"                   THEN coalesce((SELECT a.oid FROM pg_catalog.pg_roles a"
+	"                                   WHERE a.rolname = r.run_as_by_name), 0) END"
 	" WHERE r.origin <> $1 AND r.finished_at IS NULL",
 	1,
 	{INT8OID}};

@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
+#include "base/entropy.h"
 #include "base/spi.h"
 #include "base/table.h"
 #include "core/state.h"
@@ -32,8 +33,10 @@ wf_run_insert(WfNewRun *run)
 {
 	Datum values[RUN_NATTS];
 	bool nulls[RUN_NATTS];
+	pg_uuid_t seed;
 	WfOpenTable table;
 
+	wf_entropy_seed(&seed);
 	memset(nulls, true, sizeof(nulls));
 #define SET(column, value) set_value(values, nulls, RUN_##column, (value))
 	SET(run_id, UUIDPGetDatum(&run->run_id));
@@ -45,6 +48,7 @@ wf_run_insert(WfNewRun *run)
 	SET(queue_id, Int32GetDatum(run->queue_id));
 	SET(priority, Int32GetDatum(run->priority));
 	SET(owner, ObjectIdGetDatum(run->owner));
+	SET(seed, UUIDPGetDatum(&seed));
 	SET(state, CharGetDatum(run->held ? WF_RUN_WAITING : WF_RUN_QUEUED));
 	if (run->held)
 		SET(waiting_for, CharGetDatum(WF_WAIT_HELD));
@@ -61,6 +65,11 @@ wf_run_insert(WfNewRun *run)
 	if (run->deadline_at != DT_NOEND)
 		SET(deadline_at, TimestampTzGetDatum(run->deadline_at));
 	SET(owner_name, run->owner_name);
+	if (DatumGetPointer(run->run_as_by_name) != NULL)
+	{
+		SET(run_as_by, ObjectIdGetDatum(run->run_as_by));
+		SET(run_as_by_name, run->run_as_by_name);
+	}
 	if (DatumGetPointer(run->group_key) != NULL)
 		SET(group_key, run->group_key);
 	if (DatumGetPointer(run->attributes) != NULL)
@@ -73,7 +82,7 @@ wf_run_insert(WfNewRun *run)
 	wf_table_close(&table);
 }
 
-#define INSERT_ARGS 19
+#define INSERT_ARGS 22
 
 /*
  * A run of another origin (a restored one) belongs to the role of its owner's
@@ -83,9 +92,10 @@ static WfStmt insert_unique_run = {
 	"INSERT INTO _workflow.run (run_id, origin, enqueued_at, run_at,"
 	"       workflow_id, body_id, queue_id, priority, owner, state, due_at,"
 	"       deadline_at, owner_name, dedup_key, group_key, attributes, input,"
-	"       parent_run_id, parent_ordinal, on_close)"
+	"       parent_run_id, parent_ordinal, on_close, seed, run_as_by,"
+	"       run_as_by_name)"
 	"SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, 'q', $10, $11, $12, $13,"
-	"       $14, $15, $16, $17, $18, $19"
+	"       $14, $15, $16, $17, $18, $19, $20, $21, $22"
 	" WHERE NOT EXISTS (SELECT FROM _workflow.run r"
 	"                    WHERE r.workflow_id = $5 AND r.owner_name = $12"
 	"                      AND r.dedup_key = $13 AND r.origin <> $2)"
@@ -94,12 +104,14 @@ static WfStmt insert_unique_run = {
 	INSERT_ARGS,
 	{UUIDOID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID,
 	 INT4OID, INT4OID, OIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID,
-	 TEXTOID, TEXTOID, JSONBOID, JSONBOID, UUIDOID, INT4OID, CHAROID}};
+	 TEXTOID, TEXTOID, JSONBOID, JSONBOID, UUIDOID, INT4OID, CHAROID, UUIDOID,
+	 OIDOID, TEXTOID}};
 
 bool
 wf_run_insert_unique(const WfNewRun *run)
 {
-	char nulls[INSERT_ARGS + 1] = "                   ";
+	char nulls[INSERT_ARGS + 1] = "                      ";
+	pg_uuid_t seed;
 	Datum values[INSERT_ARGS] = {UUIDPGetDatum(&run->run_id),
 								 Int64GetDatum(run->origin),
 								 TimestampTzGetDatum(run->enqueued_at),
@@ -118,8 +130,12 @@ wf_run_insert_unique(const WfNewRun *run)
 								 run->input,
 								 UUIDPGetDatum(&run->parent_run_id),
 								 Int32GetDatum(run->parent_ordinal),
-								 CharGetDatum(run->on_close)};
+								 CharGetDatum(run->on_close),
+								 UUIDPGetDatum(&seed),
+								 ObjectIdGetDatum(run->run_as_by),
+								 run->run_as_by_name};
 
+	wf_entropy_seed(&seed);
 	if (!run->has_parent)
 		nulls[16] = nulls[17] = nulls[18] = 'n';
 	if (!run->delayed)
@@ -130,6 +146,8 @@ wf_run_insert_unique(const WfNewRun *run)
 		nulls[13] = 'n';
 	if (DatumGetPointer(run->attributes) == NULL)
 		nulls[14] = 'n';
+	if (DatumGetPointer(run->run_as_by_name) == NULL)
+		nulls[20] = nulls[21] = 'n';
 
 	return wf_spi_run(&insert_unique_run, values, nulls, false, 0) == 1;
 }

@@ -27,6 +27,8 @@ typedef struct WfNewRun
 	int32 priority;
 	Oid owner;
 	Datum owner_name; /* text */
+	Oid run_as_by;		  /* see WfRun */
+	Datum run_as_by_name; /* text, or 0 */
 	Datum dedup_key;  /* text */
 	Datum group_key;  /* text */
 	Datum attributes; /* jsonb */

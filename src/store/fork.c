@@ -36,16 +36,17 @@ wf_fork_look(const pg_uuid_t *run_id, int32 below, WfForkRecord *out)
 static WfStmt insert_fork = {
 	"INSERT INTO _workflow.run AS r (run_id, origin, enqueued_at, run_at,"
 	"       workflow_id, body_id, queue_id, priority, owner, state,"
-	"       deadline_at, retried_at, owner_name, group_key, attributes, input)"
+	"       deadline_at, retried_at, owner_name, group_key, attributes, input,"
+	"       seed, run_as_by, run_as_by_name)"
 	"SELECT $2, $3, $4, $4, o.workflow_id, o.body_id, o.queue_id, o.priority,"
 	"       $5, 'q', $6, $4, $7, o.group_key, o.attributes,"
-	"       coalesce($8, o.input)"
+	"       coalesce($8, o.input), o.seed, $9, $10"
 	"  FROM _workflow.run o"
 	" WHERE o.run_id = $1"
 	" RETURNING " WF_INFO_COLUMNS,
-	8,
+	10,
 	{UUIDOID, UUIDOID, INT8OID, TIMESTAMPTZOID, OIDOID, TIMESTAMPTZOID,
-	 TEXTOID, JSONBOID}};
+	 TEXTOID, JSONBOID, OIDOID, TEXTOID}};
 
 static WfStmt copy_steps = {
 	"INSERT INTO _workflow.step (run_id, fingerprint, started_at,"
@@ -68,19 +69,23 @@ void
 wf_fork_insert(const pg_uuid_t *from, int32 below, const WfFork *fork,
 			   WfRunInfo *info)
 {
-	char nulls[9] = "        ";
-	Datum values[8] = {UUIDPGetDatum(from),
+	char nulls[11] = "          ";
+	Datum values[10] = {UUIDPGetDatum(from),
 					   UUIDPGetDatum(&fork->run_id),
 					   Int64GetDatum(wf_origin()),
 					   TimestampTzGetDatum(fork->now),
 					   ObjectIdGetDatum(fork->owner),
 					   TimestampTzGetDatum(fork->deadline_at),
 					   fork->owner_name,
-					   fork->input};
+					   fork->input,
+					   ObjectIdGetDatum(fork->run_as_by),
+					   fork->run_as_by_name};
 	Datum steps[3] = {values[0], values[1], Int32GetDatum(below)};
 
 	nulls[5] = fork->deadline_at == DT_NOEND ? 'n' : ' ';
 	nulls[7] = DatumGetPointer(fork->input) == NULL ? 'n' : ' ';
+	if (DatumGetPointer(fork->run_as_by_name) == NULL)
+		nulls[8] = nulls[9] = 'n';
 	if (wf_spi_run(&insert_fork, values, nulls, false, 0) != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

@@ -26,8 +26,10 @@ typedef struct WfFork
 	TimestampTz now;
 	TimestampTz deadline_at; /* DT_NOEND: none */
 	Oid owner;
-	Datum owner_name; /* text */
-	Datum input;	  /* jsonb, or 0 for that of the other */
+	Datum owner_name;	  /* text */
+	Oid run_as_by;		  /* see WfRun */
+	Datum run_as_by_name; /* text, or 0 */
+	Datum input;		  /* jsonb, or 0 for that of the other */
 } WfFork;
 
 /*

@@ -106,7 +106,16 @@ wf_run_load(const pg_uuid_t *run_id, ItemPointer tid, MemoryContext cxt,
 	}
 	out->item = nulls[RUN_item] ? 0 : DatumGetInt32(values[RUN_item]);
 	out->paused = !nulls[RUN_paused_at];
+	out->finished = !nulls[RUN_finished_at];
 	out->retried = !nulls[RUN_retried_at];
+	out->seed = *DatumGetUUIDP(values[RUN_seed]);
+	out->run_as_by = nulls[RUN_run_as_by]
+						 ? InvalidOid
+						 : DatumGetObjectId(values[RUN_run_as_by]);
+	out->run_as_by_name =
+		nulls[RUN_run_as_by_name]
+			? NULL
+			: copy_text(values[RUN_run_as_by_name], cxt);
 	out->input = copy_jsonb(values[RUN_input], cxt);
 #undef TIME_OR
 	PopActiveSnapshot();
@@ -169,15 +178,7 @@ wf_step_load_all(const pg_uuid_t *run_id, MemoryContext cxt, WfStep **steps,
 	*allocated = Max((int) n + 8, 16);
 	*steps = MemoryContextAlloc(cxt, mul_size(*allocated, sizeof(WfStep)));
 	for (uint64 i = 0; i < n; i++)
-	{
 		read_step(i, cxt, &(*steps)[i]);
-		if ((*steps)[i].ordinal != (int) i + 1)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATA_CORRUPTED),
-					 errmsg("steps of workflow run are not contiguous"),
-					 errdetail("Expected ordinal %d, found %d.",
-							   (int) i + 1, (*steps)[i].ordinal)));
-	}
 	return (int) n;
 }
 

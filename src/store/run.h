@@ -89,7 +89,17 @@ typedef struct WfRun
 	int32 parent_ordinal;	 /* has_parent: the call that started it */
 	int32 item;				 /* its number in a map, from 1; else 0 */
 	bool paused;
+	bool finished; /* it has an end time */
 	bool retried; /* by retry_run(), or it is a fork: it may have steps */
+	pg_uuid_t seed; /* what random values are derived from */
+
+	/*
+	 * Whose membership it rests on that the run belongs to its owner: that of
+	 * the workflow's owner, where run_as was at work.  The name is NULL where
+	 * the owner enqueued it.
+	 */
+	Oid run_as_by;
+	char *run_as_by_name;
 	Jsonb *input;
 	HeapTuple row; /* all of it, for wf_run_end(); may be NULL */
 } WfRun;
@@ -125,7 +135,10 @@ typedef struct WfStep
 extern bool wf_run_load(const pg_uuid_t *run_id, ItemPointer tid,
 						MemoryContext cxt, WfRun *out);
 
-/* all steps, ordinals 1..n without a gap (else XX001); count.  In a window. */
+/*
+ * All steps, in the order of their ordinals, which may have gaps where somebody
+ * has been at the table (core/sound.h); count.  In a window.
+ */
 extern int wf_step_load_all(const pg_uuid_t *run_id, MemoryContext cxt,
 							WfStep **steps, int *allocated);
 

@@ -179,7 +179,7 @@ wf_run_scan(WfScan *scan, WfRunInfo *out, int max)
 	scan->done = rows < (uint64) max;
 
 	for (int i = 0; i < nunknown; i++)
-		(void) wf_run_park(&unknown[i], WF_REASON_ERROR, "XX001",
+		(void) wf_run_park(&unknown[i], WF_REASON_STATE, "XX001",
 						   "state of the run is not known to this release",
 						   NULL);
 	return n;

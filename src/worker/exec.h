@@ -38,6 +38,7 @@
 #include "base/compat.h"
 #include "core/policy.h"
 #include "nodes/pg_list.h"
+#include "store/definition.h"
 #include "store/run.h"
 #include "worker/shmem.h"
 #include "worker/words.h"
@@ -109,6 +110,7 @@ typedef struct WfExec
 
 	WfRun run;
 	WfBody *body;
+	uint64 checked; /* what its rights rest on; see wf_body_recheck() */
 	WfStep *steps;		 /* recorded, by ordinal - 1 */
 	WfRecorded *records; /* the same, as core/replay.h wants them */
 	int nsteps;
@@ -152,6 +154,7 @@ typedef struct WfExec
 
 	WfWhere where;
 	const char *park_reason; /* for an ERROR in the engine */
+	bool unsound;			 /* the row cannot be relied on */
 	bool aborted;			 /* a turn was: what others did is not known */
 	bool writing;			 /* an ERROR now comes from our own writes */
 	bool gone;				 /* the run's row is not as it was: load again */
@@ -188,6 +191,17 @@ extern WfOutcome wf_exec_run(WfExec *exec, TimestampTz *due_at);
  * exec->park_reason set, when the body cannot be called.
  */
 extern void wf_body_prepare(WfExec *exec);
+
+/*
+ * In a later turn: asks again all that load_turn() has asked of the owner and
+ * of the body, if anything that it rests on may have changed.  As
+ * wf_body_prepare().
+ */
+extern void wf_body_recheck(WfExec *exec);
+extern bool wf_body_is_checked(const WfExec *exec);
+
+/* The settings were read anew: nothing of what was allowed holds any more. */
+extern void wf_body_forget(void);
 /*
  * Puts its search_path in force again, where a turn that failed took it back.
  * In a transaction.  In a trial it holds for the present GUC nest level.
@@ -209,6 +223,24 @@ extern uint32 wf_exec_request(const WfExec *exec);
 
 /* true when a cancel request has been raised since it was asked for */
 extern bool wf_exec_interrupted(WfExec *exec);
+
+/* ---- exec_rights.c ---- */
+
+/* ", then call workflow.retry_run()" for the end of a hint, or "" in a trial */
+extern const char *wf_rights_then_retry(void);
+
+/*
+ * Raises an error, with exec->park_reason set, unless the run's owner has all
+ * that it takes to have runs here, and still may have what run_as gave him.
+ */
+extern void wf_rights_check_owner(WfExec *exec);
+
+/*
+ * The same of the body: it may be called by the owner and, where he is a
+ * superuser, was written and named by superusers.
+ */
+extern void wf_rights_check_body(WfExec *exec, Oid function,
+								 const WfBodyRow *row);
 
 /* ---- exec_words.c ---- */
 

@@ -17,15 +17,17 @@
  *
  * Lifetime: resolved bodies are kept for the life of the process, each once
  * for every queue it ran in, whose policy is kept with it.  They are read
- * again when the database's `definitions` counter has moved, and resolved
- * again after any change of pg_proc or a schema (syscache callbacks).
+ * again when the database's `definitions` counter has moved.  With them is kept
+ * that the run's owner may have them called (exec_rights.c): until anything that
+ * this rests on changes, functions, schemas, roles, memberships or the database
+ * (syscache callbacks), which each turn learns of as it begins its transaction.
+ * So a right that is taken away is missed from the next turn on, and while
+ * nothing changes a turn compares two numbers.
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_proc.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -43,7 +45,7 @@
 #include "core/state.h"
 #include "store/body.h"
 #include "store/definition.h"
-#include "worker/exec.h"
+#include "worker/exec_turn.h"
 
 /* bytes of an error's message, detail, hint and context, each */
 #define WF_MAX_ERROR_TEXT 10000
@@ -60,7 +62,11 @@ struct WfBody
 	BodyKey key;
 	uint64 definitions; /* counter when it was read */
 	bool resolved;
-	MemoryContext cxt; /* of row and flinfo */
+	Oid role;	   /* ... for this one */
+	Oid run_as_by; /* ... and by this one's run_as, where there is a name */
+	char run_as_by_name[NAMEDATALEN];
+	MemoryContext call_cxt; /* of what flinfo points to */
+	MemoryContext cxt; /* of row and call_cxt */
 	WfBodyRow row;
 	FmgrInfo flinfo;
 };
@@ -92,6 +98,16 @@ wf_body_init(void)
 	CacheRegisterSyscacheCallback(PROCOID, forget_resolved, (Datum) 0);
 	CacheRegisterSyscacheCallback(NAMESPACEOID, forget_resolved, (Datum) 0);
 	CacheRegisterSyscacheCallback(AUTHOID, forget_resolved, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, forget_resolved, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMMEMROLE, forget_resolved, (Datum) 0);
+	CacheRegisterSyscacheCallback(DATABASEOID, forget_resolved, (Datum) 0);
+}
+
+void
+wf_body_forget(void)
+{
+	if (bodies != NULL)
+		forget_resolved((Datum) 0, 0, 0);
 }
 
 const char *
@@ -126,6 +142,8 @@ read_body(WfBody *body, uint64 definitions)
 	body->definitions = 0;
 	body->cxt = AllocSetContextCreate(TopMemoryContext, "workflow body",
 									  ALLOCSET_SMALL_SIZES);
+	body->call_cxt = AllocSetContextCreate(body->cxt, "workflow body's call",
+										   ALLOCSET_SMALL_SIZES);
 
 	wf_window_open(&window);
 	found = wf_body_load(body->key.body_id, body->key.queue_id, body->cxt,
@@ -140,36 +158,6 @@ read_body(WfBody *body, uint64 definitions)
 	body->definitions = definitions;
 }
 
-/* Both who wrote the body and who chose its search_path must be superusers. */
-static void
-check_superuser(Oid function, const WfBodyRow *row)
-{
-	HeapTuple tuple;
-	Oid author;
-
-	if (wf_allow_superuser_runs || !superuser())
-		return;
-	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for function %u", function);
-	author = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
-	ReleaseSysCache(tuple);
-
-	if (!superuser_arg(author) || !superuser_arg(row->owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("a superuser's run cannot use body %s", row->body),
-				 errdetail("The function or the workflow is not owned by a superuser."),
-				 errhint("Enqueue as another role, or set workflow.allow_superuser_runs.")));
-}
-
-/* What to do after repair, for the end of a hint. */
-static const char *
-then_retry(void)
-{
-	return wf_exec_is_trial(wf_exec) ? "" : ", then call workflow.retry_run()";
-}
-
 /* The rules that hold at create_workflow() hold when a run runs, too. */
 static Oid
 find_function(const WfBodyRow *row)
@@ -180,16 +168,8 @@ find_function(const WfBodyRow *row)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
 				 errmsg("body %s does not exist", row->body),
-				 errhint("Create it again%s.", then_retry())));
+				 errhint("Create it again%s.", wf_rights_then_retry())));
 	wf_body_check(function, row->body);
-	/* our own needs no grants */
-	if (row->body_id > 0 && !wf_body_callable(function, GetUserId()))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for function %s", row->body),
-				 errhint("Grant EXECUTE on it and USAGE on its schema to the run's owner%s.",
-						 then_retry())));
-	check_superuser(function, row);
 	return function;
 }
 
@@ -207,12 +187,49 @@ wf_body_force_path(const WfBody *body)
 			0, false);
 }
 
+/* Was the verdict found for a run like this one? */
+static bool
+is_allowed_to(const WfBody *body, const WfRun *run)
+{
+	const char *name = run->run_as_by_name ? run->run_as_by_name : "";
+
+	return body->role == GetUserId() && body->run_as_by == run->run_as_by &&
+		   strcmp(body->run_as_by_name, name) == 0;
+}
+
+/*
+ * What undoes a run is not in its body, nor is what a chunk does; but what the
+ * body's owner may have done as the run's owner holds for these as well.
+ */
+static void
+resolve(WfExec *exec, WfBody *body)
+{
+	uint64 before = changes;
+	Oid function;
+
+	body->resolved = false;
+	wf_rights_check_owner(exec);
+	exec->park_reason = WF_REASON_BODY;
+	function = find_function(&body->row);
+	wf_rights_check_body(exec, function, &body->row);
+	MemoryContextReset(body->call_cxt);
+	fmgr_info_cxt(function, &body->flinfo, body->call_cxt);
+	body->role = GetUserId();
+	body->run_as_by = exec->run.run_as_by;
+	strlcpy(body->run_as_by_name,
+			exec->run.run_as_by_name ? exec->run.run_as_by_name : "",
+			NAMEDATALEN);
+	/* a change that came in during the lookups may have been missed */
+	body->resolved = before == changes;
+}
+
 void
 wf_body_prepare(WfExec *exec)
 {
 	BodyKey key = {exec->run.body_id, wf_items_queue(&exec->run)};
 	WfDatabase *db = wf_database_find(MyDatabaseId);
 	uint64 definitions = db ? pg_atomic_read_u64(&db->definitions) : 0;
+	uint64 before = changes;
 	WfBody *body;
 	bool found;
 
@@ -227,21 +244,28 @@ wf_body_prepare(WfExec *exec)
 	}
 	if (!found || body->definitions != definitions || body->cxt == NULL)
 		read_body(body, definitions);
-	/* what undoes a run is not in its body, nor is what a chunk does */
-	if (!body->resolved && !wf_run_is_chunk(&exec->run) &&
-		exec->run.state != WF_RUN_COMPENSATING)
-	{
-		uint64 before = changes;
-		Oid function = find_function(&body->row);
-
-		fmgr_info_cxt(function, &body->flinfo, body->cxt);
-		/* a change that came in during the lookups may have been missed */
-		body->resolved = before == changes;
-	}
+	if (!body->resolved || !is_allowed_to(body, &exec->run))
+		resolve(exec, body);
 	exec->body = body;
+	exec->checked = before;
 
 	wf_body_force_path(body);
 	exec->park_reason = NULL;
+}
+
+bool
+wf_body_is_checked(const WfExec *exec)
+{
+	return exec->body != NULL && exec->checked == changes;
+}
+
+void
+wf_body_recheck(WfExec *exec)
+{
+	if (wf_body_is_checked(exec))
+		return;
+	wf_load_check_owner(exec);
+	wf_body_prepare(exec);
 }
 
 /* ---- errors ---- */

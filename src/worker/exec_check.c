@@ -42,6 +42,7 @@ load(WfExec *exec, const pg_uuid_t *run_id, int32 body_id)
 	exec->nsteps =
 		wf_step_load_all(run_id, exec->run_cxt, &exec->steps, &exec->nalloc);
 	wf_window_close(&window);
+	wf_load_check_state(exec);
 	exec->records = MemoryContextAllocHuge(
 		exec->run_cxt, mul_size(exec->nalloc, sizeof(WfRecorded)));
 	for (int i = 0; i < exec->nsteps; i++)

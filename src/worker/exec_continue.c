@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "base/spi.h"
+#include "core/derive.h"
 #include "store/continue.h"
 #include "worker/exec_turn.h"
 #include "worker/wakeup.h"
@@ -27,6 +28,8 @@ wf_exec_continue(WfExec *exec, WfTurn *turn)
 	wf_window_open(&window);
 	wf_continue_read(run_id, exec->turn_cxt, &handover);
 	wf_window_close(&window);
+	handover.seed = exec->run.seed;
+	wf_derive_seed(&handover.seed, run_id);
 
 	turn->end.continued_as = &next;
 	if (!wf_run_end(&exec->run, &turn->end))

@@ -153,6 +153,9 @@ init_chunk(WfExec *exec, int ordinal, WfNewRun *chunk)
 	chunk->priority = exec->run.priority;
 	chunk->owner = exec->run.owner;
 	chunk->owner_name = CStringGetTextDatum(exec->run.owner_name);
+	chunk->run_as_by = exec->run.run_as_by;
+	if (exec->run.run_as_by_name != NULL)
+		chunk->run_as_by_name = CStringGetTextDatum(exec->run.run_as_by_name);
 	chunk->has_parent = true;
 	chunk->parent_run_id = exec->run.run_id;
 	chunk->parent_ordinal = ordinal;

@@ -1,17 +1,74 @@
 /*
  * exec_load.c
- *		What an executor reads of a run before it moves it on.
+ *		What an executor makes sure of before it moves a run on.
+ *
+ * That the row and the record do not contradict themselves (core/sound.h), and
+ * that the run's owner, who is the role of this process, may have it go on.
+ * The latter is asked again in each turn, in which nothing is looked up while
+ * the catalogs behind it stand still: see wf_body_recheck().
  */
 #include "postgres.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "storage/shmem.h"
 #include "utils/memutils.h"
 
 #include "base/clock.h"
 #include "base/spi.h"
+#include "core/sound.h"
 #include "core/state.h"
 #include "worker/exec_turn.h"
+
+static void
+describe_call(const WfStep *step, WfSoundCall *call)
+{
+	call->ordinal = step->ordinal;
+	call->kind = step->match.kind;
+	call->state = step->match.state;
+	call->name = step->match.name;
+	call->has_command = step->command != NULL;
+	call->has_result = step->result != NULL;
+	call->has_error = strlen(step->error.code) == 5;
+}
+
+void
+wf_load_check_state(WfExec *exec)
+{
+	WfSoundRun run = {.state = exec->run.state,
+					  .waiting_for = exec->run.waiting_for,
+					  .end_state = exec->run.end_state,
+					  .finished = exec->run.finished,
+					  .began = exec->run.started_at != 0,
+					  .chunk = wf_run_is_chunk(&exec->run),
+					  .has_parent = exec->run.has_parent};
+	const char *wrong = wf_sound_run(&run);
+	int at = 0;
+
+	if (wrong == NULL && exec->nsteps > 0)
+	{
+		WfSoundCall *calls =
+			palloc(mul_size(exec->nsteps, sizeof(WfSoundCall)));
+
+		for (int i = 0; i < exec->nsteps; i++)
+			describe_call(&exec->steps[i], &calls[i]);
+		wrong = wf_sound_record(&run, calls, exec->nsteps, &at);
+		pfree(calls);
+	}
+	else if (wrong == NULL)
+		wrong = wf_sound_record(&run, NULL, 0, &at);
+	if (wrong == NULL)
+		return;
+	exec->nsteps = 0; /* nothing follows from them */
+	exec->unsound = true;
+	exec->park_reason = WF_REASON_STATE;
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("the workflow run is in a state that it cannot have reached"),
+			 at > 0 ? errdetail("Call %d: %s", at, wrong)
+					: errdetail("%s", wrong),
+			 errhint("Its row or its record was changed by hand, or is damaged. Cancel the run, or restore what it was.")));
+}
 
 void
 wf_load_check_owner(WfExec *exec)

@@ -408,7 +408,7 @@ handle_error(WfExec *exec, WfTurn *turn)
 	else if (exec->where == WF_IN_STEP)
 		turn->next = judge_step_error(exec);
 	else if (wf_exec_request(exec) & (WF_REQ_CANCEL | WF_REQ_TIMEOUT) &&
-			 exec->run.workflow_id != 0)
+			 exec->run.workflow_id != 0 && !exec->unsound)
 		turn->next = WF_NEXT_SETTLE;
 	else
 		handle_trouble(exec, turn);
@@ -422,6 +422,7 @@ begin_turn(WfExec *exec, WfTurn *turn)
 	memset(turn, 0, sizeof(*turn));
 	exec->where = WF_IN_ENGINE;
 	exec->park_reason = NULL;
+	exec->unsound = false;
 	exec->room_for = 0;
 	exec->gone = false;
 	exec->writing = false;

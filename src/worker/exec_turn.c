@@ -42,7 +42,7 @@ wf_turn_end_run(WfExec *exec, WfTurn *turn, char state, const char *reason)
 {
 	WfRunEnd *end = &turn->end;
 
-	Assert(wf_run_may(exec->run.state, state));
+	Assert(exec->park_reason != NULL || wf_run_may(exec->run.state, state));
 	memset(end, 0, sizeof(*end));
 	if (state == WF_RUN_PARKED && exec->cell->queue_id == WF_QUEUE_ITEMS)
 		state = WF_RUN_FAILED;
@@ -316,6 +316,8 @@ load_run(WfExec *exec, WfTurn *turn)
 								   exec->run.retried));
 	wf_mark_clear();
 
+	if (found && exec->run.origin == wf_origin())
+		wf_load_check_state(exec);
 	if (!found || wf_run_is_final(exec->run.state))
 	{
 		/* whoever ended it may not have come to tell its parent */
@@ -510,7 +512,11 @@ failure_turn(WfExec *exec, WfTurn *turn)
 		wf_turn_park_at_step(exec, turn, &step);
 		return;
 	}
-	(void) take_replay(exec, turn, replay(exec, true));
+	/* the failure is recorded, whatever has become of the owner's rights */
+	if (!wf_body_is_checked(exec))
+		turn->next = WF_NEXT_REPLAY;
+	else
+		(void) take_replay(exec, turn, replay(exec, true));
 }
 
 /* ---- all of it ---- */
@@ -551,7 +557,10 @@ wf_turn_do(WfExec *exec, WfNext what, WfTurn *turn)
 
 	if (!is_still_ours(exec, what, turn))
 		return;
-	if (what != WF_NEXT_LOAD)
+	/* what ends a run from outside needs no right, nor a body */
+	if (what == WF_NEXT_REPLAY || what == WF_NEXT_STEP || what == WF_NEXT_UNDO)
+		wf_body_recheck(exec);
+	if (what != WF_NEXT_LOAD && what != WF_NEXT_SETTLE)
 		wf_body_force_path(exec->body);
 	if (what == WF_NEXT_LOAD)
 		adopt = load_turn(exec, turn);

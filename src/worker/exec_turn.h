@@ -86,6 +86,12 @@ extern void wf_turn_leave(WfTurn *turn, WfOutcome outcome);
 
 /* ---- exec_load.c ---- */
 
+/*
+ * Raises an error, with exec->park_reason set, where the run was loaded in a
+ * state that no machine has brought it to.
+ */
+extern void wf_load_check_state(WfExec *exec);
+
 /* Raises an error, with exec->park_reason set, unless we are the run's owner. */
 extern void wf_load_check_owner(WfExec *exec);
 

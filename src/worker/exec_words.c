@@ -47,6 +47,16 @@ wf_executor_runs(const pg_uuid_t *run_id)
 }
 
 void
+wf_executor_vouched(Oid owner, Oid *role, const char **name)
+{
+	if (wf_exec == NULL || wf_exec->cell == NULL ||
+		wf_exec->run.run_as_by_name == NULL || wf_exec->run.owner != owner)
+		return;
+	*role = wf_exec->run.run_as_by;
+	*name = wf_exec->run.run_as_by_name;
+}
+
+void
 wf_word_check(const char *word, WfWordPlace place)
 {
 	Oid user;
@@ -78,15 +88,24 @@ wf_word_check(const char *word, WfWordPlace place)
 				 errhint("Call it in the body itself, and the SECURITY DEFINER function in a step.")));
 }
 
+/*
+ * Hidden workflows have negative ids, which no definition of a user gets, and
+ * one body each with the same number.
+ */
 void
-wf_word_check_own(const char *function, int32 body_id)
+wf_word_check_engine(const char *word, int32 body_id)
 {
-	wf_word_check(function, WF_WORD_IN_BODY);
-	if (wf_exec_is_trial(wf_exec) || wf_exec->run.body_id != body_id)
+	const WfExec *exec = wf_exec;
+
+	wf_word_check(word, WF_WORD_IN_BODY);
+	if (wf_exec_is_trial(exec) || exec->checks ||
+		exec->run.body_id != body_id || exec->run.workflow_id != body_id)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("function %s() is the extension's own", function),
-				 errdetail("It is the body of runs that the extension makes, and works in no other run.")));
+				 errmsg("_workflow.%s() can only be called by the engine",
+						word),
+				 errdetail("It is the body of runs that the engine makes for itself."),
+				 errhint("Use the functions of schema \"workflow\".")));
 }
 
 /* ---- leaving the body ---- */
@@ -390,7 +409,7 @@ wf_word_run_id(void)
 const pg_uuid_t *
 wf_word_seed(void)
 {
-	return &wf_exec->run.run_id;
+	return &wf_exec->run.seed;
 }
 
 /* In a chunk the parent's ordinal counts, and the number of the item. */

@@ -374,6 +374,7 @@ wf_exec_reload(void)
 {
 	ConfigReloadPending = false;
 	ProcessConfigFile(PGC_SIGHUP);
+	wf_body_forget();
 	set_commit_delay();
 }
 

@@ -26,6 +26,7 @@
 #include "utils/resowner.h"
 
 #include "base/clock.h"
+#include "base/entropy.h"
 #include "base/json.h"
 #include "core/state.h"
 #include "store/definition.h"
@@ -322,6 +323,7 @@ begin_exec(WfTrial *trial, WfRun *run)
 	run->state = WF_RUN_QUEUED;
 	run->enqueued_at = run->run_at = wf_clock_now();
 	run->deadline_at = DT_NOEND;
+	wf_entropy_seed(&run->seed);
 
 	exec->run = *run;
 	exec->run_cxt = cxt;

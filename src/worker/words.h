@@ -24,10 +24,10 @@ typedef enum WfWordPlace
 extern void wf_word_check(const char *word, WfWordPlace place);
 
 /*
- * For what is the body of the extension's own runs: raises 55000 unless an
- * executor is playing a run with this body.
+ * The same for a function that is the body of a hidden workflow: raises 55000
+ * unless a run that the engine has made of it is in hand, in an executor.
  */
-extern void wf_word_check_own(const char *function, int32 body_id);
+extern void wf_word_check_engine(const char *word, int32 body_id);
 
 /* A call of the body that is recorded. */
 typedef struct WfCall

@@ -29,6 +29,12 @@ extern bool wf_executor_has_run(void);
 extern bool wf_executor_runs(const pg_uuid_t *run_id);
 
 /*
+ * What the run in hand, if it belongs to "owner", rests on (see WfRun): role and
+ * name, or they are left alone.
+ */
+extern void wf_executor_vouched(Oid owner, Oid *role, const char **name);
+
+/*
  * Common to scheduler and executor, after connecting: settings that no ALTER
  * ROLE or ALTER DATABASE may change under us (isolation, read only, time-outs).
  */
