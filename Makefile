@@ -6,6 +6,7 @@
 #   make psql              a prompt on a throw-away server
 #   make bench             the benchmarks
 #   make bench-long        with a snapshot held for 30 minutes
+#   make bench-pairs OLD=commit   this tree beside that commit, in turns
 #
 # The test targets install missing Debian packages when run as root.  They
 # write below WF_BUILD (build/ by default) and nowhere else.  PG_CONFIG chooses
@@ -27,7 +28,8 @@ PG_CPPFLAGS += -DWF_TEST_BUILD
 endif
 
 TEST_GROUPS = build layers headers style core regress isolation tap crash
-TEST_TARGETS = check $(TEST_GROUPS:%=check-%) demo psql bench bench-long
+TEST_TARGETS = check $(TEST_GROUPS:%=check-%) demo psql bench bench-long \
+	bench-pairs
 BUILD_TARGETS = all install uninstall clean
 
 .DEFAULT_GOAL = all
@@ -74,6 +76,9 @@ bench:
 bench-long:
 	@WF_FSYNC=on BENCH_ONLY=snapshot BENCH_HOLD=1800 \
 		test/server run test/bench/run
+
+bench-pairs:
+	@test/bench/pairs $(OLD)
 
 $(BUILD_TARGETS):
 	@$(MAKE) --no-print-directory $@

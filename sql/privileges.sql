@@ -18,7 +18,7 @@ SELECT * FROM _workflow.run;
 RESET ROLE;
 SELECT workflow.grant_usage(r)
   FROM unnest('{regress_wf_alice,regress_wf_bob,regress_wf_team,regress_wf_boss}'::text[]) r;
-GRANT EXECUTE ON FUNCTION workflow.stop(text), workflow.start(), workflow.grant_usage(text) TO regress_wf_bob;
+GRANT EXECUTE ON FUNCTION workflow.stop(text), workflow.start(), workflow.grant_usage(text, boolean) TO regress_wf_bob;
 SET ROLE regress_wf_bob;
 SELECT workflow.stop('sabotage');
 SELECT workflow.start();
@@ -27,7 +27,7 @@ SELECT count(*) FROM _workflow.run;
 SELECT _workflow.reads(10, 'postgres');
 INSERT INTO workflow.runs (workflow) VALUES ('x');
 RESET ROLE;
-REVOKE EXECUTE ON FUNCTION workflow.stop(text), workflow.start(), workflow.grant_usage(text) FROM regress_wf_bob;
+REVOKE EXECUTE ON FUNCTION workflow.stop(text), workflow.start(), workflow.grant_usage(text, boolean) FROM regress_wf_bob;
 
 -- a workflow belongs to its creator
 SET ROLE regress_wf_alice;

@@ -122,6 +122,14 @@ CREATE TABLE _workflow.queue_grant (
 	CONSTRAINT queue_grant_pkey PRIMARY KEY (queue_id, role_name, privilege)
 );
 
+-- Roles that see all rows without contents, see grant_monitor().
+CREATE TABLE _workflow.monitor (
+	role_name		text NOT NULL,
+	role			oid NOT NULL,
+	origin			bigint NOT NULL,
+	CONSTRAINT monitor_pkey PRIMARY KEY (role_name)
+);
+
 -- Starts that a rate limit has been charged with before they are made, so that
 -- whoever decides after a crash does not charge them again.
 CREATE TABLE _workflow.rate (
@@ -450,6 +458,11 @@ COMMENT ON COLUMN _workflow.queue_grant.role_name IS 'name of the role; oid and 
 COMMENT ON COLUMN _workflow.queue_grant.role IS 'role that has the privilege';
 COMMENT ON COLUMN _workflow.queue_grant.privilege IS 'send or receive';
 
+COMMENT ON TABLE _workflow.monitor IS 'roles that see all rows without contents';
+COMMENT ON COLUMN _workflow.monitor.role_name IS 'name of the role; oid and name must match';
+COMMENT ON COLUMN _workflow.monitor.role IS 'the role';
+COMMENT ON COLUMN _workflow.monitor.origin IS 'database that the oid is of';
+
 COMMENT ON TABLE _workflow.rate IS 'starts reserved against rate limits, until they count no more';
 COMMENT ON COLUMN _workflow.rate.rate_id IS 'key, rising';
 COMMENT ON COLUMN _workflow.rate.queue_id IS 'the queue';
@@ -635,7 +648,7 @@ CREATE FUNCTION _workflow.sees(owner oid, owner_name text) RETURNS boolean
 	LANGUAGE c STABLE CALLED ON NULL INPUT PARALLEL SAFE
 	AS 'MODULE_PATHNAME', 'workflow_sees';
 COMMENT ON FUNCTION _workflow.sees(oid, text) IS
-	'whether the current user may know of what belongs to this owner: its readers and pg_monitor';
+	'whether the current user may know of what belongs to this owner: its readers and monitors';
 
 CREATE FUNCTION _workflow.clock() RETURNS timestamptz
 	LANGUAGE c STABLE CALLED ON NULL INPUT PARALLEL SAFE
@@ -727,6 +740,12 @@ CREATE FUNCTION _workflow.message_waits_for(
 	AS 'MODULE_PATHNAME', 'workflow_message_waits_for';
 COMMENT ON FUNCTION _workflow.message_waits_for(bigint, integer, text, boolean, integer, boolean, integer, integer) IS
 	'what holds a message that is due and not paused: group, queue limit, rate or receiver';
+
+CREATE FUNCTION _workflow.close_objects() RETURNS void
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_close_objects';
+COMMENT ON FUNCTION _workflow.close_objects() IS
+	'takes what default privileges gave on new objects; the last of each script of the extension that makes any';
 
 -- The engine's own bodies: executors call them as a role that has no rights
 -- here, and grant_usage() leaves them out.
@@ -1272,7 +1291,7 @@ CREATE FUNCTION workflow.sleep(duration interval) RETURNS void
 COMMENT ON FUNCTION workflow.sleep(interval) IS
 	'in a body: waits so long from the newest recorded call on, without a process';
 
-CREATE FUNCTION workflow.sleep_until("time" timestamptz) RETURNS void
+CREATE FUNCTION workflow.sleep_until(until_time timestamptz) RETURNS void
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_sleep_until';
 COMMENT ON FUNCTION workflow.sleep_until(timestamptz) IS
@@ -1480,6 +1499,26 @@ CREATE FUNCTION workflow.idempotency_key() RETURNS text
 COMMENT ON FUNCTION workflow.idempotency_key() IS
 	'in a step: a key that is the same in all attempts of the step, for services outside';
 
+/* ---- times ---- */
+
+CREATE FUNCTION workflow.next_times(
+	cron text DEFAULT NULL,
+	every interval DEFAULT NULL,
+	timezone text DEFAULT 'UTC',
+	from_time timestamptz DEFAULT NULL,
+	n integer DEFAULT 5,
+	on_gap text DEFAULT 'next',
+	on_fold text DEFAULT 'first',
+	exclude text[] DEFAULT NULL,
+	exclude_dates date[] DEFAULT NULL,
+	starts_at timestamptz DEFAULT NULL,
+	ends_at timestamptz DEFAULT NULL)
+	RETURNS SETOF timestamptz
+	LANGUAGE c STABLE CALLED ON NULL INPUT PARALLEL SAFE ROWS 5
+	AS 'MODULE_PATHNAME', 'workflow_next_times';
+COMMENT ON FUNCTION workflow.next_times(text, interval, text, timestamptz, integer, text, text, text[], date[], timestamptz, timestamptz) IS
+	'the next times at which a cron pattern or an interval is due in a time zone, later than from_time';
+
 /* ---- the whole database ---- */
 
 CREATE FUNCTION workflow.stop(reason text DEFAULT NULL) RETURNS void
@@ -1494,17 +1533,30 @@ CREATE FUNCTION workflow.start() RETURNS void
 COMMENT ON FUNCTION workflow.start() IS
 	'undoes stop(), and takes over the runs of a restored or copied database';
 
-CREATE FUNCTION workflow.grant_usage(role text) RETURNS void
+CREATE FUNCTION workflow.grant_usage(role text, definitions boolean DEFAULT true)
+	RETURNS void
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_grant_usage';
-COMMENT ON FUNCTION workflow.grant_usage(text) IS
-	'lets a role create and enqueue workflows and read the views';
+COMMENT ON FUNCTION workflow.grant_usage(text, boolean) IS
+	'lets a role enqueue workflows, read the views and, with definitions, create workflows and queues';
 
 CREATE FUNCTION workflow.revoke_usage(role text) RETURNS void
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_revoke_usage';
 COMMENT ON FUNCTION workflow.revoke_usage(text) IS
 	'takes back what grant_usage() gave';
+
+CREATE FUNCTION workflow.grant_monitor(role text) RETURNS void
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_grant_monitor';
+COMMENT ON FUNCTION workflow.grant_monitor(text) IS
+	'lets a role see the rows of all owners, without their contents';
+
+CREATE FUNCTION workflow.revoke_monitor(role text) RETURNS void
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_revoke_monitor';
+COMMENT ON FUNCTION workflow.revoke_monitor(text) IS
+	'takes back what grant_monitor() gave';
 
 /* ---- views ---- */
 
@@ -1607,7 +1659,7 @@ SELECT r.run_id,
        r.priority,
        r.dedup_key,
        r.parent_run_id,
-       r.attributes,
+       CASE WHEN _workflow.reads(r.owner, r.owner_name) THEN r.attributes END AS attributes,
        CASE WHEN _workflow.reads(r.owner, r.owner_name)
             THEN coalesce(l.progress, r.progress)
        END AS progress,
@@ -1664,12 +1716,12 @@ COMMENT ON COLUMN workflow.runs.group_key IS 'its group within the queue';
 COMMENT ON COLUMN workflow.runs.priority IS 'higher goes first';
 COMMENT ON COLUMN workflow.runs.dedup_key IS 'identity given by the client';
 COMMENT ON COLUMN workflow.runs.parent_run_id IS 'run that started it as a child';
-COMMENT ON COLUMN workflow.runs.attributes IS 'labels given by the client';
-COMMENT ON COLUMN workflow.runs.progress IS 'what the run last said with set_progress(); NULL for pg_monitor';
-COMMENT ON COLUMN workflow.runs.input IS 'argument of the body; NULL for pg_monitor';
-COMMENT ON COLUMN workflow.runs.result IS 'value that the body returned; NULL for pg_monitor';
+COMMENT ON COLUMN workflow.runs.attributes IS 'labels given by the client; NULL for monitors';
+COMMENT ON COLUMN workflow.runs.progress IS 'what the run last said with set_progress(); NULL for monitors';
+COMMENT ON COLUMN workflow.runs.input IS 'argument of the body; NULL for monitors';
+COMMENT ON COLUMN workflow.runs.result IS 'value that the body returned; NULL for monitors';
 COMMENT ON COLUMN workflow.runs.error_code IS 'SQLSTATE of the error that stopped or delays it';
-COMMENT ON COLUMN workflow.runs.error_message IS 'message of that error; NULL for pg_monitor';
+COMMENT ON COLUMN workflow.runs.error_message IS 'message of that error; NULL for monitors';
 COMMENT ON COLUMN workflow.runs.failed_step IS 'name of the step at which it failed or was parked; NULL: in the body, or before the step was recorded';
 COMMENT ON COLUMN workflow.runs.steps_done IS 'steps recorded as done';
 COMMENT ON COLUMN workflow.runs.attempts IS 'recorded attempts of all steps together';
@@ -1766,10 +1818,10 @@ COMMENT ON COLUMN workflow.steps.state IS 'running, done, retrying, failed, or s
 COMMENT ON COLUMN workflow.steps.attempt IS 'attempts begun';
 COMMENT ON COLUMN workflow.steps.max_attempts IS 'attempts allowed; NULL: without limit, or done at the first';
 COMMENT ON COLUMN workflow.steps.due_at IS 'when the next attempt is due';
-COMMENT ON COLUMN workflow.steps.result IS 'value of the command; NULL for pg_monitor';
+COMMENT ON COLUMN workflow.steps.result IS 'value of the command; NULL for monitors';
 COMMENT ON COLUMN workflow.steps.error_code IS 'SQLSTATE of the last failed attempt';
-COMMENT ON COLUMN workflow.steps.error_message IS 'message of that error; NULL for pg_monitor';
-COMMENT ON COLUMN workflow.steps.command IS 'command given by the body; NULL for pg_monitor';
+COMMENT ON COLUMN workflow.steps.error_message IS 'message of that error; NULL for monitors';
+COMMENT ON COLUMN workflow.steps.command IS 'command given by the body; NULL for monitors';
 COMMENT ON COLUMN workflow.steps.started_at IS 'when the last attempt began';
 COMMENT ON COLUMN workflow.steps.finished_at IS 'when the last attempt ended';
 COMMENT ON COLUMN workflow.steps.child_run_id IS 'run that child() or start_child() started';
@@ -1812,7 +1864,7 @@ COMMENT ON VIEW workflow.signals IS 'signals that were sent to runs, kept as lon
 COMMENT ON COLUMN workflow.signals.signal_id IS 'key; signals of one name are taken in this order';
 COMMENT ON COLUMN workflow.signals.run_id IS 'run that it was sent to';
 COMMENT ON COLUMN workflow.signals.name IS 'name of the signal';
-COMMENT ON COLUMN workflow.signals.payload IS 'data that came with it; NULL for pg_monitor';
+COMMENT ON COLUMN workflow.signals.payload IS 'data that came with it; NULL for monitors';
 COMMENT ON COLUMN workflow.signals.dedup_key IS 'identity given by the sender';
 COMMENT ON COLUMN workflow.signals.sent_by IS 'role that sent it';
 COMMENT ON COLUMN workflow.signals.sent_at IS 'when it was sent';
@@ -1854,8 +1906,8 @@ COMMENT ON COLUMN workflow.checks.owner IS 'role that it runs as';
 COMMENT ON COLUMN workflow.checks.ok IS 'whether the run could go on with that body; NULL: not known yet';
 COMMENT ON COLUMN workflow.checks.ordinal IS 'call at which it would break';
 COMMENT ON COLUMN workflow.checks.error_code IS 'SQLSTATE with which it would break: WF007 where body and record differ';
-COMMENT ON COLUMN workflow.checks.error_message IS 'message of that error; NULL for pg_monitor';
-COMMENT ON COLUMN workflow.checks.error_detail IS 'what was recorded and what was asked for; NULL for pg_monitor';
+COMMENT ON COLUMN workflow.checks.error_message IS 'message of that error; NULL for monitors';
+COMMENT ON COLUMN workflow.checks.error_detail IS 'what was recorded and what was asked for; NULL for monitors';
 COMMENT ON COLUMN workflow.checks.asked_at IS 'when the check was asked for';
 COMMENT ON COLUMN workflow.checks.checked_at IS 'when the verdict was found';
 
@@ -1945,13 +1997,13 @@ COMMENT ON COLUMN workflow.messages.group_key IS 'group within the queue';
 COMMENT ON COLUMN workflow.messages.dedup_key IS 'identity given by the sender';
 COMMENT ON COLUMN workflow.messages.attempt IS 'times it was received';
 COMMENT ON COLUMN workflow.messages.max_attempts IS 'times it may be received; NULL: without limit';
-COMMENT ON COLUMN workflow.messages.headers IS 'headers given by the sender; NULL for pg_monitor';
-COMMENT ON COLUMN workflow.messages.payload IS 'what is to be done; NULL for pg_monitor';
-COMMENT ON COLUMN workflow.messages.result IS 'what the worker returned, where it is kept; NULL for pg_monitor';
-COMMENT ON COLUMN workflow.messages.progress IS 'what the worker said of its progress; NULL for pg_monitor';
+COMMENT ON COLUMN workflow.messages.headers IS 'headers given by the sender; NULL for monitors';
+COMMENT ON COLUMN workflow.messages.payload IS 'what is to be done; NULL for monitors';
+COMMENT ON COLUMN workflow.messages.result IS 'what the worker returned, where it is kept; NULL for monitors';
+COMMENT ON COLUMN workflow.messages.progress IS 'what the worker said of its progress; NULL for monitors';
 COMMENT ON COLUMN workflow.messages.reason IS 'why it died: error, attempts or expired';
 COMMENT ON COLUMN workflow.messages.error_code IS 'SQLSTATE of the last error';
-COMMENT ON COLUMN workflow.messages.error_message IS 'message of that error; NULL for pg_monitor';
+COMMENT ON COLUMN workflow.messages.error_message IS 'message of that error; NULL for monitors';
 COMMENT ON COLUMN workflow.messages.run_id IS 'task: its run';
 COMMENT ON COLUMN workflow.messages.ordinal IS 'task: call of the run that waits for it';
 COMMENT ON COLUMN workflow.messages.enqueued_at IS 'when it was sent';
@@ -2014,7 +2066,7 @@ COMMENT ON COLUMN workflow.dead_letters.owner IS 'role that it ran as, or that s
 COMMENT ON COLUMN workflow.dead_letters.failed_step IS 'name of the step at which it failed; NULL: in the body, or before the step was recorded';
 COMMENT ON COLUMN workflow.dead_letters.reason IS 'error, attempts, timeout, crash, nondeterministic, body, owner or terminated; of messages error, attempts or expired';
 COMMENT ON COLUMN workflow.dead_letters.error_code IS 'SQLSTATE of the error';
-COMMENT ON COLUMN workflow.dead_letters.error_message IS 'message of the error; NULL for pg_monitor';
+COMMENT ON COLUMN workflow.dead_letters.error_message IS 'message of the error; NULL for monitors';
 COMMENT ON COLUMN workflow.dead_letters.attempts IS 'attempts of all steps together, or times it was received';
 COMMENT ON COLUMN workflow.dead_letters.died_at IS 'when it failed';
 
@@ -2262,11 +2314,9 @@ INSERT INTO _workflow.body (body_id, workflow_id, function, search_path, created
 VALUES (-1, -1, '_workflow.run_alert(jsonb)', '"$user", public', now()),
        (-2, -2, '_workflow.check_run(jsonb)', 'pg_catalog, pg_temp', now());
 
-/* ---- grants: nothing to PUBLIC, see workflow.grant_usage() ---- */
+/* ---- grants: nothing to anybody, see workflow.grant_usage() ---- */
 
-REVOKE ALL ON ALL ROUTINES IN SCHEMA workflow FROM PUBLIC;
-REVOKE ALL ON ALL ROUTINES IN SCHEMA _workflow FROM PUBLIC;
-REVOKE ALL ON TYPE workflow.policy FROM PUBLIC;
+SELECT _workflow.close_objects();
 
 /* ---- what pg_dump takes along ---- */
 
@@ -2282,6 +2332,7 @@ SELECT pg_extension_config_dump('_workflow.request_request_id_seq', '');
 SELECT pg_extension_config_dump('_workflow.queue', '');
 SELECT pg_extension_config_dump('_workflow.queue_queue_id_seq', '');
 SELECT pg_extension_config_dump('_workflow.queue_grant', '');
+SELECT pg_extension_config_dump('_workflow.monitor', '');
 SELECT pg_extension_config_dump('_workflow.signal', '');
 SELECT pg_extension_config_dump('_workflow.signal_signal_id_seq', '');
 SELECT pg_extension_config_dump('_workflow.message', '');

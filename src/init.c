@@ -16,12 +16,12 @@
 #include "api/body_watch.h"
 #include "api/task.h"
 #include "base/guc.h"
-#include "worker/guard.h"
-#include "worker/hooks.h"
-#include "worker/receivers.h"
-#include "worker/shmem.h"
-#include "worker/wakeup.h"
-#include "worker/workers.h"
+#include "ipc/guard.h"
+#include "ipc/hooks.h"
+#include "ipc/receivers.h"
+#include "ipc/segments.h"
+#include "ipc/wakeup.h"
+#include "ipc/workers.h"
 
 PG_MODULE_MAGIC;
 
@@ -35,7 +35,7 @@ shmem_request(void)
 {
 	if (next_shmem_request)
 		next_shmem_request();
-	wf_shmem_request();
+	wf_segments_request();
 }
 
 static void
@@ -43,7 +43,7 @@ shmem_startup(void)
 {
 	if (next_shmem_startup)
 		next_shmem_startup();
-	wf_shmem_startup();
+	wf_segments_startup();
 }
 
 void

@@ -29,10 +29,10 @@
 #include "base/stoppoint.h"
 #include "core/mix.h"
 #include "core/state.h"
+#include "ipc/receivers.h"
+#include "ipc/wakeup.h"
 #include "store/attempt.h"
 #include "store/message_task.h"
-#include "worker/receivers.h"
-#include "worker/wakeup.h"
 
 PG_FUNCTION_INFO_V1(workflow_ack);
 PG_FUNCTION_INFO_V1(workflow_ack_batch);

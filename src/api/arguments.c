@@ -19,8 +19,8 @@
 #include "api/arguments.h"
 #include "base/guc.h"
 #include "base/spi.h"
+#include "ipc/workers.h"
 #include "store/definition.h"
-#include "worker/workers.h"
 
 void
 wf_arg_require(FunctionCallInfo fcinfo, int arg, const char *what)

@@ -8,7 +8,7 @@
 #include "utils/jsonb.h"
 
 #include "api/arguments.h"
-#include "worker/shmem.h"
+#include "ipc/shmem.h"
 #include "worker/words.h"
 
 PG_FUNCTION_INFO_V1(workflow_continue_as_new);

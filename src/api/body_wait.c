@@ -74,12 +74,12 @@ workflow_sleep_until(PG_FUNCTION_ARGS)
 	TimestampTz until;
 
 	wf_word_check("sleep_until", WF_WORD_IN_BODY);
-	wf_arg_require(fcinfo, 0, "time");
+	wf_arg_require(fcinfo, 0, "until_time");
 	until = PG_GETARG_TIMESTAMPTZ(0);
 	if (TIMESTAMP_NOT_FINITE(until))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("time must be finite"),
+				 errmsg("until_time must be finite"),
 				 errdetail("The value is \"%s\".", timestamptz_to_str(until)),
 				 errhint("To wait until something happens use workflow.wait_for_signal().")));
 	sleep_for("sleep_until", TIMESTAMPTZOID, TimestampTzGetDatum(until),

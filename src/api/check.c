@@ -21,12 +21,12 @@
 #include "api/definition_cache.h"
 #include "base/clock.h"
 #include "base/spi.h"
+#include "ipc/wakeup.h"
 #include "store/body.h"
 #include "store/check.h"
 #include "store/definition.h"
 #include "store/enqueue.h"
 #include "store/queue.h"
-#include "worker/wakeup.h"
 #include "worker/words.h"
 
 PG_FUNCTION_INFO_V1(workflow_check_workflow);

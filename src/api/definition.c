@@ -21,10 +21,10 @@
 #include "base/clock.h"
 #include "base/compat.h"
 #include "base/spi.h"
+#include "ipc/wakeup.h"
 #include "store/body.h"
 #include "store/definition.h"
 #include "store/queue_definition.h"
-#include "worker/wakeup.h"
 
 PG_FUNCTION_INFO_V1(workflow_create_workflow);
 PG_FUNCTION_INFO_V1(workflow_alter_workflow);

@@ -26,10 +26,10 @@
 #include "base/compat.h"
 #include "base/guc.h"
 #include "base/spi.h"
+#include "ipc/stats.h"
+#include "ipc/workers.h"
 #include "store/body.h"
 #include "store/role.h"
-#include "worker/stats.h"
-#include "worker/workers.h"
 
 #define MAX_ENTRIES 64
 

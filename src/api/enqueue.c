@@ -38,9 +38,9 @@
 #include "base/clock.h"
 #include "base/compat.h"
 #include "base/spi.h"
+#include "ipc/wakeup.h"
+#include "ipc/workers.h"
 #include "store/enqueue.h"
-#include "worker/wakeup.h"
-#include "worker/workers.h"
 
 PG_FUNCTION_INFO_V1(workflow_enqueue_workflow);
 PG_FUNCTION_INFO_V1(workflow_find_run);

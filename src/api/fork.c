@@ -21,8 +21,8 @@
 #include "api/runs.h"
 #include "base/clock.h"
 #include "base/spi.h"
+#include "ipc/wakeup.h"
 #include "store/fork.h"
-#include "worker/wakeup.h"
 
 PG_FUNCTION_INFO_V1(workflow_fork_run);
 

@@ -22,8 +22,8 @@
 #include "api/freshness.h"
 #include "base/compat.h"
 #include "base/spi.h"
-#include "worker/shmem.h"
-#include "worker/wakeup.h"
+#include "ipc/shmem.h"
+#include "ipc/wakeup.h"
 
 static uint64 catalog_changes = 0;
 

@@ -16,8 +16,8 @@
 #include "base/clock.h"
 #include "base/spi.h"
 #include "core/state.h"
+#include "ipc/wakeup.h"
 #include "store/message_admin.h"
-#include "worker/wakeup.h"
 
 PG_FUNCTION_INFO_V1(workflow_retry_message);
 PG_FUNCTION_INFO_V1(workflow_delete_message);

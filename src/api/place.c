@@ -16,10 +16,10 @@
 #include "api/place.h"
 #include "api/runs.h"
 #include "base/spi.h"
+#include "ipc/wakeup.h"
+#include "ipc/workers.h"
 #include "store/group.h"
 #include "store/signal.h"
-#include "worker/wakeup.h"
-#include "worker/workers.h"
 
 static const char *const on_duplicate_words[] = {"return", "skip", "reject",
 												 "replace"};

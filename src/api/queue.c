@@ -18,9 +18,9 @@
 #include "api/queue.h"
 #include "base/clock.h"
 #include "base/spi.h"
+#include "ipc/wakeup.h"
 #include "store/definition.h"
 #include "store/message_admin.h"
-#include "worker/wakeup.h"
 
 PG_FUNCTION_INFO_V1(workflow_create_queue);
 PG_FUNCTION_INFO_V1(workflow_alter_queue);

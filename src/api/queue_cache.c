@@ -19,7 +19,7 @@
 #include "api/freshness.h"
 #include "api/queue_cache.h"
 #include "base/spi.h"
-#include "worker/queue_stats.h"
+#include "ipc/queue_stats.h"
 
 #define MAX_ENTRIES 64
 

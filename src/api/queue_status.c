@@ -17,10 +17,10 @@
 #include "base/clock.h"
 #include "base/spi.h"
 #include "core/runid.h"
+#include "ipc/queue_stats.h"
+#include "ipc/shmem.h"
 #include "store/queue.h"
 #include "store/queue_wait.h"
-#include "worker/queue_stats.h"
-#include "worker/shmem.h"
 
 PG_FUNCTION_INFO_V1(workflow_queue_gauges);
 PG_FUNCTION_INFO_V1(workflow_queue_counters);

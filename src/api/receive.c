@@ -28,9 +28,9 @@
 #include "base/spi.h"
 #include "base/stoppoint.h"
 #include "core/state.h"
+#include "ipc/receivers.h"
 #include "store/delivery.h"
 #include "store/message_task.h"
-#include "worker/receivers.h"
 
 PG_FUNCTION_INFO_V1(workflow_receive);
 PG_FUNCTION_INFO_V1(workflow_wait_for_messages);

@@ -22,9 +22,9 @@
 #include "base/clock.h"
 #include "base/spi.h"
 #include "core/state.h"
+#include "ipc/wakeup.h"
 #include "store/body.h"
 #include "store/definition.h"
-#include "worker/wakeup.h"
 
 PG_FUNCTION_INFO_V1(workflow_cancel_run);
 PG_FUNCTION_INFO_V1(workflow_retry_run);
@@ -34,27 +34,44 @@ PG_FUNCTION_INFO_V1(workflow_wake_run);
 PG_FUNCTION_INFO_V1(workflow_set_step_result);
 PG_FUNCTION_INFO_V1(workflow_delete_run);
 
+static char *
+id_text(const pg_uuid_t *run_id)
+{
+	return DatumGetCString(
+		DirectFunctionCall1(uuid_out, UUIDPGetDatum(run_id)));
+}
+
 void
-wf_run_look(const pg_uuid_t *run_id, WfRunView *out)
+wf_run_find(const pg_uuid_t *run_id, WfRunView *out)
 {
 	MemoryContext cxt = CurrentMemoryContext;
 	WfWindow window;
 	bool found;
-	char *id;
 
 	wf_window_open(&window);
 	found = wf_run_view(run_id, cxt, out);
 	wf_window_close(&window);
-
-	id = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(run_id)));
 	if (!found)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("run %s does not exist", id),
+				 errmsg("run %s does not exist", id_text(run_id)),
 				 errdetail("It was never enqueued, its transaction has not committed, or it was deleted."),
 				 errhint("The view workflow.runs lists the runs there are.")));
-	wf_require_owner(out->owner, out->owner_name, "run", id);
-	pfree(id);
+}
+
+void
+wf_run_require_owner(const WfRunView *run)
+{
+	if (!wf_is_owner(run->owner, run->owner_name))
+		wf_require_owner(run->owner, run->owner_name, "run",
+						 id_text(&run->run_id));
+}
+
+void
+wf_run_look(const pg_uuid_t *run_id, WfRunView *out)
+{
+	wf_run_find(run_id, out);
+	wf_run_require_owner(out);
 }
 
 bool

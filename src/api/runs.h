@@ -5,8 +5,8 @@
 #ifndef WF_API_RUNS_H
 #define WF_API_RUNS_H
 
+#include "ipc/shmem.h"
 #include "store/request.h"
-#include "worker/shmem.h"
 
 /*
  * Reads a run for the current user: raises 42704 when it is unknown, 42501
@@ -15,12 +15,18 @@
  */
 extern void wf_run_look(const pg_uuid_t *run_id, WfRunView *out);
 
+/* The two parts of it: for whom it is, and whether that is the current user. */
+extern void wf_run_find(const pg_uuid_t *run_id, WfRunView *out);
+extern void wf_run_require_owner(const WfRunView *run);
+
 /*
  * The slot in which the run is executed now, copied; false when it is in none.
  */
 extern bool wf_run_find_slot(const pg_uuid_t *run_id, WfSlot *out);
 
-/* what why() says, palloc'd; raises as wf_run_look() */
+/*
+ * What why() says to the current user, palloc'd; raises as wf_sight_of_run().
+ */
 extern char *wf_run_why(const pg_uuid_t *run_id);
 
 /* "queued", "running", ... */

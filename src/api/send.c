@@ -30,9 +30,9 @@
 #include "base/clock.h"
 #include "base/compat.h"
 #include "base/spi.h"
+#include "ipc/wakeup.h"
 #include "store/message_admin.h"
 #include "store/message_key.h"
-#include "worker/wakeup.h"
 
 PG_FUNCTION_INFO_V1(workflow_send);
 PG_FUNCTION_INFO_V1(workflow_send_batch);

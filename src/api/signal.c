@@ -18,8 +18,8 @@
 #include "base/clock.h"
 #include "base/spi.h"
 #include "core/state.h"
+#include "ipc/wakeup.h"
 #include "store/signal.h"
-#include "worker/wakeup.h"
 
 PG_FUNCTION_INFO_V1(workflow_signal_run);
 

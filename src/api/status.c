@@ -11,10 +11,8 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_authid.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
@@ -23,61 +21,16 @@
 #include "base/compat.h"
 #include "base/guc.h"
 #include "base/spi.h"
-#include "worker/shmem.h"
-#include "worker/stats.h"
+#include "ipc/shmem.h"
+#include "ipc/stats.h"
 
-PG_FUNCTION_INFO_V1(workflow_reads);
-PG_FUNCTION_INFO_V1(workflow_sees);
 PG_FUNCTION_INFO_V1(workflow_clock);
 PG_FUNCTION_INFO_V1(workflow_origin);
 PG_FUNCTION_INFO_V1(workflow_live_slots);
 PG_FUNCTION_INFO_V1(workflow_server_status);
 PG_FUNCTION_INFO_V1(workflow_counters);
 
-/* ---- who may see what ---- */
-
-/*
- * Both oid and name of an owner must match: in a restored database the oid may
- * be somebody else's.
- */
-static bool
-may_read(Oid owner, const text *owner_name)
-{
-	char *present;
-	bool same;
-
-	if (superuser())
-		return true;
-	if (!has_privs_of_role(GetUserId(), owner))
-		return false;
-	present = GetUserNameFromId(owner, true);
-	if (present == NULL)
-		return false;
-	same = strlen(present) == VARSIZE_ANY_EXHDR(owner_name) &&
-		   memcmp(present, VARDATA_ANY(owner_name), strlen(present)) == 0;
-	pfree(present);
-	return same;
-}
-
-/* reads(owner, owner_name): input, result and error too */
-Datum
-workflow_reads(PG_FUNCTION_ARGS)
-{
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		PG_RETURN_BOOL(superuser());
-	PG_RETURN_BOOL(may_read(PG_GETARG_OID(0), PG_GETARG_TEXT_PP(1)));
-}
-
-/* sees(owner, owner_name): that the row is there */
-Datum
-workflow_sees(PG_FUNCTION_ARGS)
-{
-	if (has_privs_of_role(GetUserId(), ROLE_PG_MONITOR))
-		PG_RETURN_BOOL(true);
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		PG_RETURN_BOOL(false);
-	PG_RETURN_BOOL(may_read(PG_GETARG_OID(0), PG_GETARG_TEXT_PP(1)));
-}
+/* ---- this moment and this database ---- */
 
 /* clock(): the time that due times are compared with */
 Datum

@@ -19,10 +19,10 @@
 #include "base/clock.h"
 #include "base/spi.h"
 #include "core/state.h"
+#include "ipc/wakeup.h"
 #include "store/definition.h"
 #include "store/message.h"
 #include "store/message_task.h"
-#include "worker/wakeup.h"
 #include "worker/words.h"
 
 PG_FUNCTION_INFO_V1(workflow_task);

@@ -11,6 +11,7 @@
 
 #include "api/arguments.h"
 #include "api/runs.h"
+#include "api/sight.h"
 #include "base/spi.h"
 #include "store/timeline.h"
 
@@ -19,17 +20,20 @@ PG_FUNCTION_INFO_V1(workflow_describe);
 
 #define TIMELINE_COLUMNS 6
 
-/* Looks the run up for the current user, and reads all of it. */
+/*
+ * Looks the run up for the current user, and reads all of it that he may see.
+ */
 static int
 read_run(const pg_uuid_t *run_id, WfRunView *run, WfMoment **moments)
 {
 	MemoryContext cxt = CurrentMemoryContext;
 	WfWindow window;
+	bool contents;
 	int n;
 
-	wf_run_look(run_id, run);
+	contents = wf_sight_of_run(run_id, run);
 	wf_window_open(&window);
-	n = wf_timeline_read(run_id, cxt, moments);
+	n = wf_timeline_read(run_id, contents, cxt, moments);
 	wf_window_close(&window);
 	return n;
 }

@@ -18,10 +18,10 @@
 #include "api/arguments.h"
 #include "api/definition_cache.h"
 #include "base/spi.h"
+#include "ipc/shmem.h"
+#include "ipc/workers.h"
 #include "worker/exec.h"
-#include "worker/shmem.h"
 #include "worker/try.h"
-#include "worker/workers.h"
 
 PG_FUNCTION_INFO_V1(workflow_try_workflow);
 

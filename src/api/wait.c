@@ -29,7 +29,7 @@
 #include "base/clock.h"
 #include "base/spi.h"
 #include "core/state.h"
-#include "worker/shmem.h"
+#include "ipc/shmem.h"
 
 PG_FUNCTION_INFO_V1(workflow_wait_for_run);
 PG_FUNCTION_INFO_V1(workflow_wait_until_idle);

@@ -15,7 +15,7 @@
 #include "api/arguments.h"
 #include "api/wait_place.h"
 #include "base/clock.h"
-#include "worker/workers.h"
+#include "ipc/workers.h"
 
 static void
 refuse(const char *procedure, const char *detail, const char *hint)

@@ -7,23 +7,22 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_authid.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "api/arguments.h"
 #include "api/runs.h"
+#include "api/sight.h"
 #include "base/clock.h"
 #include "base/guc.h"
 #include "base/spi.h"
 #include "core/state.h"
+#include "ipc/queue_stats.h"
 #include "store/child.h"
 #include "store/control.h"
 #include "store/queue_wait.h"
-#include "worker/queue_stats.h"
 
 PG_FUNCTION_INFO_V1(workflow_why);
 
@@ -44,8 +43,13 @@ add_error(StringInfo out, const WfError *error)
 {
 	if (error->code[0] == '\0')
 		return;
-	appendStringInfo(out, " Error %s: %s.", error->code,
-					 error->message ? error->message : "");
+	if (error->message == NULL)
+	{
+		/* the reader may not see it */
+		appendStringInfo(out, " Error %s.", error->code);
+		return;
+	}
+	appendStringInfo(out, " Error %s: %s.", error->code, error->message);
 	if (error->detail)
 		appendStringInfo(out, " Detail: %s", error->detail);
 	if (error->hint)
@@ -177,8 +181,7 @@ say_running(StringInfo out, const WfSlot *slot)
 static void
 add_holder(StringInfo out, const WfHolder *holder)
 {
-	if (wf_is_owner(holder->owner, holder->owner_name) ||
-		has_privs_of_role(GetUserId(), ROLE_PG_MONITOR))
+	if (wf_is_owner(holder->owner, holder->owner_name) || wf_sight_of_all())
 		appendStringInfo(out, "run %s",
 						 DatumGetCString(DirectFunctionCall1(
 							 uuid_out, UUIDPGetDatum(&holder->run_id))));
@@ -458,11 +461,14 @@ look(const pg_uuid_t *run_id, Known *k)
 {
 	MemoryContext cxt = CurrentMemoryContext;
 	WfWindow window;
+	bool contents;
 
 	memset(k, 0, sizeof(*k));
-	wf_run_look(run_id, &k->run);
+	contents = wf_sight_of_run(run_id, &k->run);
 	wf_window_open(&window);
 	k->has_step = wf_step_view(run_id, cxt, &k->step);
+	if (k->has_step && !contents)
+		wf_sight_hide(&k->step.error);
 	if (k->has_step && (k->step.match.kind == WF_STEP_KIND_MAP ||
 						k->step.match.kind == WF_STEP_KIND_MAP_CHILD))
 		wf_map_look(run_id, k->step.ordinal, &k->map);

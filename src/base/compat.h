@@ -30,6 +30,10 @@
 #include "catalog/pg_database.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_tablespace.h"
+#endif
+#if PG_VERSION_NUM < 170000
+#include "storage/sinvaladt.h"
 #endif
 
 /* before a declaration */
@@ -47,6 +51,8 @@
 	object_aclcheck(NamespaceRelationId, (schema), (role), (mode))
 #define wf_database_aclcheck(db, role, mode) \
 	object_aclcheck(DatabaseRelationId, (db), (role), (mode))
+#define wf_tablespace_aclcheck(space, role) \
+	object_aclcheck(TableSpaceRelationId, (space), (role), ACL_CREATE)
 #define wf_database_ownercheck(db, role) \
 	object_ownercheck(DatabaseRelationId, (db), (role))
 #define wf_extension_ownercheck(ext, role) \
@@ -58,6 +64,8 @@
 	pg_namespace_aclcheck((schema), (role), (mode))
 #define wf_database_aclcheck(db, role, mode) \
 	pg_database_aclcheck((db), (role), (mode))
+#define wf_tablespace_aclcheck(space, role) \
+	pg_tablespace_aclcheck((space), (role), ACL_CREATE)
 #define wf_database_ownercheck(db, role) pg_database_ownercheck((db), (role))
 #define wf_extension_ownercheck(ext, role) \
 	pg_extension_ownercheck((ext), (role))
@@ -90,6 +98,16 @@ typedef RangeTblEntry WfPermission;
 #define wf_my_backend() (MyBackendId - 1)
 #endif
 #define wf_backend_slots() (MaxBackends)
+
+/*
+ * The PGPROC of a backend that is there, by the same number, or NULL; needs
+ * storage/procarray.h.
+ */
+#if PG_VERSION_NUM >= 170000
+#define wf_backend_proc(i) ProcNumberGetProc(i)
+#else
+#define wf_backend_proc(i) BackendIdGetProc((i) + 1)
+#endif
 
 /* May "member" act as "role"? (SET ROLE) */
 #if PG_VERSION_NUM >= 160000

@@ -16,7 +16,7 @@
 #include "core/state.h"
 #include "store/attempt.h"
 #include "store/child.h"
-#include "store/schedule.h"
+#include "store/run_info.h"
 
 /* ---- ends ---- */
 

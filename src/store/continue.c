@@ -9,7 +9,7 @@
 
 #include "base/spi.h"
 #include "store/continue.h"
-#include "store/schedule.h"
+#include "store/run_info.h"
 
 static WfStmt read_run = {
 	"SELECT dedup_key, parent_run_id, parent_ordinal, item"

@@ -204,6 +204,16 @@ static WfStmt adopt_grants = {
 	0,
 	{0}};
 
+/* Here a role that was given the name since is another one. */
+static WfStmt adopt_monitors = {
+	"UPDATE _workflow.monitor r"
+	"   SET origin = $1,"
+	"       role = coalesce((SELECT a.oid FROM pg_catalog.pg_roles a"
+	"                         WHERE a.rolname = r.role_name), 0)"
+	" WHERE r.origin <> $1",
+	1,
+	{INT8OID}};
+
 static WfStmt adopt_unfinished_messages = {
 	"UPDATE _workflow.message r"
 	"   SET origin = $1, owner = " OWNER_BY_NAME
@@ -233,6 +243,7 @@ wf_adopt_rows(void)
 	(void) wf_spi_run(&adopt_workflows, NULL, NULL, false, 0);
 	(void) wf_spi_run(&adopt_queues, NULL, NULL, false, 0);
 	(void) wf_spi_run(&adopt_grants, NULL, NULL, false, 0);
+	(void) wf_spi_run(&adopt_monitors, values, NULL, false, 0);
 	(void) wf_spi_run(&free_keys, values, NULL, false, 0);
 	adopted = (int64) wf_spi_run(&adopt_unfinished, values, NULL, false, 0);
 	(void) wf_spi_run(&adopt_finished, values, NULL, false, 0);

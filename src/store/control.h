@@ -119,8 +119,6 @@ typedef struct WfRequest
 /* those with an id above "after", at most "max"; count */
 extern int wf_request_read(int64 after, WfRequest *out, int max);
 extern void wf_request_delete(int64 request_id);
-/* every request for a run: called with the write that ends it */
-extern void wf_request_delete_for(const pg_uuid_t *run_id);
 
 /* whose a run was that has been ended or parked here */
 typedef struct WfEndedOf

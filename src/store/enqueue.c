@@ -20,6 +20,7 @@
 #include "store/control.h"
 #include "store/enqueue.h"
 #include "store/queue.h"
+#include "store/request.h"
 
 static void
 set_value(Datum *values, bool *nulls, int column, Datum value)

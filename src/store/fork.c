@@ -11,7 +11,7 @@
 
 #include "base/spi.h"
 #include "store/fork.h"
-#include "store/schedule.h"
+#include "store/run_info.h"
 
 static WfStmt look_record = {
 	"SELECT pg_catalog.count(*)::pg_catalog.int4,"

@@ -166,6 +166,19 @@ wf_request_insert(const pg_uuid_t *run_id, const WfNewRequest *request,
 	(void) wf_spi_run(&insert_request, values, nulls, false, 0);
 }
 
+static WfStmt delete_requests_for = {"DELETE FROM _workflow.request"
+									 " WHERE run_id = $1",
+									 1,
+									 {UUIDOID}};
+
+void
+wf_request_delete_for(const pg_uuid_t *run_id)
+{
+	Datum values[1] = {UUIDPGetDatum(run_id)};
+
+	(void) wf_spi_run(&delete_requests_for, values, NULL, false, 0);
+}
+
 static WfStmt insert_audit = {
 	"INSERT INTO _workflow.audit (run_id, at, action, role_name, reason,"
 	"                             detail)"

@@ -78,4 +78,7 @@ extern void wf_audit_insert(const pg_uuid_t *run_id, const char *action,
 							const char *by, const char *reason,
 							const char *detail);
 
+/* Deletes every request for a run: called with the write that ends it. */
+extern void wf_request_delete_for(const pg_uuid_t *run_id);
+
 #endif /* WF_STORE_REQUEST_H */

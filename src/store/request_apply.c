@@ -15,6 +15,7 @@
 #include "core/state.h"
 #include "store/attempt.h"
 #include "store/control.h"
+#include "store/request.h"
 #include "store/retention.h"
 #include "store/schedule.h"
 
@@ -59,19 +60,6 @@ wf_request_delete(int64 request_id)
 	Datum values[1] = {Int64GetDatum(request_id)};
 
 	(void) wf_spi_run(&delete_request, values, NULL, false, 0);
-}
-
-static WfStmt delete_requests_for = {"DELETE FROM _workflow.request"
-									 " WHERE run_id = $1",
-									 1,
-									 {UUIDOID}};
-
-void
-wf_request_delete_for(const pg_uuid_t *run_id)
-{
-	Datum values[1] = {UUIDPGetDatum(run_id)};
-
-	(void) wf_spi_run(&delete_requests_for, values, NULL, false, 0);
 }
 
 static WfStmt has_stopped = {

@@ -21,47 +21,11 @@
 #include "store/child.h"
 #include "store/control.h"
 #include "store/queue.h"
+#include "store/request.h"
 #include "store/schedule.h"
 #include "store/undo.h"
 
 /* ---- finding work ---- */
-
-void
-wf_info_fill(uint64 row, WfRunInfo *info)
-{
-	char *group_key;
-
-	memset(info, 0, sizeof(*info));
-	wf_spi_get_uuid(row, 1, &info->run_id);
-	info->last_id = info->run_id;
-	info->owner = wf_spi_get_oid(row, 2);
-	info->workflow_id = wf_spi_get_int32(row, 3, 0);
-	info->queue_id = wf_spi_get_int32(row, 4, 0);
-	info->priority = wf_spi_get_int32(row, 5, 0);
-	info->due_at = wf_spi_get_time(row, 6, 0);
-	info->deadline_at = wf_spi_get_time(row, 7, DT_NOEND);
-	if (wf_spi_get_bool(row, 8, false))
-		info->flags |= WF_ASSIGN_DEDUP;
-	if (wf_spi_get_bool(row, 10, false))
-	{
-		info->flags |= WF_ASSIGN_BEGUN;
-		if (!wf_spi_get_bool(row, 11, false))
-			info->flags |= WF_ASSIGN_ASLEEP;
-		if ((info->flags & WF_ASSIGN_ASLEEP) == 0 ||
-			wf_spi_get_bool(row, 12, false))
-			info->due_at = 0;
-	}
-	if (wf_spi_get_bool(row, 13, false))
-		info->flags |= WF_ASSIGN_BEGUN;
-	if (wf_spi_get_bool(row, 14, false))
-		info->flags |= WF_ASSIGN_PAUSED;
-	group_key = wf_spi_copy_text(row, 9, CurrentMemoryContext);
-	if (group_key != NULL)
-	{
-		info->group = wf_group_hash(group_key, strlen(group_key));
-		pfree(group_key);
-	}
-}
 
 #define SCAN_COLUMNS \
 	WF_INFO_COLUMNS ", r.origin, r.state, r.ctid, r.xmin, r.due_at"

@@ -16,6 +16,14 @@
 /* the last two: no span */
 #define NO_SPAN " NULL::timestamptz, NULL::timestamptz"
 
+/* code and message of an error; without contents its code alone */
+#define ERROR_OF(row)                                      \
+	"(" row ".error_code || CASE WHEN $3 THEN ' ' || " row \
+	".error_message ELSE '' END)"
+#define RUN_ERROR	  ERROR_OF("r")
+#define STEP_ERROR	  ERROR_OF("s")
+#define ATTEMPT_ERROR ERROR_OF("a")
+
 #define QUEUED                                                            \
 	"SELECT r.enqueued_at, 1, 'queued', NULL::integer, NULL::text,"       \
 	"       concat_ws(', ',"                                              \
@@ -61,32 +69,31 @@
 	" WHEN 'u' THEN 'compensate' WHEN 'U' THEN 'undo'"       \
 	" WHEN 'p' THEN 'patched' ELSE 'call' END"
 
-#define STEPS                                                                 \
-	"SELECT greatest(s.started_at, r.enqueued_at), 5,"                        \
-	"       CASE WHEN s.started_at < r.enqueued_at THEN 'copied'"             \
-	"            ELSE " KIND " END,"                                          \
-	"       s.ordinal, s.name,"                                               \
-	"       concat_ws(', ',"                                                  \
-	"                 CASE WHEN s.attempt > 1 OR s.state = 'r'"               \
-	"                      THEN 'attempt ' || s.attempt END,"                 \
-	"                 CASE s.state"                                           \
-	"                 WHEN 'd' THEN 'done' WHEN 's' THEN 'outcome unknown'"   \
-	"                 WHEN 'w' THEN 'waiting' ELSE 'failed' END,"             \
-	"                 CASE WHEN s.state = 'w' THEN 'until ' || s.due_at"      \
-	"                      WHEN s.state <> 'd'"                               \
-	"                      THEN s.error_code || ' ' || s.error_message END)," \
-	"       CASE WHEN s.started_at >= r.enqueued_at THEN s.started_at END,"   \
-	"       s.finished_at"                                                    \
-	"  FROM _workflow.step s"                                                 \
-	"  JOIN _workflow.run r ON r.run_id = s.run_id"                           \
+#define STEPS                                                               \
+	"SELECT greatest(s.started_at, r.enqueued_at), 5,"                      \
+	"       CASE WHEN s.started_at < r.enqueued_at THEN 'copied'"           \
+	"            ELSE " KIND " END,"                                        \
+	"       s.ordinal, s.name,"                                             \
+	"       concat_ws(', ',"                                                \
+	"                 CASE WHEN s.attempt > 1 OR s.state = 'r'"             \
+	"                      THEN 'attempt ' || s.attempt END,"               \
+	"                 CASE s.state"                                         \
+	"                 WHEN 'd' THEN 'done' WHEN 's' THEN 'outcome unknown'" \
+	"                 WHEN 'w' THEN 'waiting' ELSE 'failed' END,"           \
+	"                 CASE WHEN s.state = 'w' THEN 'until ' || s.due_at"    \
+	"                      WHEN s.state <> 'd'"                             \
+	"                      THEN " STEP_ERROR " END),"                       \
+	"       CASE WHEN s.started_at >= r.enqueued_at THEN s.started_at END," \
+	"       s.finished_at"                                                  \
+	"  FROM _workflow.step s"                                               \
+	"  JOIN _workflow.run r ON r.run_id = s.run_id"                         \
 	" WHERE s.run_id = $1"
 
 /* those before the last; of a task it is not known when each began */
 #define ATTEMPTS                                                            \
 	"SELECT coalesce(a.started_at, a.finished_at), 4, " KIND ", a.ordinal," \
 	"       s.name,"                                                        \
-	"       'attempt ' || a.attempt || ', failed, ' || a.error_code"        \
-	"       || ' ' || a.error_message,"                                     \
+	"       'attempt ' || a.attempt || ', failed, ' || " ATTEMPT_ERROR ","  \
 	"       a.started_at, a.finished_at"                                    \
 	"  FROM _workflow.attempt a"                                            \
 	"  JOIN _workflow.step s ON s.run_id = a.run_id"                        \
@@ -103,8 +110,7 @@
 	" UNION ALL "                                                          \
 	"SELECT $2, 9, 'waits', NULL, NULL,"                                   \
 	"       concat_ws(', ', 'its body is replayed again at ' || r.due_at," \
-	"                 r.error_code || ' ' || r.error_message)," NO_SPAN    \
-	"  FROM _workflow.run r"                                               \
+	"                 " RUN_ERROR ")," NO_SPAN "  FROM _workflow.run r"    \
 	" WHERE r.run_id = $1 AND r.finished_at IS NULL"                       \
 	"   AND r.waiting_for = 'r'::\"char\" AND r.due_at > $2"               \
 	"   AND NOT EXISTS (SELECT FROM _workflow.step s"                      \
@@ -135,23 +141,21 @@
 	" WHERE l.run_id = $1"                                                  \
 	"   AND r.state = ANY (ARRAY['q', 'w', 'k']::\"char\"[])"
 
-#define END                                                                     \
-	"SELECT r.finished_at, 10,"                                                 \
-	"       CASE r.state WHEN 's' THEN 'succeeded' WHEN 'f' THEN 'failed'"      \
-	"                    ELSE 'cancelled' END,"                                 \
-	"       NULL, NULL,"                                                        \
-	"       nullif(concat_ws(', ', r.reason, r.error_code || ' '"               \
-	"                                        || r.error_message), ''),"         \
-	"       r.started_at, r.finished_at"                                        \
-	"  FROM _workflow.run r"                                                    \
-	" WHERE r.run_id = $1 AND r.finished_at IS NOT NULL"                        \
-	" UNION ALL "                                                               \
-	"SELECT coalesce((SELECT max(s.finished_at) FROM _workflow.step s"          \
-	"                  WHERE s.run_id = $1), r.started_at, r.enqueued_at),"     \
-	"       10, 'parked', r.failed_step, NULL,"                                 \
-	"       nullif(concat_ws(', ', r.reason, r.error_code || ' '"               \
-	"                                        || r.error_message), '')," NO_SPAN \
-	"  FROM _workflow.run r"                                                    \
+#define END                                                                 \
+	"SELECT r.finished_at, 10,"                                             \
+	"       CASE r.state WHEN 's' THEN 'succeeded' WHEN 'f' THEN 'failed'"  \
+	"                    ELSE 'cancelled' END,"                             \
+	"       NULL, NULL,"                                                    \
+	"       nullif(concat_ws(', ', r.reason, " RUN_ERROR "), ''),"          \
+	"       r.started_at, r.finished_at"                                    \
+	"  FROM _workflow.run r"                                                \
+	" WHERE r.run_id = $1 AND r.finished_at IS NOT NULL"                    \
+	" UNION ALL "                                                           \
+	"SELECT coalesce((SELECT max(s.finished_at) FROM _workflow.step s"      \
+	"                  WHERE s.run_id = $1), r.started_at, r.enqueued_at)," \
+	"       10, 'parked', r.failed_step, NULL,"                             \
+	"       nullif(concat_ws(', ', r.reason, " RUN_ERROR "), '')," NO_SPAN  \
+	"  FROM _workflow.run r"                                                \
 	" WHERE r.run_id = $1 AND r.state = 'p'::\"char\""
 
 static WfStmt read_timeline = {
@@ -161,14 +165,16 @@ static WfStmt read_timeline = {
 	" UNION ALL " SIGNALS " UNION ALL " PRESENT " UNION ALL " END
 	") AS e (at, rank, event, ordinal, name, detail, began, ended)"
 	" ORDER BY e.at, e.rank, e.ordinal",
-	2,
-	{UUIDOID, TIMESTAMPTZOID}};
+	3,
+	{UUIDOID, TIMESTAMPTZOID, BOOLOID}};
 
 int
-wf_timeline_read(const pg_uuid_t *run_id, MemoryContext cxt, WfMoment **out)
+wf_timeline_read(const pg_uuid_t *run_id, bool contents, MemoryContext cxt,
+				 WfMoment **out)
 {
-	Datum values[2] = {UUIDPGetDatum(run_id),
-					   TimestampTzGetDatum(wf_clock_now())};
+	Datum values[3] = {UUIDPGetDatum(run_id),
+					   TimestampTzGetDatum(wf_clock_now()),
+					   BoolGetDatum(contents)};
 	uint64 n = wf_spi_run(&read_timeline, values, NULL, false, 0);
 
 	*out = MemoryContextAllocHuge(cxt, mul_size(Max(n, 1), sizeof(WfMoment)));

@@ -22,8 +22,11 @@ typedef struct WfMoment
 	TimestampTz ended;
 } WfMoment;
 
-/* All of a run, in order, allocated in "cxt"; count.  In an open window. */
-extern int wf_timeline_read(const pg_uuid_t *run_id, MemoryContext cxt,
-							WfMoment **out);
+/*
+ * All of a run, in order, allocated in "cxt"; count.  Without "contents" the
+ * details have no texts of errors.  In an open window.
+ */
+extern int wf_timeline_read(const pg_uuid_t *run_id, bool contents,
+							MemoryContext cxt, WfMoment **out);
 
 #endif /* WF_STORE_TIMELINE_H */

@@ -10,7 +10,7 @@
 #include "base/spi.h"
 #include "core/state.h"
 #include "store/definition.h"
-#include "store/schedule.h"
+#include "store/run_info.h"
 #include "store/undo.h"
 
 /* ---- the run's row ---- */

@@ -38,9 +38,9 @@
 #include "base/compat.h"
 #include "core/policy.h"
 #include "nodes/pg_list.h"
+#include "ipc/shmem.h"
 #include "store/definition.h"
 #include "store/run.h"
-#include "worker/shmem.h"
 #include "worker/words.h"
 
 /* how long the replay after a step may hold up that step's commit */
@@ -285,8 +285,25 @@ extern Jsonb *wf_step_run(WfExec *exec, const WfPolicy *policy,
  */
 extern Jsonb *wf_step_statement(WfExec *exec, MemoryContext cxt);
 
+/* ---- exec_settle.c ---- */
+
+/*
+ * Runs what a step has left for the commit, then puts back all it changed in
+ * the process, settings down to the GUC nest level "nest"; still user code.
+ */
+extern void wf_settle_step(int nest);
+
 /* Drops what user code can leave in a session in spite of a rollback. */
 extern void wf_session_clean(void);
+
+/*
+ * Before a commit: raises an error where it would run user code, which cannot
+ * be.
+ */
+extern void wf_settle_check(void);
+
+/* Seeds random() so that nobody can tell what it gives. */
+extern void wf_settle_seed(void);
 
 /* ---- executor.c ---- */
 

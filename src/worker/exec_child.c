@@ -39,9 +39,9 @@
 #include "base/spi.h"
 #include "base/stoppoint.h"
 #include "core/state.h"
+#include "ipc/wakeup.h"
 #include "store/child.h"
 #include "worker/exec_turn.h"
-#include "worker/wakeup.h"
 
 static bool
 is_single(char kind)

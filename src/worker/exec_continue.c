@@ -11,9 +11,9 @@
 
 #include "base/spi.h"
 #include "core/derive.h"
+#include "ipc/wakeup.h"
 #include "store/continue.h"
 #include "worker/exec_turn.h"
-#include "worker/wakeup.h"
 
 bool
 wf_exec_continue(WfExec *exec, WfTurn *turn)

@@ -39,10 +39,10 @@
 #include "base/json.h"
 #include "base/spi.h"
 #include "core/state.h"
+#include "ipc/wakeup.h"
 #include "store/child.h"
 #include "store/definition.h"
 #include "worker/exec_turn.h"
-#include "worker/wakeup.h"
 
 #define GOOD_CHUNKS 64
 #define MAX_CHUNK	100

@@ -10,8 +10,8 @@
 
 #include "utils/memutils.h"
 
-#include "core/machine.h"
 #include "base/spi.h"
+#include "core/machine.h"
 #include "core/state.h"
 #include "worker/exec_turn.h"
 

@@ -30,13 +30,14 @@
 #include "base/spi.h"
 #include "base/stoppoint.h"
 #include "core/state.h"
+#include "ipc/queue_stats.h"
+#include "ipc/stats.h"
+#include "ipc/wakeup.h"
 #include "store/control.h"
 #include "store/message_task.h"
+#include "store/request.h"
 #include "store/undo.h"
 #include "worker/exec_turn.h"
-#include "worker/queue_stats.h"
-#include "worker/stats.h"
-#include "worker/wakeup.h"
 
 /* how long a run that the engine could not load or record is left alone */
 #define WF_TROUBLE_DELAY_USEC (2 * USECS_PER_SEC)
@@ -219,6 +220,7 @@ write_and_commit(WfExec *exec, WfTurn *turn)
 		withdraw_tasks(exec);
 	exec->writing = false;
 	WF_STOP("exec-before-commit");
+	wf_settle_check();
 	CommitTransactionCommand();
 	exec->run.state = state;
 	count_steps(exec);
@@ -474,6 +476,7 @@ wf_exec_run(WfExec *exec, TimestampTz *due_at)
 	exec->slow = false;
 	exec->wanted.ordinal = 0;
 	memset(&exec->run, 0, sizeof(exec->run));
+	wf_settle_seed();
 
 	/* what started the run must be on disk before anything comes of it */
 	if (!XLogRecPtrIsInvalid(exec->cell->lsn))

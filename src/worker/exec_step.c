@@ -4,14 +4,8 @@
  *
  * The statement runs in the transaction itself; a subtransaction around it
  * would double the transaction ids used.  What it can leave behind, besides
- * the rows it wrote, is settled before anything of ours is written:
- *
- *	1. deferred triggers and constraints fire now, as the run's owner
- *	2. portals are closed, so that no WITH HOLD cursor runs at commit
- *	3. GUCs go back, SET ROLE and SET SESSION AUTHORIZATION included
- *	4. LISTEN is undone, temporary tables are dropped
- *	5. advisory locks of the session, prepared statements and sequence caches
- *	   are dropped (by wf_session_clean(), also used after each replay)
+ * the rows it wrote, is put away (exec_settle.c) before anything of ours is
+ * written.
  *
  * Plans are kept per (statement, argument types, search_path) for the life of
  * the process: parsing costs more than running a small statement.  The cache
@@ -21,19 +15,13 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
-#include "commands/async.h"
-#include "commands/prepare.h"
-#include "commands/sequence.h"
-#include "commands/trigger.h"
 #include "common/hashfn.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "parser/analyze.h"
-#include "storage/lock.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -42,7 +30,6 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
-#include "utils/portal.h"
 #include "utils/snapmgr.h"
 
 #include "base/guc.h"
@@ -373,34 +360,6 @@ execute(WfExec *exec, FirstRow *row)
 	return rc;
 }
 
-/* 1 to 4 of the list at the top; still user code, as triggers may fire */
-static void
-settle(int nest)
-{
-	ConstraintsSetStmt all_immediate = {
-		.type = T_ConstraintsSetStmt, .constraints = NIL, .deferred = false};
-
-	AfterTriggerSetState(&all_immediate);
-	PortalHashTableDeleteAll();
-	AtEOXact_GUC(false, nest);
-	Async_UnlistenAll();
-	if (MyXactFlags & XACT_FLAGS_ACCESSEDTEMPNAMESPACE)
-	{
-		/* deleting from catalogs needs one, lest TOAST pointers dangle */
-		PushActiveSnapshot(GetTransactionSnapshot());
-		ResetTempTableNamespace();
-		PopActiveSnapshot();
-	}
-}
-
-void
-wf_session_clean(void)
-{
-	LockReleaseSession(USER_LOCKMETHOD);
-	DropAllPreparedStatements();
-	ResetSequenceCaches();
-}
-
 static void
 check_value(const Jsonb *value)
 {
@@ -466,8 +425,7 @@ wf_step_run(WfExec *exec, const WfPolicy *policy, MemoryContext cxt)
 		wf_timer_start(timeout, USECS_PER_SEC);
 
 	value = wf_step_statement(exec, cxt);
-	settle(nest);
-	wf_session_clean();
+	wf_settle_step(nest);
 	CHECK_FOR_INTERRUPTS();
 	if (wf_exec_interrupted(exec))
 		ereport(ERROR,

@@ -17,9 +17,9 @@
 #include "core/derive.h"
 #include "core/machine.h"
 #include "core/state.h"
+#include "ipc/marks.h"
+#include "ipc/stats.h"
 #include "worker/exec_turn.h"
-#include "worker/marks.h"
-#include "worker/stats.h"
 
 /*
  * From so many records on a transaction replays the body but once: PL/pgSQL
@@ -398,6 +398,7 @@ commit_start(WfExec *exec, const WfPolicy *policy)
 	}
 	exec->writing = false;
 	ForceSyncCommit();
+	wf_settle_check();
 	CommitTransactionCommand();
 	exec->run.row = NULL;
 	wf_record_step(exec, &step);

@@ -26,8 +26,8 @@
 #include "base/errors.h"
 #include "core/derive.h"
 #include "core/state.h"
+#include "ipc/workers.h"
 #include "worker/exec_turn.h"
-#include "worker/workers.h"
 
 /* a body that catches our unwinding so often will not stop by itself */
 #define WF_MAX_SWALLOWED 100

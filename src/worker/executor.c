@@ -38,10 +38,10 @@
 #include "base/clock.h"
 #include "base/compat.h"
 #include "base/guc.h"
-#include "worker/attach.h"
+#include "ipc/attach.h"
+#include "ipc/marks.h"
+#include "ipc/workers.h"
 #include "worker/exec.h"
-#include "worker/marks.h"
-#include "worker/workers.h"
 
 WfExec *wf_exec = NULL;
 

@@ -25,10 +25,10 @@
 #define WF_WORKER_SCHED_H
 
 #include "base/spi.h"
+#include "ipc/shmem.h"
 #include "store/control.h"
 #include "worker/sched_gate.h"
 #include "worker/sched_ready.h"
-#include "worker/shmem.h"
 
 /* rows read, or written, in one transaction */
 #define WF_SCHED_CHUNK 1000

@@ -34,10 +34,10 @@
 #include "base/clock.h"
 #include "base/stoppoint.h"
 #include "core/runid.h"
+#include "ipc/wakeup.h"
 #include "store/alert.h"
 #include "worker/sched.h"
 #include "worker/sched_gates.h"
-#include "worker/wakeup.h"
 
 /* ids that are told of those that died */
 #define MAX_DEAD_IDS 10

@@ -20,7 +20,7 @@
 #include "base/compat.h"
 #include "base/guc.h"
 #include "core/state.h"
-#include "worker/entries.h"
+#include "ipc/entries.h"
 #include "worker/sched.h"
 
 /* a role's only executor may work this long before it can be sent away */

@@ -38,8 +38,8 @@
 #define WF_WORKER_SCHED_GATE_H
 
 #include "core/rate.h"
+#include "ipc/queue_stats.h"
 #include "store/queue.h"
-#include "worker/queue_stats.h"
 #include "worker/sched_ready.h"
 #include "worker/sched_spill.h"
 
@@ -104,7 +104,7 @@ typedef struct WfFlow
 	uint32 ndelayed;
 	uint32 ncells;
 	uint32 nstarted; /* since it was published */
-	int64 part;		 /* see worker/queue_stats.h */
+	int64 part;		 /* see ipc/queue_stats.h */
 	uint32 started[WF_MINUTE_PARTS];
 	uint32 ended[WF_MINUTE_PARTS];
 } WfFlow;

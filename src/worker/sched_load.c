@@ -25,13 +25,13 @@
 
 #include "base/stoppoint.h"
 #include "core/runid.h"
+#include "ipc/marks.h"
+#include "ipc/queue_stats.h"
+#include "ipc/stats.h"
+#include "ipc/wakeup.h"
 #include "store/continue.h"
 #include "store/work.h"
-#include "worker/marks.h"
-#include "worker/queue_stats.h"
 #include "worker/sched.h"
-#include "worker/stats.h"
-#include "worker/wakeup.h"
 
 /* scans for one run each that are made in a cycle */
 #define MAX_SINGLE_SCANS 100

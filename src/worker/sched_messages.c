@@ -16,9 +16,9 @@
 #include "base/clock.h"
 #include "base/stoppoint.h"
 #include "core/runid.h"
+#include "ipc/queue_stats.h"
+#include "ipc/receivers.h"
 #include "store/work.h"
-#include "worker/queue_stats.h"
-#include "worker/receivers.h"
 #include "worker/sched.h"
 
 /* news that are read in one go, and at most in one cycle */

@@ -18,8 +18,8 @@
 #include "lib/ilist.h"
 #include "lib/pairingheap.h"
 
+#include "ipc/shelf.h"
 #include "store/run.h"
-#include "worker/shelf.h"
 
 typedef enum WfPlace
 {

@@ -15,7 +15,7 @@
 
 #include "base/clock.h"
 #include "core/runid.h"
-#include "worker/receivers.h"
+#include "ipc/receivers.h"
 #include "worker/sched.h"
 #include "worker/sched_gates.h"
 

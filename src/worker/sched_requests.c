@@ -19,13 +19,14 @@
 #include "base/guc.h"
 #include "base/stoppoint.h"
 #include "core/state.h"
+#include "ipc/attach.h"
+#include "ipc/queue_stats.h"
+#include "ipc/stats.h"
+#include "ipc/wakeup.h"
 #include "store/message_task.h"
+#include "store/request.h"
 #include "store/signal.h"
-#include "worker/attach.h"
-#include "worker/queue_stats.h"
 #include "worker/sched.h"
-#include "worker/stats.h"
-#include "worker/wakeup.h"
 
 /* ---- runs that are in no cell ---- */
 

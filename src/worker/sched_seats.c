@@ -18,7 +18,7 @@
 
 #include "storage/proc.h"
 
-#include "worker/entries.h"
+#include "ipc/entries.h"
 #include "worker/sched.h"
 
 #define MAX_BACKOFF_SECS  60

@@ -22,9 +22,9 @@
 
 #include "base/clock.h"
 #include "core/runid.h"
+#include "ipc/shelf.h"
 #include "worker/sched.h"
 #include "worker/sched_gates.h"
-#include "worker/shelf.h"
 
 /* asks in succession after which messages are laid out */
 #define MIN_ASKS 16

@@ -39,14 +39,14 @@
 #include "base/clock.h"
 #include "base/guc.h"
 #include "base/stoppoint.h"
+#include "ipc/attach.h"
+#include "ipc/marks.h"
+#include "ipc/receivers.h"
+#include "ipc/shelf.h"
+#include "ipc/wakeup.h"
+#include "ipc/workers.h"
 #include "store/work.h"
-#include "worker/attach.h"
-#include "worker/marks.h"
-#include "worker/receivers.h"
 #include "worker/sched.h"
-#include "worker/shelf.h"
-#include "worker/wakeup.h"
-#include "worker/workers.h"
 
 WfSched wf_sched;
 
