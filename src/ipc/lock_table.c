@@ -31,16 +31,20 @@
 
 static bool reads_ours(Oid relation);
 
+/* Before PostgreSQL 16 a view's query names the view itself, as OLD and NEW. */
 static bool
 walk_query(Node *node, void *context)
 {
+	Oid view = *(Oid *) context;
+
 	if (node == NULL)
 		return false;
 	if (IsA(node, RangeTblEntry))
 	{
 		RangeTblEntry *rte = (RangeTblEntry *) node;
 
-		return rte->rtekind == RTE_RELATION && reads_ours(rte->relid);
+		return rte->rtekind == RTE_RELATION && rte->relid != view &&
+			   reads_ours(rte->relid);
 	}
 	if (IsA(node, Query))
 		return query_tree_walker((Query *) node, walk_query, context,
@@ -63,7 +67,7 @@ reads_ours(Oid relation)
 	view = try_relation_open(relation, AccessShareLock);
 	if (view == NULL)
 		return false;
-	result = walk_query((Node *) get_view_query(view), NULL);
+	result = walk_query((Node *) get_view_query(view), &relation);
 	relation_close(view, NoLock);
 	return result;
 }
