@@ -326,27 +326,5 @@ for my $open (
 	close_session($tx);
 }
 
-# ---- waiting ----
-
-as('alice', "SELECT workflow.purge_queue('loud')");
-my $in = "CALL workflow.wait_for_messages('loud', '120 s');\n";
-my ($out, $err) = ('', '');
-my $waiter = IPC::Run::start(
-	[ $node->installed_command('psql'), '-XAtq', '-v', 'VERBOSITY=sqlstate',
-		'-d', $node->connstr('shop') . ' user=alice' ],
-	'<', \$in, '>', \$out, '2>', \$err, IPC::Run::timeout(180));
-IPC::Run::pump($waiter) while length $in;
-ok( poll_until($node, 'shop', q{SELECT count(*) FROM pg_stat_activity
-		WHERE usename = 'alice' AND query ~ 'wait_for_messages'
-		  AND state = 'active' AND wait_event_type = 'Extension'}, '1', 60),
-	'alice waits for a message');
-is( as('boss', q{SELECT count(*) FROM pg_locks l
-		JOIN pg_stat_activity a USING (pid)
-		WHERE a.usename = 'alice' AND l.locktype = 'relation'}),
-	'0', 'who waits has no lock on a table');
-as('boss', "SELECT workflow.drop_queue('loud', force => true)");
-IPC::Run::finish($waiter);
-like($err, qr/42704/, 'and is told when the queue is dropped');
-
 scan_log($node);
 done_testing();

@@ -1,6 +1,6 @@
 # Roles that PostgreSQL gives special powers use them against workflows: what
 # is PostgreSQL's own works, and gains no more than it says; all else is
-# refused.  The table in docs/security.md is told by these tests, by number.
+# refused.  The table in docs/security.md has a line for each numbered part.
 
 use strict;
 use warnings;
@@ -79,7 +79,7 @@ my @verbs = (
 	"alter_workflow('waits', body => 'alice.step')",
 	'stop()', 'start()', "grant_usage('creator')", "revoke_usage('alice')");
 
-# ---- all of them: nothing that takes the rights of an owner ----
+# ---- 1. all of them: nothing that takes the rights of an owner ----
 
 for my $power (@powers, 'creator', 'dbowner')
 {
@@ -108,7 +108,7 @@ is( as('boss', q{SELECT count(*) FROM pg_class
 		WHERE relnamespace = '_workflow'::regnamespace AND relacl::text ~ 'mallory'}),
 	'0', 'so mallory has no right on a table');
 
-# ---- pg_monitor ----
+# ---- 2. pg_monitor ----
 
 is( as( 'monitor', qq{
 		SELECT count(*), count(input), count(result), count(error_message),
@@ -134,7 +134,7 @@ refused('bare_monitor', '42501', "SELECT workflow.enqueue_workflow('waits')",
 refused('monitor', '42501', 'SELECT count(*) FROM _workflow.run',
 	'pg_monitor reads no table of the extension');
 
-# ---- pg_read_all_data ----
+# ---- 3. pg_read_all_data ----
 
 like(as('bare_read_all_data', 'SELECT input FROM _workflow.run'),
 	qr/secret-input/, 'pg_read_all_data reads inputs, as it reads all tables');
@@ -173,7 +173,7 @@ unlike(
 	}),
 	qr/server closed|XX000/, 'functions of the views take NULL from it');
 
-# ---- pg_write_all_data ----
+# ---- 4. pg_write_all_data ----
 
 my @tables = split ' ', as('boss', q{
 	SELECT c.oid::regclass FROM pg_class c
@@ -241,7 +241,7 @@ as('boss', q{SELECT setval('_workflow.workflow_workflow_id_seq',
 is(as('alice', "SELECT workflow.create_workflow('late', 'alice.body')"),
 	'', 'until the sequence is put right');
 
-# ---- pg_signal_backend ----
+# ---- 5. pg_signal_backend ----
 
 is( not_refused('signal_backend', '42501',
 		map { ; "SELECT pg_terminate_backend($_)", "SELECT pg_cancel_backend($_)" }
@@ -283,7 +283,7 @@ is(as('mallory', "SELECT pg_cancel_backend($executor)"),
 	'ERROR:  42501', 'nor does a role without that power');
 as('boss', "SELECT workflow.cancel_run('$of_boss')");
 
-# ---- pg_read_all_settings, pg_read_all_stats ----
+# ---- 6. pg_read_all_settings, pg_read_all_stats ----
 
 for my $role ('read_all_settings', 'read_all_stats')
 {
@@ -296,7 +296,13 @@ for my $role ('read_all_settings', 'read_all_stats')
 		qr/secret/, "pg_$role finds no payload in what workers do");
 }
 
-# ---- CREATEROLE ----
+my $talker = open_session('alice', "SELECT 'secret-in-a-statement';");
+like(as('read_all_stats', "SELECT query FROM pg_stat_activity WHERE usename = 'alice'"),
+	qr/secret-in-a-statement/,
+	'pg_read_all_stats reads what sessions of others state');
+close_session($talker);
+
+# ---- 7. CREATEROLE ----
 
 is( not_refused('creator', '42501',
 		'ALTER ROLE boss PASSWORD \'x\'', 'GRANT boss TO creator',
@@ -311,7 +317,9 @@ if ($version < 16)
 	is(as('creator', 'GRANT alice TO creator; SET ROLE alice;'
 			  . " SELECT count(*) FROM workflow.runs WHERE run_id = '$run'"),
 		'1', 'before PostgreSQL 16 CREATEROLE makes itself a member of any plain role');
-	as('boss', 'REVOKE alice FROM creator');
+	is(as('creator', 'GRANT pg_execute_server_program TO creator'),
+		'', 'or of a role that is as good as a superuser');
+	as('boss', 'REVOKE alice, pg_execute_server_program FROM creator');
 }
 else
 {
@@ -323,7 +331,7 @@ is( not_refused('newcomer', '42501', 'SELECT count(*) FROM workflow.runs',
 		"SELECT workflow.enqueue_workflow('waits')"),
 	'', 'which has nothing of workflows');
 
-# ---- the owner of the database ----
+# ---- 8. the owner of the database ----
 
 is( not_refused('dbowner', '42501',
 		'SELECT count(*) FROM _workflow.run', 'SELECT count(*) FROM workflow.runs',
@@ -373,7 +381,7 @@ ok(wait_for_state($run, 'succeeded'), 'from where it was');
 is(as('alice', "SELECT result FROM workflow.runs WHERE run_id = '$run'"),
 	'"alicesecret-input"', 'as alice');
 
-# ---- pg_maintain ----
+# ---- 9. pg_maintain ----
 
 SKIP:
 {
