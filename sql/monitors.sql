@@ -38,7 +38,7 @@ SELECT workflow.extend(receipt, progress => '"secret progress"') IS NOT NULL AS 
        workflow.nack(receipt, 'secret error', final => true, detail => 'secret detail')
   FROM workflow.receive('mon');
 SELECT workflow.pause_run(:'waits', 'the reason is told');
-SELECT workflow.check_workflow('mon_waits');
+SELECT workflow.check_workflow('mon_waits') > 0 AS checked;
 CALL workflow.wait_until_idle();
 RESET ROLE;
 RESET search_path;

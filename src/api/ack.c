@@ -298,8 +298,8 @@ read_nack(FunctionCallInfo fcinfo, Nack *nack)
 	Interval *delay = wf_arg_interval(fcinfo, NACK_DELAY, "delay", false);
 
 	memset(nack, 0, sizeof(*nack));
-	nack->fault.message = wf_arg_text(fcinfo, NACK_ERROR);
-	nack->fault.detail = wf_arg_text(fcinfo, NACK_DETAIL);
+	nack->fault.message = wf_arg_error_text(fcinfo, NACK_ERROR);
+	nack->fault.detail = wf_arg_error_text(fcinfo, NACK_DETAIL);
 	nack->fault.code = unpack_sql_state(ERRCODE_WF_TASK_FAILED);
 	nack->final = !PG_ARGISNULL(NACK_FINAL) && PG_GETARG_BOOL(NACK_FINAL);
 	nack->counts = PG_ARGISNULL(NACK_COUNTS) || PG_GETARG_BOOL(NACK_COUNTS);
@@ -410,17 +410,13 @@ workflow_extend(PG_FUNCTION_ARGS)
 	WfReceipt receipt;
 	WfOpenTable table;
 	WfDelivery row;
-	Datum progress = (Datum) 0;
+	Datum progress;
 	TimestampTz until;
 
 	wf_require_preloaded();
 	wf_require_writable("extend");
 	receipt = read_receipt(fcinfo);
-	if (!PG_ARGISNULL(2))
-	{
-		progress = PG_GETARG_DATUM(2);
-		wf_check_payload(progress, "progress");
-	}
+	progress = wf_arg_progress(fcinfo, 2);
 	wf_delivery_open(true, &table);
 	do
 	{

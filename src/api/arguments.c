@@ -19,6 +19,8 @@
 #include "api/arguments.h"
 #include "base/guc.h"
 #include "base/spi.h"
+#include "base/text.h"
+#include "ipc/shmem.h"
 #include "ipc/workers.h"
 #include "store/definition.h"
 
@@ -73,6 +75,60 @@ wf_arg_name(FunctionCallInfo fcinfo, int arg, const char *what)
 {
 	wf_arg_require(fcinfo, arg, what);
 	return wf_arg_limited_text(fcinfo, arg, what, WF_MAX_NAME);
+}
+
+void
+wf_check_bytes(const char *value, const char *what, int max)
+{
+	if (value == NULL || strlen(value) <= max)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("%s is too long", what),
+			 errdetail("It has %zu bytes, %d are allowed.", strlen(value),
+					   max),
+			 errhint("Pass a shorter text, and keep the rest in a table of your own.")));
+}
+
+char *
+wf_arg_note(FunctionCallInfo fcinfo, int arg, const char *what)
+{
+	char *value = wf_arg_text(fcinfo, arg);
+
+	wf_check_bytes(value, what, WF_MAX_NOTE);
+	return value;
+}
+
+char *
+wf_arg_error_text(FunctionCallInfo fcinfo, int arg)
+{
+	return wf_text_clip(wf_arg_text(fcinfo, arg), WF_MAX_ERROR_TEXT);
+}
+
+char *
+wf_arg_command(FunctionCallInfo fcinfo, int arg)
+{
+	wf_arg_require(fcinfo, arg, "command of a step");
+	wf_check_payload(PG_GETARG_DATUM(arg), "command of a step");
+	return wf_arg_text(fcinfo, arg);
+}
+
+Datum
+wf_arg_progress(FunctionCallInfo fcinfo, int arg)
+{
+	Jsonb *progress;
+
+	if (PG_ARGISNULL(arg))
+		return (Datum) 0;
+	progress = PG_GETARG_JSONB_P(arg);
+	if (VARSIZE(progress) > WF_MAX_PROGRESS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("progress is too large"),
+				 errdetail("It has %zu bytes, %d are allowed.",
+						   (size_t) VARSIZE(progress), WF_MAX_PROGRESS),
+				 errhint("Show numbers, and keep the rest in a table of your own.")));
+	return JsonbPGetDatum(progress);
 }
 
 pg_uuid_t *

@@ -17,6 +17,8 @@
 #define WF_MAX_NAME	 200 /* characters: workflows, steps, queues */
 #define WF_MAX_KEY	 500 /* characters: dedup_key */
 #define WF_MAX_GROUP 200 /* characters: group_key */
+#define WF_MAX_NOTE	 1024 /* bytes: reason, description */
+#define WF_MAX_PATH	 8192 /* bytes: search_path */
 
 /* Raises 22004 when argument "arg", called "what", is NULL. */
 extern void wf_arg_require(FunctionCallInfo fcinfo, int arg, const char *what);
@@ -33,6 +35,21 @@ extern char *wf_arg_limited_text(FunctionCallInfo fcinfo, int arg,
 
 /* Raises 22023 unless a text has 1 to "max" characters. */
 extern void wf_check_length(int length, const char *what, int max);
+
+/* Raises 54000 when a text has more than "max" bytes; NULL has none. */
+extern void wf_check_bytes(const char *value, const char *what, int max);
+
+/* A text for people of at most WF_MAX_NOTE bytes, else 54000; or NULL. */
+extern char *wf_arg_note(FunctionCallInfo fcinfo, int arg, const char *what);
+
+/* A text of an error, cut to what is kept of one; or NULL. */
+extern char *wf_arg_error_text(FunctionCallInfo fcinfo, int arg);
+
+/* A required command of a step, no larger than workflow.max_payload. */
+extern char *wf_arg_command(FunctionCallInfo fcinfo, int arg);
+
+/* A jsonb of at most WF_MAX_PROGRESS bytes, else 54000; or 0 for NULL. */
+extern Datum wf_arg_progress(FunctionCallInfo fcinfo, int arg);
 
 /* A required run id. */
 extern pg_uuid_t *wf_arg_run_id(FunctionCallInfo fcinfo, int arg);

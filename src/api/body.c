@@ -16,14 +16,13 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "api/arguments.h"
 #include "api/body.h"
 #include "base/compat.h"
 #include "base/errors.h"
 #include "core/derive.h"
 #include "core/state.h"
 #include "store/definition.h"
-
-#define WF_MAX_NAME 200
 
 /* the first argument behind name and command */
 #define WF_FIRST_ARG 2
@@ -150,6 +149,7 @@ wf_body_call(FunctionCallInfo fcinfo, bool variadic, WfCall *call,
 	call->due_at = DT_NOEND;
 	call->name = step_name(fcinfo);
 	call->command = required_text(fcinfo, 1, "command of a step");
+	wf_check_payload(PG_GETARG_DATUM(1), "command of a step");
 	if (!variadic)
 		return;
 

@@ -8,7 +8,6 @@
 #include "utils/jsonb.h"
 
 #include "api/arguments.h"
-#include "ipc/shmem.h"
 #include "worker/words.h"
 
 PG_FUNCTION_INFO_V1(workflow_continue_as_new);
@@ -27,18 +26,8 @@ workflow_continue_as_new(PG_FUNCTION_ARGS)
 Datum
 workflow_set_progress(PG_FUNCTION_ARGS)
 {
-	Jsonb *progress;
-
 	wf_word_check("set_progress", WF_WORD_IN_RUN);
 	wf_arg_require(fcinfo, 0, "progress");
-	progress = PG_GETARG_JSONB_P(0);
-	if (VARSIZE(progress) > WF_MAX_PROGRESS)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("progress is too large"),
-				 errdetail("It has %zu bytes, %d are allowed.",
-						   (size_t) VARSIZE(progress), WF_MAX_PROGRESS),
-				 errhint("Show numbers, and keep the rest in a table of your own.")));
-	wf_word_progress(progress);
+	wf_word_progress(DatumGetJsonbP(wf_arg_progress(fcinfo, 0)));
 	PG_RETURN_VOID();
 }

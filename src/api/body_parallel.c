@@ -51,6 +51,7 @@ wf_arg_items(FunctionCallInfo fcinfo, int arg)
 				 errmsg("items must be a JSON array"),
 				 errdetail("It is something else, such as an object or a string."),
 				 errhint("Make one with jsonb_agg() in a step, or with to_jsonb(array).")));
+	wf_check_payload(JsonbPGetDatum(items), "items");
 	return items;
 }
 
@@ -87,13 +88,6 @@ wf_arg_collects(FunctionCallInfo fcinfo, int arg)
 	return true;
 }
 
-static char *
-required_command(FunctionCallInfo fcinfo, int arg)
-{
-	wf_arg_require(fcinfo, arg, "command of a step");
-	return wf_arg_text(fcinfo, arg);
-}
-
 /* ---- steps beside the body, items of a map ---- */
 
 static Datum
@@ -108,7 +102,7 @@ start_step(FunctionCallInfo fcinfo, bool variadic)
 
 	wf_word_check("start_step", WF_WORD_IN_BODY);
 	call.name = wf_arg_name(fcinfo, 0, "step");
-	call.command = required_command(fcinfo, 1);
+	call.command = wf_arg_command(fcinfo, 1);
 	if (variadic)
 		nargs =
 			extract_variadic_args(fcinfo, 2, false, &values, &types, &nulls);
@@ -139,8 +133,7 @@ workflow_start_step_args(PG_FUNCTION_ARGS)
  * has its queue in place of a command, and as one more.
  */
 static Datum
-map_items(FunctionCallInfo fcinfo, const char *word, const char *what,
-		  int nargs)
+map_items(FunctionCallInfo fcinfo, const char *word, int nargs)
 {
 	Oid types[5] = {JSONBOID, TEXTOID, INT4OID, wf_policy_type(), TEXTOID};
 	Datum values[5];
@@ -156,8 +149,10 @@ map_items(FunctionCallInfo fcinfo, const char *word, const char *what,
 
 	wf_word_check(word, WF_WORD_IN_BODY);
 	call.name = wf_arg_name(fcinfo, 0, "map");
-	wf_arg_require(fcinfo, 1, what);
-	call.command = wf_arg_text(fcinfo, 1);
+	if (nargs == 5)
+		call.command = wf_arg_name(fcinfo, 1, "name of a queue");
+	else
+		call.command = wf_arg_command(fcinfo, 1);
 	values[0] = JsonbPGetDatum(wf_arg_items(fcinfo, 2));
 	(void) wf_arg_max_parallel(fcinfo, 3);
 	/* what is wrong with it is an error of the body, not of an item */
@@ -174,13 +169,13 @@ map_items(FunctionCallInfo fcinfo, const char *word, const char *what,
 Datum
 workflow_map(PG_FUNCTION_ARGS)
 {
-	return map_items(fcinfo, "map", "command of a step", 4);
+	return map_items(fcinfo, "map", 4);
 }
 
 Datum
 workflow_map_task(PG_FUNCTION_ARGS)
 {
-	return map_items(fcinfo, "map_task", "name of a queue", 5);
+	return map_items(fcinfo, "map_task", 5);
 }
 
 /* ---- waiting for what was started ---- */

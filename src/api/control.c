@@ -31,7 +31,7 @@ Datum
 workflow_stop(PG_FUNCTION_ARGS)
 {
 	char *by = GetUserNameFromId(GetUserId(), false);
-	char *reason = wf_arg_text(fcinfo, 0);
+	char *reason = wf_arg_note(fcinfo, 0, "reason");
 	WfWindow window;
 
 	check("stop");

@@ -108,6 +108,7 @@ set_search_path(WfWorkflow *w, const char *path)
 	char *copy = pstrdup(path);
 	List *names;
 
+	wf_check_bytes(path, "search_path", WF_MAX_PATH);
 	if (!SplitIdentifierString(copy, ',', &names))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -125,6 +126,7 @@ default_search_path(WfWorkflow *w, Oid function)
 
 	w->search_path =
 		own ? own : pstrdup(GetConfigOption("search_path", false, false));
+	wf_check_bytes(w->search_path, "search_path", WF_MAX_PATH);
 }
 
 /* Finds and checks the body, under the caller's search_path and rights. */
@@ -209,7 +211,7 @@ take_arguments(FunctionCallInfo fcinfo, WfWorkflow *w)
 		w->keep_failed =
 			wf_arg_interval(fcinfo, ARG_KEEP_FAILED, "keep_failed", false);
 	if (!PG_ARGISNULL(ARG_DESCRIPTION))
-		w->description = wf_arg_text(fcinfo, ARG_DESCRIPTION);
+		w->description = wf_arg_note(fcinfo, ARG_DESCRIPTION, "description");
 }
 
 /* ---- create ---- */
@@ -451,7 +453,7 @@ workflow_pause_workflow(PG_FUNCTION_ARGS)
 {
 	wf_require_preloaded();
 	wf_require_writable("pause_workflow");
-	set_paused(fcinfo, true, wf_arg_text(fcinfo, 1));
+	set_paused(fcinfo, true, wf_arg_note(fcinfo, 1, "reason"));
 	PG_RETURN_VOID();
 }
 

@@ -117,6 +117,7 @@ workflow_fork_run(PG_FUNCTION_ARGS)
 	WfWindow window;
 	pg_uuid_t *run_id;
 	pg_uuid_t *result;
+	char *reason = wf_arg_note(fcinfo, 3, "reason");
 	int32 from;
 
 	wf_require_preloaded();
@@ -145,7 +146,7 @@ workflow_fork_run(PG_FUNCTION_ARGS)
 
 	wf_window_open(&window);
 	wf_fork_insert(run_id, from, &fork, &info);
-	insert_audit(run_id, &fork.run_id, from, wf_arg_text(fcinfo, 3));
+	insert_audit(run_id, &fork.run_id, from, reason);
 	wf_window_close(&window);
 	wf_note_run(&info);
 	if (known->def.paused)

@@ -248,7 +248,7 @@ workflow_pause_queue(PG_FUNCTION_ARGS)
 {
 	wf_require_preloaded();
 	wf_require_writable("pause_queue");
-	set_paused(fcinfo, true, wf_arg_text(fcinfo, 1));
+	set_paused(fcinfo, true, wf_arg_note(fcinfo, 1, "reason"));
 	PG_RETURN_VOID();
 }
 

@@ -228,6 +228,7 @@ set_group_weights(WfQueue *queue, Jsonb *weights)
 						MAX_WEIGHT),
 				 errdetail_internal("%s", error),
 				 errhint("Write it as {\"group\": 3}; a group that is not named has the weight 1.")));
+	wf_check_payload(JsonbPGetDatum(weights), "group_weights");
 	queue->group_weights = weights;
 }
 
@@ -269,7 +270,8 @@ wf_queue_take_arguments(FunctionCallInfo fcinfo, WfQueue *queue)
 	if (!PG_ARGISNULL(ARG_OWNER))
 		set_owner(queue, wf_arg_text(fcinfo, ARG_OWNER));
 	if (!PG_ARGISNULL(ARG_DESCRIPTION))
-		queue->description = wf_arg_text(fcinfo, ARG_DESCRIPTION);
+		queue->description =
+			wf_arg_note(fcinfo, ARG_DESCRIPTION, "description");
 
 	if (queue->group_weights != NULL && !queue->fair)
 		ereport(ERROR,

@@ -151,7 +151,7 @@ workflow_cancel_run(PG_FUNCTION_ARGS)
 {
 	WfNewRequest request = {.kind = WF_REQUEST_CANCEL,
 							.no_undo = !PG_ARGISNULL(1) && !PG_GETARG_BOOL(1),
-							.reason = wf_arg_text(fcinfo, 2)};
+							.reason = wf_arg_note(fcinfo, 2, "reason")};
 	WfRunView run;
 	pg_uuid_t *run_id = open_run(fcinfo, "cancel_run", &run);
 
@@ -234,9 +234,9 @@ Datum
 workflow_retry_run(PG_FUNCTION_ARGS)
 {
 	WfNewRequest request = {.kind = WF_REQUEST_RETRY,
-							.reason = wf_arg_text(fcinfo, 3)};
+							.reason = wf_arg_note(fcinfo, 3, "reason")};
 	Interval *delay = wf_arg_interval(fcinfo, 1, "delay", false);
-	char *body = wf_arg_text(fcinfo, 2);
+	char *body = wf_arg_note(fcinfo, 2, "body");
 	StringInfoData detail;
 	WfRunView run;
 	pg_uuid_t *run_id = open_run(fcinfo, "retry_run", &run);
@@ -278,7 +278,7 @@ Datum
 workflow_wake_run(PG_FUNCTION_ARGS)
 {
 	WfNewRequest request = {.kind = WF_REQUEST_WAKE,
-							.reason = wf_arg_text(fcinfo, 1)};
+							.reason = wf_arg_note(fcinfo, 1, "reason")};
 	WfRunView run;
 	pg_uuid_t *run_id = open_run(fcinfo, "wake_run", &run);
 	TimestampTz now = wf_clock_now();
@@ -298,7 +298,7 @@ Datum
 workflow_set_step_result(PG_FUNCTION_ARGS)
 {
 	WfNewRequest request = {.kind = WF_REQUEST_RESULT,
-							.reason = wf_arg_text(fcinfo, 3)};
+							.reason = wf_arg_note(fcinfo, 3, "reason")};
 	WfRunView run;
 	pg_uuid_t *run_id = open_run(fcinfo, "set_step_result", &run);
 
@@ -332,7 +332,7 @@ Datum
 workflow_pause_run(PG_FUNCTION_ARGS)
 {
 	WfNewRequest request = {.kind = WF_REQUEST_PAUSE,
-							.reason = wf_arg_text(fcinfo, 1)};
+							.reason = wf_arg_note(fcinfo, 1, "reason")};
 	WfRunView run;
 	pg_uuid_t *run_id = open_run(fcinfo, "pause_run", &run);
 
@@ -346,7 +346,7 @@ Datum
 workflow_resume_run(PG_FUNCTION_ARGS)
 {
 	WfNewRequest request = {.kind = WF_REQUEST_RESUME,
-							.reason = wf_arg_text(fcinfo, 1)};
+							.reason = wf_arg_note(fcinfo, 1, "reason")};
 	WfRunView run;
 	pg_uuid_t *run_id = open_run(fcinfo, "resume_run", &run);
 

@@ -28,7 +28,7 @@
 
 #include "access/xact.h"
 #include "catalog/namespace.h"
-#include "mb/pg_wchar.h"
+#include "catalog/pg_proc.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
@@ -42,13 +42,11 @@
 #include "base/errors.h"
 #include "base/guc.h"
 #include "base/spi.h"
+#include "base/text.h"
 #include "core/state.h"
 #include "store/body.h"
 #include "store/definition.h"
 #include "worker/exec_turn.h"
-
-/* bytes of an error's message, detail, hint and context, each */
-#define WF_MAX_ERROR_TEXT 10000
 
 /* a run's queue may be another one than its workflow's */
 typedef struct BodyKey
@@ -274,9 +272,7 @@ wf_body_recheck(WfExec *exec)
 static char *
 clip(char *text)
 {
-	if (text != NULL && strlen(text) > WF_MAX_ERROR_TEXT)
-		text[pg_mbcliplen(text, strlen(text), WF_MAX_ERROR_TEXT)] = '\0';
-	return text;
+	return wf_text_clip(text, WF_MAX_ERROR_TEXT);
 }
 
 void
@@ -377,7 +373,7 @@ note_leftover(WfExec *exec, const WfStep *step, bool raised)
 	WfError *error = &exec->error;
 	char *end = exec->continues ? "continued as new"
 				: raised ? psprintf("ended with error %s (%s)", error->code,
-									error->message)
+									wf_text_clip(error->message, WF_MAX_SIDE))
 						 : "returned";
 
 	memset(error, 0, sizeof(*error));
