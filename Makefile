@@ -7,6 +7,7 @@
 #   make bench             the benchmarks
 #   make bench-long        with a snapshot held for 30 minutes
 #   make bench-pairs OLD=commit   this tree beside that commit, in turns
+#   make fuzz              anything passed to every function, FUZZ_CALLS times
 #
 # The test targets install missing Debian packages when run as root.  They
 # write below WF_BUILD (build/ by default) and nowhere else.  PG_CONFIG chooses
@@ -29,7 +30,7 @@ endif
 
 TEST_GROUPS = build layers headers style core regress isolation tap crash
 TEST_TARGETS = check $(TEST_GROUPS:%=check-%) demo psql bench bench-long \
-	bench-pairs
+	bench-pairs fuzz
 BUILD_TARGETS = all install uninstall clean
 
 .DEFAULT_GOAL = all
@@ -79,6 +80,10 @@ bench-long:
 
 bench-pairs:
 	@test/bench/pairs $(OLD)
+
+fuzz:
+	@WF_TEST_BUILD=1 test/server run test/fuzz/fuzz \
+		--calls $(or $(FUZZ_CALLS),20000) $(FUZZ_SEED:%=--seed %)
 
 $(BUILD_TARGETS):
 	@$(MAKE) --no-print-directory $@

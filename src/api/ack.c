@@ -65,13 +65,18 @@ find_held(WfOpenTable *table, const WfReceipt *receipt, WfDelivery *row)
 		   (row->token == receipt->token || WF_BROKEN("stale-receipts"));
 }
 
-/* "row" as find_held() has left it */
+/*
+ * "row" as find_held() has left it.  A stranger is not told what has become of
+ * the message, nor that there is one.
+ */
 static void
 raise_stale(const WfReceipt *receipt, const WfDelivery *row)
 {
 	const char *why = "It was acknowledged or deleted.";
 
-	if (row->state == WF_MESSAGE_LEASED)
+	if (row->state == '\0' || !wf_queue_may_receive(row->queue_id))
+		;
+	else if (row->state == WF_MESSAGE_LEASED)
 		why = "Its lease ended, and it was given to somebody else.";
 	else if (row->state == WF_MESSAGE_QUEUED)
 		why =
@@ -219,7 +224,7 @@ read_batch(FunctionCallInfo fcinfo, int *n)
 	{
 		text *receipt;
 
-		if (nulls[i])
+		if (nulls[i] && !WF_BROKEN("heedless-nulls"))
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("receipts must not contain NULL"),

@@ -21,14 +21,23 @@
 
 PG_FUNCTION_INFO_V1(workflow_run_alert);
 
+/*
+ * The scheduler writes the input, but a superuser's own body can call the
+ * function with anything.
+ */
 static JsonbValue *
-member(Jsonb *input, const char *name)
+member(Jsonb *input, const char *name, enum jbvType type)
 {
-	JsonbValue *value =
-		getKeyJsonValueFromContainer(&input->root, name, strlen(name), NULL);
+	JsonbValue *value = NULL;
 
-	if (value == NULL)
-		elog(ERROR, "alert has no member \"%s\"", name);
+	if (JB_ROOT_IS_OBJECT(input))
+		value = getKeyJsonValueFromContainer(&input->root, name, strlen(name),
+											 NULL);
+	if (value == NULL || value->type != type)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("alert has no member \"%s\"", name),
+				 errdetail("The function is the body of the runs that call alert functions, and of no other use.")));
 	return value;
 }
 
@@ -72,8 +81,9 @@ workflow_run_alert(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	input = PG_GETARG_JSONB_P(0);
-	function = member(input, "function");
-	value = JsonbPGetDatum(JsonbValueToJsonb(member(input, "alert")));
+	function = member(input, "function", jbvString);
+	value =
+		JsonbPGetDatum(JsonbValueToJsonb(member(input, "alert", jbvBinary)));
 	call.command = command_for(
 		pnstrdup(function->val.string.val, function->val.string.len));
 	step = wf_word_call(&call);

@@ -4,8 +4,10 @@
  *
  * Whoever forks a run must have the rights of its owner, as he gets its input
  * and results, and those of an enqueue, as he starts a run: it belongs to whom
- * a run would that he enqueued.  Nothing of the other run is written, so it
- * may go on meanwhile.
+ * a run would that he enqueued.  That must be the owner of the other run, who
+ * has chosen its body, its input and, with set_step_result(), its results: as
+ * somebody else they would be believed.  Nothing of the other run is written,
+ * so it may go on meanwhile.
  */
 #include "postgres.h"
 
@@ -70,6 +72,24 @@ workflow_of(const WfRunView *run)
 	return known;
 }
 
+static void
+require_same_owner(const WfRunView *run, const WfKnownWorkflow *known)
+{
+	char *id;
+
+	if (run->owner == known->run_owner)
+		return;
+	id = DatumGetCString(
+		DirectFunctionCall1(uuid_out, UUIDPGetDatum(&run->run_id)));
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied to fork run %s as \"%s\"", id,
+					GetUserNameFromId(known->run_owner, false)),
+			 errdetail("It belongs to role \"%s\", who has chosen what the fork would take over.",
+					   run->owner_name),
+			 errhint("Call it as that role with SET ROLE, or enqueue the workflow anew.")));
+}
+
 /* In the audit of both. */
 static void
 insert_audit(const pg_uuid_t *from, const pg_uuid_t *to, int32 ordinal,
@@ -113,6 +133,7 @@ workflow_fork_run(PG_FUNCTION_ARGS)
 	wf_run_look(run_id, &run);
 	check_record(run_id, from);
 	known = workflow_of(&run);
+	require_same_owner(&run, known);
 	(void) wf_queue_allowed_of(run.workflow, run.queue_id);
 	if (known->def.has_run_timeout)
 		fork.deadline_at = DatumGetTimestampTz(DirectFunctionCall2(

@@ -169,14 +169,15 @@ held_by_group(FunctionCallInfo fcinfo, const pg_uuid_t *run_id, int32 queue_id,
 /*
  * What the arguments after the id say: queue_id, group_key, begun,
  * group_max_active, blocks, max_running, max_active.  "free" is the word where
- * nothing of queue and group holds it.
+ * nothing of queue and group holds it.  Superusers can call it with anything: a
+ * limit below zero is none.
  */
 static text *
 hold_word(FunctionCallInfo fcinfo, const pg_uuid_t *id, const char *free)
 {
 	int32 queue_id = PG_GETARG_INT32(1);
 	bool begun = !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
-	int limit = PG_ARGISNULL(4) ? 0 : PG_GETARG_INT32(4);
+	int limit = PG_ARGISNULL(4) ? 0 : Max(PG_GETARG_INT32(4), 0);
 	bool blocks = !PG_ARGISNULL(5) && PG_GETARG_BOOL(5);
 	const char *word = free;
 	WfQueueGauges g;

@@ -145,18 +145,31 @@ wf_queue_receivable(const char *name, int length)
 	return check_receive(entry);
 }
 
+/* NULL when there is none. */
+static Entry *
+entry_of(int32 queue_id)
+{
+	for (int i = 0; i < nentries; i++)
+	{
+		if (entries[i].queue.queue_id == queue_id && is_fresh(&entries[i]))
+			return &entries[i];
+	}
+	return load_entry(NULL, queue_id);
+}
+
+bool
+wf_queue_may_receive(int32 queue_id)
+{
+	Entry *entry = entry_of(queue_id);
+
+	return entry != NULL && entry->queue.may_receive;
+}
+
 const WfQueueReceive *
 wf_queue_receivable_of(int32 queue_id)
 {
-	Entry *entry = NULL;
+	Entry *entry = entry_of(queue_id);
 
-	for (int i = 0; i < nentries && entry == NULL; i++)
-	{
-		if (entries[i].queue.queue_id == queue_id && is_fresh(&entries[i]))
-			entry = &entries[i];
-	}
-	if (entry == NULL)
-		entry = load_entry(NULL, queue_id);
 	if (entry == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

@@ -18,4 +18,7 @@ extern const WfQueueReceive *wf_queue_receivable(const char *name, int length);
 /* The same of the queue with this id, which a message is in. */
 extern const WfQueueReceive *wf_queue_receivable_of(int32 queue_id);
 
+/* May the current user do so?  Raises nothing. */
+extern bool wf_queue_may_receive(int32 queue_id);
+
 #endif /* WF_API_RECEIVE_CACHE_H */

@@ -19,8 +19,8 @@
  * Must not: look at more than catalogs.  The hook runs in every process, in
  * parallel workers and in owner windows too.
  *
- * LOCK TABLE, nextval() and setval() do not come by here, and stay
- * PostgreSQL's own business.
+ * LOCK TABLE does not come by here, see lock_table.c; nextval() and setval()
+ * do not either, and stay PostgreSQL's own business.
  */
 #include "postgres.h"
 

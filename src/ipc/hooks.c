@@ -9,6 +9,8 @@
  * will be refused has no effect on them: need.c looks for all that can be
  * known beforehand, and waits for others first.
  *
+ * LOCK TABLE is looked at as well, see lock_table.c.
+ *
  * What was created or dropped is noted by the object access hook, which sees
  * it in whatever way it came (CASCADE, DROP OWNED, inside of a function), and
  * told at commit.
@@ -88,6 +90,8 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 			wf_wakeup_prepared_before(&before,
 									  ((TransactionStmt *) stmt)->gid);
 		}
+		else if (IsA(stmt, LockStmt))
+			wf_lock_table_check((LockStmt *) stmt);
 		else if (!IsA(stmt, TransactionStmt))
 		{
 			bool alone = context == PROCESS_UTILITY_TOPLEVEL &&

@@ -14,9 +14,14 @@
 #ifndef WF_IPC_HOOKS_H
 #define WF_IPC_HOOKS_H
 
+#include "nodes/parsenodes.h"
+
 extern void wf_hooks_init(void);
 extern void wf_hold_init(void); /* by wf_hooks_init() */
 extern void wf_hold(Oid database);
 extern void wf_release(Oid database);
+
+/* Raises 42501 where a LOCK TABLE would hold up workflows. */
+extern void wf_lock_table_check(LockStmt *stmt);
 
 #endif /* WF_IPC_HOOKS_H */
