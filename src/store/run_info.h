@@ -13,13 +13,17 @@
 /*
  * Has anything come for a run that waits?  Children are not looked at here: a
  * run that waits for some is woken, to look for itself.  One that is held goes
- * on when it is let, whatever comes.
+ * on when it is let, whatever comes.  What no run can wait for has come: its
+ * executor sees that the row is not sound, and parks the run.
  */
-#define WF_SOMETHING_CAME                                \
-	"(r.waiting_for = ANY (ARRAY['c', 'a']::\"char\"[])" \
-	" OR r.waiting_for <> 'h'::\"char\""                 \
-	"    AND EXISTS (SELECT FROM _workflow.signal g"     \
-	"                 WHERE g.run_id = r.run_id"         \
+#define WF_SOMETHING_CAME                                   \
+	"(r.waiting_for = ANY (ARRAY['c', 'a']::\"char\"[])"    \
+	" OR r.waiting_for IS NULL"                             \
+	" OR r.waiting_for <> ALL"                              \
+	"    (ARRAY['t', 'g', 'c', 'm', 'a', 'h']::\"char\"[])" \
+	" OR r.waiting_for <> 'h'::\"char\""                    \
+	"    AND EXISTS (SELECT FROM _workflow.signal g"        \
+	"                 WHERE g.run_id = r.run_id"            \
 	"                   AND g.taken_at IS NULL))"
 
 /* also while it is compensated, where that takes a worker outside */

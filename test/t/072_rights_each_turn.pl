@@ -250,8 +250,9 @@ foreach my $case (@row, @steps)
 	admin("UPDATE _workflow.run SET $step WHERE run_id = '$id'") if $step;
 	$forged{$name} = $id;
 }
-admin('SELECT workflow.start()');
+# what a scheduler reads is looked at whole; what it was just told of is fresh
 $node->restart;
+admin('SELECT workflow.start()');
 foreach my $name (map { $_->[0] } @row, @steps)
 {
 	parked_as($forged{$name}, 'parked state', "$name: parked");
