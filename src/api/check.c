@@ -67,7 +67,7 @@ enqueue_check(WfNewRun *run, const WfToCheck *to_check, int64 check_id,
 {
 	char *run_id = DatumGetCString(
 		DirectFunctionCall1(uuid_out, UUIDPGetDatum(&to_check->run_id)));
-	WfRunInfo info;
+	WfWork info;
 	WfWindow window;
 
 	wf_runid_draw(&run->run_id);

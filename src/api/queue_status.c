@@ -16,7 +16,7 @@
 
 #include "base/clock.h"
 #include "base/spi.h"
-#include "core/runid.h"
+#include "core/workid.h"
 #include "store/queue.h"
 #include "store/queue_wait.h"
 #include "worker/queue_stats.h"
@@ -213,6 +213,6 @@ workflow_message_waits_for(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_NULL();
-	wf_message_uuid(PG_GETARG_INT64(0), &id);
+	wf_workid_of_message(PG_GETARG_INT64(0), &id);
 	PG_RETURN_TEXT_P(hold_word(fcinfo, &id, "receiver"));
 }

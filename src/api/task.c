@@ -139,7 +139,7 @@ start_task(const WfStarting *start, WfStartedCall *started)
 {
 	WfNewMessage message = {0};
 	const WfQueueSend *queue;
-	WfRunInfo info;
+	WfWork info;
 	text *name = DatumGetTextPP(start->values[WF_TASK_QUEUE]);
 
 	queue = wf_queue_allowed(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));

@@ -9,7 +9,7 @@
 
 #include "base/spi.h"
 #include "store/continue.h"
-#include "store/schedule.h"
+#include "store/run_idle.h"
 
 static WfStmt read_run = {
 	"SELECT dedup_key, parent_run_id, parent_ordinal, item"
@@ -79,7 +79,7 @@ static WfStmt replace_child = {"UPDATE _workflow.step"
 void
 wf_continue_insert(const pg_uuid_t *run_id, const pg_uuid_t *next,
 				   const WfHandover *from, const Jsonb *input, TimestampTz now,
-				   WfRunInfo *info)
+				   WfWork *info)
 {
 	char nulls[] = "        ";
 	Datum values[8] = {UUIDPGetDatum(run_id),

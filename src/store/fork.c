@@ -11,7 +11,7 @@
 
 #include "base/spi.h"
 #include "store/fork.h"
-#include "store/schedule.h"
+#include "store/run_idle.h"
 
 static WfStmt look_record = {
 	"SELECT pg_catalog.count(*)::pg_catalog.int4,"
@@ -66,7 +66,7 @@ static WfStmt copy_steps = {
 
 void
 wf_fork_insert(const pg_uuid_t *from, int32 below, const WfFork *fork,
-			   WfRunInfo *info)
+			   WfWork *info)
 {
 	char nulls[9] = "        ";
 	Datum values[8] = {UUIDPGetDatum(from),

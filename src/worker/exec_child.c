@@ -309,13 +309,13 @@ note_room(WfExec *exec, const WfStep *step, const WfMapState *map)
 void
 wf_child_release(WfExec *exec)
 {
-	WfRunInfo *infos;
+	WfWork *infos;
 	WfWindow window;
 	int n;
 
 	if (exec->room_for == 0)
 		return;
-	infos = palloc(mul_size(exec->room, sizeof(WfRunInfo)));
+	infos = palloc(mul_size(exec->room, sizeof(WfWork)));
 	wf_window_open(&window);
 	n = wf_map_release(&exec->run.run_id, exec->room_for, exec->room, infos);
 	wf_window_close(&window);
@@ -370,7 +370,7 @@ cancel_children(WfExec *exec)
 static void
 start_next_chunk(WfExec *exec)
 {
-	WfRunInfo info;
+	WfWork info;
 	WfWindow window;
 
 	wf_window_open(&window);

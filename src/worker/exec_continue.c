@@ -19,7 +19,7 @@ wf_exec_continue(WfExec *exec, WfTurn *turn)
 {
 	const pg_uuid_t *run_id = &exec->run.run_id;
 	WfHandover handover;
-	WfRunInfo info;
+	WfWork info;
 	WfWindow window;
 	pg_uuid_t next;
 

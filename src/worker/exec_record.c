@@ -59,7 +59,7 @@ wf_record_load(WfExec *exec, bool any)
 	if (any)
 	{
 		wf_window_open(&window);
-		exec->nsteps = wf_step_load_all(&exec->cell->run_id, exec->run_cxt,
+		exec->nsteps = wf_step_load_all(&exec->cell->work_id, exec->run_cxt,
 										&exec->steps, &exec->nalloc);
 		wf_window_close(&window);
 	}

@@ -356,7 +356,7 @@ handle_trouble(WfExec *exec, WfTurn *turn)
 			(errcode(ERRCODE_INTERNAL_ERROR),
 			 errmsg("workflow run %s cannot go on: %s",
 					DatumGetCString(DirectFunctionCall1(uuid_out,
-														UUIDPGetDatum(&exec->cell->run_id))),
+														UUIDPGetDatum(&exec->cell->work_id))),
 					exec->error.message)));
 	if (!park)
 		return;
@@ -366,7 +366,7 @@ handle_trouble(WfExec *exec, WfTurn *turn)
 		const char *reason =
 			exec->park_reason ? exec->park_reason : WF_REASON_ERROR;
 
-		exec->run.run_id = exec->cell->run_id;
+		exec->run.run_id = exec->cell->work_id;
 		exec->run.row = NULL;
 		StartTransactionCommand();
 		wf_turn_end_run(exec, turn, WF_RUN_PARKED, reason);

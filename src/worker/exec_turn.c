@@ -308,8 +308,8 @@ load_run(WfExec *exec, WfTurn *turn)
 	bool found;
 
 	/* not user code, but a row that kills us must not do so for ever */
-	wf_mark_set(&exec->cell->run_id, 0, 0);
-	found = wf_run_load(&exec->cell->run_id, &exec->cell->tid, exec->run_cxt,
+	wf_mark_set(&exec->cell->work_id, 0, 0);
+	found = wf_run_load(&exec->cell->work_id, &exec->cell->tid, exec->run_cxt,
 						&exec->run);
 	/* a fork that came in a range is taken for fresh */
 	wf_record_load(exec, found && (!(exec->cell->flags & WF_ASSIGN_FRESH) ||
@@ -526,7 +526,7 @@ is_still_ours(WfExec *exec, WfNext what, WfTurn *turn)
 
 	if (!(exec->cell->flags & WF_ASSIGN_DEDUP))
 		return true;
-	if (!wf_run_lock(&exec->cell->run_id))
+	if (!wf_run_lock(&exec->cell->work_id))
 	{
 		/* being replaced; that transaction's end also tells the scheduler */
 		wf_turn_leave(turn, WF_OUTCOME_LATER);
@@ -534,7 +534,7 @@ is_still_ours(WfExec *exec, WfNext what, WfTurn *turn)
 		return false;
 	}
 	if (exec->aborted && what != WF_NEXT_LOAD &&
-		!wf_run_load(&exec->cell->run_id, NULL, exec->turn_cxt, &run))
+		!wf_run_load(&exec->cell->work_id, NULL, exec->turn_cxt, &run))
 	{
 		wf_turn_leave(turn, WF_OUTCOME_ENDED);
 		return false;

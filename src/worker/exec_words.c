@@ -43,7 +43,7 @@ bool
 wf_executor_runs(const pg_uuid_t *run_id)
 {
 	return wf_exec != NULL && wf_exec->cell != NULL &&
-		   memcmp(&wf_exec->cell->run_id, run_id, UUID_LEN) == 0;
+		   memcmp(&wf_exec->cell->work_id, run_id, UUID_LEN) == 0;
 }
 
 void

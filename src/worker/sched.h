@@ -72,7 +72,7 @@ typedef struct WfSched
 	int scans_allocated;
 	bool loading;		  /* the first of them is the initial load */
 	pg_uuid_t scanned_to; /* highest id seen by any scan */
-	WfRunInfo *infos;	  /* [2 * WF_SCHED_CHUNK] what is being learnt */
+	WfWork *infos;		  /* [2 * WF_SCHED_CHUNK] what is being learnt */
 
 	pg_uuid_t *suspects; /* runs that may have crashed the server */
 	int nsuspects;
@@ -126,7 +126,7 @@ extern void wf_load_started(const WfStarted *started);
 extern void wf_load_stranded(void);
 
 /* one that was returned by a read of the table, or by the ring (scan NULL) */
-extern void wf_load_learn(const WfRunInfo *info, const WfScan *from_scan);
+extern void wf_load_learn(const WfWork *info, const WfScan *from_scan);
 
 /* ---- sched_messages.c ---- */
 
@@ -135,7 +135,7 @@ extern void wf_messages_init(void);
 extern void wf_messages_discard_news(void);
 extern void wf_messages_news(void);
 /* a message of which there is no entry, as its row was read */
-extern void wf_messages_learn(const WfRunInfo *info);
+extern void wf_messages_learn(const WfWork *info);
 /* one that was just made, or admitted: it is with a receiver, until a time */
 extern void wf_messages_hold(WfEntry *entry, TimestampTz until);
 /* the list of what a receiver holds */

@@ -34,6 +34,7 @@
 #include "base/clock.h"
 #include "base/stoppoint.h"
 #include "core/runid.h"
+#include "core/workid.h"
 #include "store/alert.h"
 #include "worker/sched.h"
 #include "worker/sched_gates.h"
@@ -252,12 +253,12 @@ append_ids(StringInfo out, const Watch *watch, bool messages)
 		const pg_uuid_t *id =
 			&watch->died[(watch->ndied - n + i) % MAX_DEAD_IDS];
 
-		if (wf_uuid_is_message(id) != messages)
+		if (wf_workid_is_message(id) != messages)
 			continue;
 		appendStringInfoString(out, first ? "" : ", ");
 		first = false;
 		if (messages)
-			appendStringInfo(out, INT64_FORMAT, wf_uuid_message(id));
+			appendStringInfo(out, INT64_FORMAT, wf_workid_message(id));
 		else
 			appendStringInfo(out, "\"%s\"",
 							 DatumGetCString(DirectFunctionCall1(
@@ -306,13 +307,13 @@ static void
 tell(const Watch *watch, What what)
 {
 	char *text = text_of(watch, what);
-	WfRunInfo info = {0};
+	WfWork info = {0};
 
 	if (watch->rule.channel != NULL)
 		Async_Notify(watch->rule.channel, text);
 	if (watch->rule.function == NULL || what == ALERT_READY)
 		return;
-	wf_runid_draw(&info.run_id);
+	wf_runid_draw(&info.id);
 	wf_alert_enqueue(
 		&watch->rule,
 		DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text))),

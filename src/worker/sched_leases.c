@@ -19,7 +19,7 @@
 
 #include "base/errors.h"
 #include "base/stoppoint.h"
-#include "core/runid.h"
+#include "core/workid.h"
 #include "core/state.h"
 #include "store/attempt.h"
 #include "store/message_task.h"
@@ -47,7 +47,7 @@ typedef struct Expiry
 	TimestampTz at;
 	ItemPointerData tid;
 	bool wakes; /* a run waited for it */
-	WfRunInfo wake;
+	WfWork wake;
 } Expiry;
 
 /* The policies of the queues that were met in this transaction. */
@@ -137,7 +137,7 @@ expire_one(WfOpenTable *table, Expiry *x)
 	WfDelivery row;
 
 	x->tid = entry->tid;
-	if (!wf_delivery_read(table, wf_uuid_message(&entry->run_id), &x->tid,
+	if (!wf_delivery_read(table, wf_workid_message(&entry->run_id), &x->tid,
 						  CurrentMemoryContext, &row) ||
 		row.state == WF_MESSAGE_ACKED)
 		x->fate = FATE_DONE;

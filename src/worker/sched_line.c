@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "core/runid.h"
+#include "core/workid.h"
 #include "worker/sched.h"
 
 /* how far a new entry is moved up from the end of a line before the heap */
@@ -48,7 +49,7 @@ wf_starts_before(const WfEntry *a, const WfEntry *b)
 {
 	if (a->order != b->order)
 		return a->order < b->order;
-	return wf_runid_cmp(&a->run_id, &b->run_id) < 0;
+	return wf_workid_cmp(&a->run_id, &b->run_id) < 0;
 }
 
 /* pairing heaps give the greatest first */

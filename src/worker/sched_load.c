@@ -24,7 +24,7 @@
 #include "miscadmin.h"
 
 #include "base/stoppoint.h"
-#include "core/runid.h"
+#include "core/workid.h"
 #include "store/continue.h"
 #include "store/work.h"
 #include "worker/marks.h"
@@ -88,7 +88,7 @@ is_suspect(const pg_uuid_t *run_id)
 
 /* what is known of a run came again, and not from a scan */
 static void
-recheck(WfEntry *entry, const WfRunInfo *info)
+recheck(WfEntry *entry, const WfWork *info)
 {
 	if (info->flags & WF_ASSIGN_WAKE)
 		wf_seat_wake(entry);
@@ -104,7 +104,7 @@ recheck(WfEntry *entry, const WfRunInfo *info)
 
 /* Its row has been read; it may have left its cell since. */
 static void
-complete(WfEntry *entry, const WfRunInfo *info)
+complete(WfEntry *entry, const WfWork *info)
 {
 	wf_ready_complete(&wf_sched.ready, entry, info);
 	if (entry->place != WF_PLACE_KEPT)
@@ -117,9 +117,9 @@ complete(WfEntry *entry, const WfRunInfo *info)
 }
 
 void
-wf_load_learn(const WfRunInfo *info, const WfScan *from_scan)
+wf_load_learn(const WfWork *info, const WfScan *from_scan)
 {
-	WfEntry *entry = wf_ready_find(&wf_sched.ready, &info->run_id);
+	WfEntry *entry = wf_ready_find(&wf_sched.ready, &info->id);
 	WfScan *scan;
 
 	/* what was committed before, and a scan has yet to find, comes first */
@@ -128,7 +128,7 @@ wf_load_learn(const WfRunInfo *info, const WfScan *from_scan)
 		 (wf_sched.nscans > 0 && !(info->flags & WF_ASSIGN_BEGUN) &&
 		  wf_gate_is_strict(info->queue_id, info->group))))
 	{
-		scan = wf_load_add_scan(&info->run_id, &info->run_id);
+		scan = wf_load_add_scan(&info->id, &info->id);
 		scan->single = true;
 		scan->woken = (info->flags & WF_ASSIGN_WAKE) != 0;
 		return;
@@ -157,15 +157,15 @@ wf_load_learn(const WfRunInfo *info, const WfScan *from_scan)
 		 (from_scan->kind == WF_SCAN_QUEUE && info->due_at > wf_sched.now)) &&
 		wf_spill_leaves(info))
 		return;
-	if (wf_uuid_is_message(&info->run_id))
+	if (wf_workid_is_message(&info->id))
 	{
 		wf_messages_learn(info);
 		return;
 	}
 	entry = wf_ready_make(&wf_sched.ready, info);
-	if (wf_runid_cmp(&info->run_id, &wf_sched.scanned_to) <= 0)
+	if (wf_workid_cmp(&info->id, &wf_sched.scanned_to) <= 0)
 		entry->flags &= ~WF_ASSIGN_FRESH;
-	if (wf_sched.nsuspects > 0 && is_suspect(&info->run_id))
+	if (wf_sched.nsuspects > 0 && is_suspect(&info->id))
 		entry->solo = true;
 	wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
 }
@@ -174,18 +174,18 @@ wf_load_learn(const WfRunInfo *info, const WfScan *from_scan)
 void
 wf_load_started(const WfStarted *started)
 {
-	WfEntry *entry = wf_ready_find(&wf_sched.ready, &started->info.run_id);
+	WfEntry *entry = wf_ready_find(&wf_sched.ready, &started->work.id);
 	bool waits;
 
 	if (entry == NULL && !started->failed &&
-		wf_uuid_is_message(&started->info.run_id))
+		wf_workid_is_message(&started->work.id))
 	{
-		wf_messages_learn(&started->info);
+		wf_messages_learn(&started->work);
 		return;
 	}
 	if (entry == NULL)
 	{
-		entry = wf_ready_make(&wf_sched.ready, &started->info);
+		entry = wf_ready_make(&wf_sched.ready, &started->work);
 		if (wf_sched.nsuspects > 0 && is_suspect(&entry->run_id))
 			entry->solo = true;
 	}
@@ -205,8 +205,8 @@ wf_load_started(const WfStarted *started)
 			wf_ready_hold(&wf_sched.ready, entry, WF_PLACE_KEPT);
 	}
 	else if (entry->place == WF_PLACE_NONE &&
-			 (started->info.flags & WF_ASSIGN_ASLEEP))
-		wf_seat_sleeps(entry, started->info.due_at);
+			 (started->work.flags & WF_ASSIGN_ASLEEP))
+		wf_seat_sleeps(entry, started->work.due_at);
 	else if (entry->place == WF_PLACE_NONE)
 		wf_ready_place(&wf_sched.ready, entry, wf_sched.now);
 }
@@ -218,7 +218,7 @@ load_cell(WfSeat *seat, int i)
 {
 	WfCell *cell = &seat->slot->cells[i];
 	uint32 expected = WF_CELL_OFFERED;
-	WfRunInfo info = {0};
+	WfWork info = {0};
 	WfEntry *entry;
 
 	seat->seq = Max(seat->seq, cell->seq);
@@ -232,12 +232,12 @@ load_cell(WfSeat *seat, int i)
 	 * scan.  Both are dealt with when cells are next reaped.
 	 */
 	pg_read_barrier();
-	info.run_id = info.last_id = cell->run_id;
+	info.id = info.last_id = cell->work_id;
 	info.owner = seat->slot->role;
 	info.queue_id = cell->queue_id;
 	info.group = cell->group;
 	info.deadline_at = DT_NOEND;
-	if (wf_ready_find(&wf_sched.ready, &info.run_id) != NULL)
+	if (wf_ready_find(&wf_sched.ready, &info.id) != NULL)
 	{
 		/* cannot happen: a run is in one cell only */
 		elog(WARNING, "workflow run is in two cells");
@@ -282,7 +282,7 @@ wf_load_cells(void)
 void
 wf_load_discard_ring(void)
 {
-	WfRunInfo spill;
+	WfWork spill;
 	bool spilled;
 
 	while (wf_ring_read(wf_sched.db, wf_sched.infos, WF_SCHED_CHUNK, &spill,
@@ -297,7 +297,7 @@ wf_load_discard_ring(void)
 void
 wf_load_ring(void)
 {
-	WfRunInfo spill;
+	WfWork spill;
 	bool spilled = false;
 	int n;
 
@@ -305,20 +305,20 @@ wf_load_ring(void)
 					 &spilled);
 	for (int i = 0; i < n; i++)
 	{
-		WfRunInfo *info = &wf_sched.infos[i];
+		WfWork *info = &wf_sched.infos[i];
 
-		if (wf_runid_cmp(&info->run_id, &info->last_id) == 0)
+		if (wf_workid_cmp(&info->id, &info->last_id) == 0)
 			wf_load_learn(info, NULL);
 		else
 		{
-			WfScan *scan = wf_load_add_scan(&info->run_id, &info->last_id);
+			WfScan *scan = wf_load_add_scan(&info->id, &info->last_id);
 
 			scan->fresh = true;
 			scan->xid = info->xid;
 		}
 	}
 	if (spilled)
-		wf_load_add_scan(&spill.run_id, &spill.last_id);
+		wf_load_add_scan(&spill.id, &spill.last_id);
 	if (n == WF_SCHED_CHUNK)
 		wf_sched.more = true;
 }
@@ -349,7 +349,7 @@ wf_load_add_scan(const pg_uuid_t *first, const pg_uuid_t *last)
 	memset(scan, 0, sizeof(*scan));
 	wf_sched.more = true; /* this cycle may be past its reading */
 	if (first != NULL && !is_zero(first))
-		scan->after = wf_runid_before(first);
+		scan->after = wf_workid_before(first);
 	if (last != NULL)
 		scan->upto = *last;
 	else
@@ -410,7 +410,7 @@ wf_load_is_reading(void)
  * written between the ids of this one comes by its own entry of the ring.
  */
 static bool
-is_of_another(const WfScan *scan, const WfRunInfo *info)
+is_of_another(const WfScan *scan, const WfWork *info)
 {
 	return TransactionIdIsValid(scan->xid) && info->xid != scan->xid &&
 		   wf_gate_is_strict(info->queue_id, info->group);
@@ -503,15 +503,15 @@ read_chunk(void)
 
 	for (int i = 0; i < n; i++)
 	{
-		WfRunInfo *info = &wf_sched.infos[i];
+		WfWork *info = &wf_sched.infos[i];
 
 		if (is_of_another(scan, info))
 			continue;
 		if (scan->fresh)
 			info->flags |= WF_ASSIGN_FRESH;
 		wf_load_learn(info, scan);
-		if (wf_runid_cmp(&info->run_id, &wf_sched.scanned_to) > 0)
-			wf_sched.scanned_to = info->run_id;
+		if (wf_workid_cmp(&info->id, &wf_sched.scanned_to) > 0)
+			wf_sched.scanned_to = info->id;
 	}
 
 	if (scan->kind == WF_SCAN_QUEUE || scan->kind == WF_SCAN_TIMERS)

@@ -15,7 +15,7 @@
 
 #include "base/clock.h"
 #include "base/stoppoint.h"
-#include "core/runid.h"
+#include "core/workid.h"
 #include "store/work.h"
 #include "worker/queue_stats.h"
 #include "worker/receivers.h"
@@ -112,7 +112,7 @@ wf_messages_died(WfEntry *entry)
 }
 
 void
-wf_messages_learn(const WfRunInfo *info)
+wf_messages_learn(const WfWork *info)
 {
 	WfEntry *entry = wf_ready_make(&wf_sched.ready, info);
 
@@ -152,7 +152,7 @@ look_at(int64 message_id)
 
 /* A dead one was queued again; it keeps the place that it had in its group. */
 static void
-revive(WfEntry *entry, const WfRunInfo *info)
+revive(WfEntry *entry, const WfWork *info)
 {
 	wf_ready_forget(&wf_sched.ready, entry);
 	entry = wf_ready_make(&wf_sched.ready, info);
@@ -162,7 +162,7 @@ revive(WfEntry *entry, const WfRunInfo *info)
 
 /* What a row says that was read; NULL: there is none, or it is acknowledged. */
 static void
-apply_look(const pg_uuid_t *id, WfRunInfo *info)
+apply_look(const pg_uuid_t *id, WfWork *info)
 {
 	WfEntry *entry = wf_ready_find(&wf_sched.ready, id);
 
@@ -214,8 +214,7 @@ compare_ids(const void *a, const void *b)
 static int
 compare_infos(const void *a, const void *b)
 {
-	return wf_runid_cmp(&((const WfRunInfo *) a)->run_id,
-						&((const WfRunInfo *) b)->run_id);
+	return wf_workid_cmp(&((const WfWork *) a)->id, &((const WfWork *) b)->id);
 }
 
 /* One batch of rows. */
@@ -224,7 +223,7 @@ look_batch(void)
 {
 	int n = Min(nlooks, WF_SCHED_CHUNK);
 	int64 *ids = looks + nlooks - n;
-	WfRunInfo *infos;
+	WfWork *infos;
 	int ninfos;
 	int next = 0;
 	XLogRecPtr lsn;
@@ -233,11 +232,11 @@ look_batch(void)
 	qsort(ids, n, sizeof(int64), compare_ids);
 	wf_sched_begin(&w, "reading messages");
 	ninfos = wf_message_look(ids, n, &infos);
-	qsort(infos, ninfos, sizeof(WfRunInfo), compare_infos);
+	qsort(infos, ninfos, sizeof(WfWork), compare_infos);
 	infos =
 		memcpy(MemoryContextAlloc(wf_sched.cycle_cxt,
-								  mul_size(Max(ninfos, 1), sizeof(WfRunInfo))),
-			   infos, mul_size(ninfos, sizeof(WfRunInfo)));
+								  mul_size(Max(ninfos, 1), sizeof(WfWork))),
+			   infos, mul_size(ninfos, sizeof(WfWork)));
 	lsn = wf_load_seen_upto();
 	WF_STOP("sched-look-commit");
 	wf_sched_commit(&w);
@@ -249,10 +248,10 @@ look_batch(void)
 
 		if (i > 0 && ids[i] == ids[i - 1])
 			continue;
-		wf_message_uuid(ids[i], &id);
-		while (next < ninfos && wf_runid_cmp(&infos[next].run_id, &id) < 0)
+		wf_workid_of_message(ids[i], &id);
+		while (next < ninfos && wf_workid_cmp(&infos[next].id, &id) < 0)
 			next++;
-		if (next < ninfos && wf_runid_cmp(&infos[next].run_id, &id) == 0)
+		if (next < ninfos && wf_workid_cmp(&infos[next].id, &id) == 0)
 		{
 			infos[next].lsn = lsn;
 			apply_look(&id, &infos[next]);
@@ -300,7 +299,7 @@ look_if_purged(WfEntry *entry)
 {
 	if (entry->message && entry->queue_id == purged_queue &&
 		entry->place != WF_PLACE_HELD && entry->place != WF_PLACE_LEASED)
-		look_at(wf_uuid_message(&entry->run_id));
+		look_at(wf_workid_message(&entry->run_id));
 }
 
 static void
@@ -308,7 +307,7 @@ look_if_in_hand(WfEntry *entry)
 {
 	if (entry->place == WF_PLACE_HELD || entry->place == WF_PLACE_LEASED ||
 		entry->place == WF_PLACE_SHELF)
-		look_at(wf_uuid_message(&entry->run_id));
+		look_at(wf_workid_message(&entry->run_id));
 }
 
 static WfEntry *
@@ -316,7 +315,7 @@ entry_of(int64 message_id)
 {
 	pg_uuid_t id;
 
-	wf_message_uuid(message_id, &id);
+	wf_workid_of_message(message_id, &id);
 	return wf_ready_find(&wf_sched.ready, &id);
 }
 

@@ -10,6 +10,7 @@
 #include "utils/memutils.h"
 
 #include "core/runid.h"
+#include "core/workid.h"
 #include "worker/sched_gates.h"
 
 /* ---- the table of entries ---- */
@@ -167,14 +168,14 @@ wf_ready_find(WfReady *ready, const pg_uuid_t *run_id)
 }
 
 WfEntry *
-wf_ready_make(WfReady *ready, const WfRunInfo *info)
+wf_ready_make(WfReady *ready, const WfWork *info)
 {
 	WfEntry *entry = MemoryContextAlloc(ready->entry_cxt, sizeof(WfEntry));
 	bool found;
 
 	memset(entry, 0, sizeof(*entry));
-	entry->run_id = info->run_id;
-	entry->message = wf_uuid_is_message(&info->run_id);
+	entry->run_id = info->id;
+	entry->message = wf_workid_is_message(&info->id);
 	wf_ready_complete(ready, entry, info);
 	wf_gates.nplain += entry->queue == NULL;
 	ready->nentries++;
@@ -184,7 +185,7 @@ wf_ready_make(WfReady *ready, const WfRunInfo *info)
 }
 
 void
-wf_ready_complete(WfReady *ready, WfEntry *entry, const WfRunInfo *info)
+wf_ready_complete(WfReady *ready, WfEntry *entry, const WfWork *info)
 {
 	entry->role = wf_ready_role(ready, info->owner);
 	entry->workflow_id = info->workflow_id;

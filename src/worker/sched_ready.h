@@ -172,11 +172,11 @@ extern WfRole *wf_ready_role(WfReady *ready, Oid oid);
 extern WfEntry *wf_ready_find(WfReady *ready, const pg_uuid_t *run_id);
 
 /* A new entry in no place; there must be none of this run. */
-extern WfEntry *wf_ready_make(WfReady *ready, const WfRunInfo *info);
+extern WfEntry *wf_ready_make(WfReady *ready, const WfWork *info);
 
 /* Fills in what a partial entry lacked. */
 extern void wf_ready_complete(WfReady *ready, WfEntry *entry,
-							  const WfRunInfo *info);
+							  const WfWork *info);
 
 /* Out of where it is; then in no place. */
 extern void wf_ready_take(WfReady *ready, WfEntry *entry);

@@ -14,7 +14,7 @@
 #include "postgres.h"
 
 #include "base/clock.h"
-#include "core/runid.h"
+#include "core/workid.h"
 #include "worker/receivers.h"
 #include "worker/sched.h"
 #include "worker/sched_gates.h"
@@ -193,7 +193,7 @@ answer(Ask *ask)
 	{
 		WfEntry *entry = ask->entries[i];
 
-		receiver->handed[i].message_id = wf_uuid_message(&entry->run_id);
+		receiver->handed[i].message_id = wf_workid_message(&entry->run_id);
 		receiver->handed[i].tid = entry->tid;
 		receiver->lsn = Max(receiver->lsn, entry->lsn);
 	}

@@ -31,9 +31,9 @@
 
 /* A run that is to go on, with what its row says now. */
 static void
-queue_again(const WfRunInfo *info)
+queue_again(const WfWork *info)
 {
-	WfEntry *entry = wf_ready_find(&wf_sched.ready, &info->run_id);
+	WfEntry *entry = wf_ready_find(&wf_sched.ready, &info->id);
 	bool active = false;
 	bool begun = false;
 
@@ -151,7 +151,7 @@ typedef struct Effect
 {
 	const WfRequest *request;
 	WfApplied applied;
-	WfRunInfo info;
+	WfWork info;
 	WfEndedOf of; /* cancelled: whose it was */
 } Effect;
 
@@ -265,8 +265,8 @@ log_deleted(const Effect *effects, int n)
 static void
 take_effect(const Effect *effect)
 {
-	WfEntry *entry = wf_ready_find(&wf_sched.ready, &effect->info.run_id);
-	Ended ended = {.run_id = effect->info.run_id,
+	WfEntry *entry = wf_ready_find(&wf_sched.ready, &effect->info.id);
+	Ended ended = {.run_id = effect->info.id,
 				   .of = effect->of,
 				   .counter = WF_COUNT_CANCELLED,
 				   .of_queue = WF_QCOUNT_CANCELLED};

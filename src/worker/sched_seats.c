@@ -97,7 +97,7 @@ wf_seat_offer(WfSeat *seat, WfEntry *entry)
 
 	pg_atomic_write_u32(&cell->request, 0);
 	cell->seq = ++seat->seq;
-	cell->run_id = entry->run_id;
+	cell->work_id = entry->run_id;
 	cell->lsn = entry->lsn;
 	cell->flags = entry->flags;
 	if (entry->rated)
@@ -262,10 +262,10 @@ put_back(WfEntry *entry, TimestampTz due_at)
 static bool
 can_be_left(const WfEntry *entry, TimestampTz due_at)
 {
-	WfRunInfo info = {.run_id = entry->run_id,
-					  .queue_id = entry->queue_id,
-					  .group = entry->group_hash,
-					  .due_at = due_at};
+	WfWork info = {.id = entry->run_id,
+				   .queue_id = entry->queue_id,
+				   .group = entry->group_hash,
+				   .due_at = due_at};
 
 	return !entry->solo && due_at > wf_sched.now && wf_spill_leaves(&info);
 }

@@ -21,7 +21,7 @@
 #include "postgres.h"
 
 #include "base/clock.h"
-#include "core/runid.h"
+#include "core/workid.h"
 #include "worker/sched.h"
 #include "worker/sched_gates.h"
 #include "worker/shelf.h"
@@ -173,7 +173,7 @@ wf_shelf_check(void)
 static void
 lay(WfEntry *entry)
 {
-	WfShelfItem item = {.message_id = wf_uuid_message(&entry->run_id),
+	WfShelfItem item = {.message_id = wf_workid_message(&entry->run_id),
 						.lsn = entry->lsn,
 						.tid = entry->tid};
 

@@ -9,7 +9,7 @@
 #include "postgres.h"
 
 #include "base/guc.h"
-#include "core/runid.h"
+#include "core/workid.h"
 #include "store/definition.h"
 #include "worker/sched.h"
 #include "worker/sched_gates.h"
@@ -72,7 +72,7 @@ show(int32 queue_id)
 /* ---- leaving ---- */
 
 static bool
-leaves_timer(const WfRunInfo *info)
+leaves_timer(const WfWork *info)
 {
 	if (info->due_at == wf_gates.timers_to)
 	{
@@ -96,7 +96,7 @@ leaves_timer(const WfRunInfo *info)
 }
 
 bool
-wf_spill_leaves(const WfRunInfo *info)
+wf_spill_leaves(const WfWork *info)
 {
 	uint32 nwaiting;
 	WfSpill *spill;
@@ -113,9 +113,9 @@ wf_spill_leaves(const WfRunInfo *info)
 			return false;
 		spill->on = true;
 		spill->nleft = 0;
-		spill->upto = wf_runid_before(&info->run_id);
+		spill->upto = wf_workid_before(&info->id);
 	}
-	if (wf_runid_cmp(&info->run_id, &spill->upto) <= 0)
+	if (wf_workid_cmp(&info->id, &spill->upto) <= 0)
 		return false;
 	spill->nleft++;
 	show(info->queue_id);
@@ -128,7 +128,7 @@ wf_spill_is_past(int32 queue_id, const pg_uuid_t *id)
 	uint32 nwaiting;
 	WfSpill *spill = spill_of(queue_id, &nwaiting);
 
-	return spill != NULL && spill->on && wf_runid_cmp(id, &spill->upto) >= 0;
+	return spill != NULL && spill->on && wf_workid_cmp(id, &spill->upto) >= 0;
 }
 
 const pg_uuid_t *

@@ -40,7 +40,7 @@ typedef struct WfSpill
 } WfSpill;
 
 /* Is this run, of which there is no entry, to stay in the table? */
-extern bool wf_spill_leaves(const WfRunInfo *info);
+extern bool wf_spill_leaves(const WfWork *info);
 
 /* Asks for scans where there is room. */
 extern void wf_spill_refill(void);

@@ -104,8 +104,8 @@ make_contexts(void)
 	wf_seats_init();
 	wf_messages_init();
 	wf_receivers_init();
-	wf_sched.infos = MemoryContextAlloc(
-		wf_sched.life_cxt, 2 * WF_SCHED_CHUNK * sizeof(WfRunInfo));
+	wf_sched.infos = MemoryContextAlloc(wf_sched.life_cxt,
+										2 * WF_SCHED_CHUNK * sizeof(WfWork));
 	wf_sched.scans_allocated = 8;
 	wf_sched.scans = MemoryContextAlloc(
 		wf_sched.life_cxt, wf_sched.scans_allocated * sizeof(WfScan));

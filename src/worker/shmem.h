@@ -16,7 +16,7 @@
  *
  * The protocol of a cell (one place for one assignment of a run):
  *
- *	EMPTY   --scheduler fills run_id.. seq, then-->  OFFERED
+ *	EMPTY   --scheduler fills work_id.. seq, then-->  OFFERED
  *	OFFERED --executor, compare and swap-->          TAKEN
  *	OFFERED --scheduler, compare and swap-->         EMPTY   (taken back)
  *	TAKEN   --executor fills outcome, then-->        DONE
@@ -87,7 +87,7 @@ typedef struct WfCell
 	pg_atomic_uint32 state;	  /* WfCellState */
 	pg_atomic_uint32 request; /* WF_REQ_* bits */
 	uint64 seq;				  /* order in which to take; rises per slot */
-	pg_uuid_t run_id;
+	WfWorkId work_id;
 	XLogRecPtr lsn;		  /* flush this far before user code runs */
 	uint32 flags;		  /* WF_ASSIGN_* */
 	ItemPointerData tid;  /* of its row, most likely */
@@ -236,12 +236,12 @@ typedef struct WfDatabase
 	uint64 ring_head;		/* next to write; ring_lock */
 	uint64 ring_tail;		/* next to read; ring_lock */
 	bool ring_spilled;		/* ring_lock; range below is valid */
-	WfRunInfo spill;		/* ring_lock; run_id..last_id was not entered */
+	WfWork spill;			/* ring_lock; id..last_id was not entered */
 	pg_uuid_t prepared_low; /* ring_lock; lowest id in a PREPAREd xact */
 	bool prepared;			/* ring_lock; prepared_low is valid */
 	bool prepared_nested;	/* ring_lock; some wrote in a subtransaction */
 	uint64 prepared_seq;	/* ring_lock; rises with every PREPARE */
-	WfRunInfo ring[WF_RING_SIZE];
+	WfWork ring[WF_RING_SIZE];
 
 	/* for wait_until_idle() */
 	pg_atomic_uint64 idle_asked;

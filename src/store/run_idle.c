@@ -1,5 +1,5 @@
 /*
- * schedule.c
+ * run_idle.c
  *		Runs that are in no executor's cell, as the scheduler reads and writes
  *		them.
  *
@@ -21,19 +21,19 @@
 #include "store/child.h"
 #include "store/control.h"
 #include "store/queue.h"
-#include "store/schedule.h"
+#include "store/run_idle.h"
 #include "store/undo.h"
 
 /* ---- finding work ---- */
 
 void
-wf_info_fill(uint64 row, WfRunInfo *info)
+wf_info_fill(uint64 row, WfWork *info)
 {
 	char *group_key;
 
 	memset(info, 0, sizeof(*info));
-	wf_spi_get_uuid(row, 1, &info->run_id);
-	info->last_id = info->run_id;
+	wf_spi_get_uuid(row, 1, &info->id);
+	info->last_id = info->id;
 	info->owner = wf_spi_get_oid(row, 2);
 	info->workflow_id = wf_spi_get_int32(row, 3, 0);
 	info->queue_id = wf_spi_get_int32(row, 4, 0);
@@ -146,7 +146,7 @@ wf_run_count_left(int32 queue_id, const pg_uuid_t *after)
 }
 
 int
-wf_run_scan(WfScan *scan, WfRunInfo *out, int max)
+wf_run_scan(WfScan *scan, WfWork *out, int max)
 {
 	int64 origin = wf_origin();
 	pg_uuid_t *unknown = NULL;
@@ -161,7 +161,7 @@ wf_run_scan(WfScan *scan, WfRunInfo *out, int max)
 		wf_info_fill(i, &out[n]);
 		wf_spi_get_tid(i, WF_INFO_N + 3, &out[n].tid);
 		out[n].xid = wf_spi_get_xid(i, WF_INFO_N + 4);
-		scan->after = out[n].run_id;
+		scan->after = out[n].id;
 		scan->after_queue = out[n].queue_id;
 		scan->after_due = wf_spi_get_time(i, WF_INFO_N + 5, 0);
 		if (wf_spi_get_int64(i, WF_INFO_N + 1, 0) != origin)
@@ -173,7 +173,7 @@ wf_run_scan(WfScan *scan, WfRunInfo *out, int max)
 		{
 			if (unknown == NULL)
 				unknown = palloc(mul_size(max, sizeof(pg_uuid_t)));
-			unknown[nunknown++] = out[n].run_id;
+			unknown[nunknown++] = out[n].id;
 		}
 	}
 	scan->done = rows < (uint64) max;
@@ -238,7 +238,7 @@ wf_run_scan_started(const int32 *queues, int nqueues, MemoryContext cxt,
 
 		if (wf_spi_get_int64(i, WF_INFO_N + 1, 0) != origin)
 			continue;
-		wf_info_fill(i, &(*out)[n].info);
+		wf_info_fill(i, &(*out)[n].work);
 		(*out)[n].failed = state == WF_RUN_FAILED;
 		(*out)[n++].stopped = state == WF_RUN_FAILED || state == WF_RUN_PARKED;
 	}
@@ -308,7 +308,7 @@ set_text(Datum *value, char *isnull, const char *text)
 
 /* Not before what it has done is undone: true if there is anything. */
 static bool
-undo_first(const pg_uuid_t *run_id, const WfGiveUp *why, WfRunInfo *info)
+undo_first(const pg_uuid_t *run_id, const WfGiveUp *why, WfWork *info)
 {
 	WfError error = {.message = unconstify(char *, why->message),
 					 .detail = unconstify(char *, why->detail),

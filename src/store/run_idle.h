@@ -1,9 +1,9 @@
 /*
- * schedule.h
- *		What schedule.c and request_apply.c share.
+ * run_idle.h
+ *		What run_idle.c and request_apply.c share.
  */
-#ifndef WF_STORE_SCHEDULE_H
-#define WF_STORE_SCHEDULE_H
+#ifndef WF_STORE_RUN_IDLE_H
+#define WF_STORE_RUN_IDLE_H
 
 #include "store/control.h"
 
@@ -38,7 +38,7 @@
 #define WF_INFO_N 14
 
 /* Reads those columns of a row, of which the first is column 1. */
-extern void wf_info_fill(uint64 row, WfRunInfo *info);
+extern void wf_info_fill(uint64 row, WfWork *info);
 
 /* how a run that is in no cell ends, or is parked */
 typedef struct WfGiveUp
@@ -61,4 +61,4 @@ typedef struct WfGiveUp
  */
 extern WfEndedOf wf_run_give_up(const pg_uuid_t *run_id, const WfGiveUp *why);
 
-#endif /* WF_STORE_SCHEDULE_H */
+#endif /* WF_STORE_RUN_IDLE_H */
