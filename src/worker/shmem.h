@@ -43,9 +43,9 @@
 #include "storage/spin.h"
 #include "utils/uuid.h"
 
+#include "core/cell.h"
 #include "store/run.h"
 
-#define WF_CELLS		 4 /* assignments a slot can hold */
 #define WF_RING_SIZE	 512
 #define WF_WAIT_CHANNELS 256
 
@@ -58,29 +58,6 @@ typedef enum WfCellState
 	WF_CELL_TAKEN,
 	WF_CELL_DONE
 } WfCellState;
-
-typedef enum WfOutcome
-{
-	WF_OUTCOME_ENDED,	/* final, or no longer there: forget it */
-	WF_OUTCOME_PARKED,	/* needs repair: forget it until retry_run */
-	WF_OUTCOME_FAILED,	/* final, and a dead letter: forget it */
-	WF_OUTCOME_BLOCKS,	/* failed, and keeps its group closed till then */
-	WF_OUTCOME_LATER,	/* ready again at due_at */
-	WF_OUTCOME_YIELDED, /* ready again now: asked to, or lock not had */
-	WF_OUTCOME_WAITS,	/* until something comes, or due_at (0: no time) */
-	WF_OUTCOME_PAUSED,	/* its row says so: held until resume_run */
-	WF_OUTCOME_FOREIGN	/* another origin or owner: not ours to run */
-} WfOutcome;
-
-/* WfCell.request, set by the scheduler while TAKEN, any time, but for one */
-#define WF_REQ_YIELD   0x01 /* stop after the step that runs */
-#define WF_REQ_CANCEL  0x02 /* end now as cancelled */
-#define WF_REQ_TIMEOUT 0x04 /* end now: run_timeout is over */
-#define WF_REQ_AGAIN   0x08 /* scheduler: read requests when DONE */
-#define WF_REQ_NO_UNDO 0x10 /* with CANCEL: without compensation */
-#define WF_REQ_UNDOING \
-	0x20 /* executor: it is compensated, which nobody can stop: \
-		  * CANCEL and TIMEOUT mean nothing from now on */
 
 typedef struct WfCell
 {
