@@ -65,6 +65,16 @@ give_back(WfPlan *plan, WfAsk *ask)
 	}
 }
 
+void
+wf_ask_give_back_all(WfPlan *plan)
+{
+	for (int i = 0; i < plan->nreceivers; i++)
+	{
+		if (plan->asks[i] != NULL && plan->asks[i]->state == WF_ASK_ASKS)
+			give_back(plan, plan->asks[i]);
+	}
+}
+
 static void
 leave(WfPlan *plan, WfAsk *ask)
 {

@@ -156,6 +156,7 @@ wf_plan_rules(WfPlan *plan, TimestampTz now, const WfPlanRules *rules)
 	plan->foreign = rules->foreign;
 	plan->paused = rules->paused;
 	plan->npaused = rules->npaused;
+	wf_ask_give_back_all(plan);
 	apply_queues(plan, rules);
 	for (int i = 0; i < rules->nused; i++)
 		apply_used(plan, &rules->used[i]);

@@ -222,7 +222,7 @@ feed_starved(WfPlan *plan)
 		if (!is_starved(plan, role))
 			continue;
 		ask_for(plan, role, role->nseats > 0 ? 0 : 1);
-		if (is_starved(plan, role) && role->check == WF_ROLE_UNCHECKED)
+		if (is_starved(plan, role) && role->check != WF_ROLE_ASKED)
 			homeless++;
 	}
 	if (count_all(plan) < plan->settings.executors && !plan->slots_short)
@@ -289,6 +289,21 @@ withdraw_requests(WfPlan *plan)
 	}
 }
 
+/* What was asked of the catalogs is good for this decision alone. */
+static void
+forget_checks(WfPlan *plan)
+{
+	dlist_iter iter;
+
+	dlist_foreach (iter, &plan->active)
+	{
+		WfRole *role = dlist_container(WfRole, active, iter.cur);
+
+		if (role->check == WF_ROLE_GOOD)
+			role->check = WF_ROLE_UNCHECKED;
+	}
+}
+
 /* After wf_dispatch_give_out(): what is ready now found no executor. */
 void
 wf_staff_adjust(WfPlan *plan)
@@ -307,6 +322,7 @@ wf_staff_adjust(WfPlan *plan)
 		feed_starved(plan);
 	if (count_all(plan) < plan->settings.executors)
 		ask_for_all(plan);
+	forget_checks(plan);
 }
 
 void

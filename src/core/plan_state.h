@@ -750,6 +750,8 @@ extern WfAsk *wf_ask_of(WfPlan *plan, int receiver);
 extern void wf_ask_serve(WfPlan *plan);
 /* answers those that were served, or cannot be; wakes who waits */
 extern void wf_ask_answer(WfPlan *plan);
+/* what was admitted for asks that are kept waits before its gate again */
+extern void wf_ask_give_back_all(WfPlan *plan);
 
 /* ---- plan_dispatch.c ---- */
 
