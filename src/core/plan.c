@@ -52,6 +52,9 @@ wf_plan_decide(WfPlan *plan, TimestampTz now)
 	wf_shelf_fill(plan);
 	wf_dispatch_give_out(plan);
 	wf_staff_adjust(plan);
+	if (plan->refilled)
+		plan->more = true;
+	plan->refilled = false;
 }
 
 bool

@@ -133,7 +133,8 @@ wf_ask_serve(WfPlan *plan)
 		WfQueue *queue = wf_group_queue(plan, ask->queue_id, false);
 		WfEntry *entry;
 
-		while (queue != NULL && ask->n < ask->max &&
+		while (queue != NULL && queue->nreturning == 0 &&
+			   ask->n < ask->max &&
 			   (entry = wf_admit_message(plan, queue)) != NULL)
 			wf_ready_answer(plan, entry, ask);
 	}
@@ -217,6 +218,9 @@ may_find(WfPlan *plan, const WfAsk *ask)
 
 	if (plan->halted || plan->now - ask->since >= MAX_KEEP_USEC)
 		return false;
+	/* what comes back goes before others */
+	if (queue != NULL && queue->nreturning > 0)
+		return true;
 	/* the queue, or a group, has no start on disk yet */
 	if (queue != NULL && queue->nwishes > 0 && ask->n < ask->max)
 		return true;

@@ -54,9 +54,9 @@ give_start_back(WfEntry *entry)
 	if (!entry->rated)
 		return;
 	entry->rated = false;
-	wf_limiter_return(&entry->queue->limiter);
+	wf_limiter_return(&entry->queue->limiter, entry->rated_until);
 	if (entry->group != NULL)
-		wf_limiter_return(&entry->group->limiter);
+		wf_limiter_return(&entry->group->limiter, entry->rated_until);
 }
 
 static WfSideOf

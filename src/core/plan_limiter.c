@@ -127,12 +127,14 @@ wf_limiter_take(WfPlan *plan, WfLimiter *limiter)
 }
 
 void
-wf_limiter_return(WfLimiter *limiter)
+wf_limiter_return(WfLimiter *limiter, TimestampTz until)
 {
 	if (limiter->rate == NULL)
 		return;
 	wf_rate_return(limiter->rate);
-	limiter->reserved++;
+	/* it may be of an earlier reservation, which is used up */
+	if (limiter->until == until)
+		limiter->reserved++;
 }
 
 void

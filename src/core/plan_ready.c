@@ -273,6 +273,8 @@ wf_ready_take(WfPlan *plan, WfEntry *entry)
 			break;
 		case WF_PLACE_ROW:
 			plan->nrows--;
+			if (entry->message)
+				entry->queue->nreturning--;
 			break;
 		case WF_PLACE_PAUSED:
 		case WF_PLACE_SOLO:
@@ -359,7 +361,11 @@ wf_ready_hold(WfPlan *plan, WfEntry *entry, WfPlace place)
 	else if (place == WF_PLACE_SOLO)
 		dlist_push_tail(&plan->solo, &entry->link.node);
 	else if (place == WF_PLACE_ROW)
+	{
 		plan->nrows++;
+		if (entry->message)
+			entry->queue->nreturning++;
+	}
 	else
 		Assert(place == WF_PLACE_KEPT);
 }

@@ -256,7 +256,7 @@ wf_shelf_fill(WfPlan *plan)
 		wf_shelf_is_waited_for(plan, shelf->queue_id))
 		return;
 	side = &queue->sides[WF_SIDE_MESSAGES];
-	if (side->resumed.n > 0 || side->held.n > 0)
+	if (side->resumed.n > 0 || side->held.n > 0 || queue->nreturning > 0)
 		return;
 	while (shelf->tail - shelf->head < WF_SHELF_SIZE &&
 		   (entry = wf_line_first(&side->plain)) != NULL)

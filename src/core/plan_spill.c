@@ -317,7 +317,7 @@ wf_spill_read(WfPlan *plan, const WfScan *scan, int n)
 		read_queue(plan, scan, n);
 	else if (scan->kind == WF_SCAN_TIMERS)
 		read_timers(plan, scan);
-	/* there may be room for more, whatever became of these */
+	/* there may be room for more, whatever becomes of these */
 	if (!scan->done)
-		plan->more = true;
+		plan->refilled = true;
 }

@@ -258,6 +258,7 @@ typedef struct WfQueue
 	TimestampTz reading_since; /* fair: since when scans keep it closed */
 	bool rate_short;		   /* the last look ended at a rate limit */
 	uint32 nwishes;			   /* reservations that are under way */
+	uint32 nreturning;		   /* messages in ROW, that may come back */
 	uint32 nwoken;	   /* receivers that were woken and have not asked */
 	uint32 receivable; /* what they were woken for */
 	uint64 wake_look;  /* ... as of this look at who waits */
@@ -343,6 +344,7 @@ struct WfPlan
 	TimestampTz now;	 /* of the last event */
 	TimestampTz wake_at; /* decide again then, whatever else is due */
 	bool more;			 /* decide again at once */
+	bool refilled;		 /* since the last decision: there may be room again */
 	bool halted;		 /* nothing may start */
 	bool foreign;		 /* a copy of another database: no row is written */
 	bool ruled;			 /* rules were told */
@@ -507,7 +509,8 @@ extern bool wf_limiter_may_take(WfPlan *plan, WfLimiter *limiter,
 								WfQueue *queue);
 /* takes one, which wants_reserve() and free_at() let; until when it is good */
 extern TimestampTz wf_limiter_take(WfPlan *plan, WfLimiter *limiter);
-extern void wf_limiter_return(WfLimiter *limiter);
+/* gives one back that was good until then */
+extern void wf_limiter_return(WfLimiter *limiter, TimestampTz until);
 extern void wf_limiter_begun(WfPlan *plan, WfLimiter *limiter, TimestampTz at);
 extern void wf_limiter_used(WfLimiter *limiter, TimestampTz at, int32 n);
 /* starts are on disk */

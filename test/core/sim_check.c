@@ -136,7 +136,9 @@ check_order(Sim *sim, const SimRow *one)
 {
 	const WfQueueRules *rules = &sim->rules[one->queue_id];
 
-	if (one->begun || one->started || one->delayed || one->group == 0 ||
+	/* one with a priority may have been let into memory before the others */
+	if (one->begun || one->started || one->delayed || one->priority > 0 ||
+		one->group == 0 ||
 		rules->group_max_active != 1)
 		return;
 	for (int i = 0; i < sim->nrows && &sim->rows[i] != one; i++)
@@ -147,8 +149,11 @@ check_order(Sim *sim, const SimRow *one)
 			row->state == SIM_QUEUED && !row->started && !row->delayed &&
 			row->retries == 0 && !is_in_hand(row) &&
 			row->committed < one->drawn)
+		{
+			if (!sim->fault) { printf("# before %d drawn %lu:\n", i, one->drawn); show(sim, one); }
 			sim_fault(sim, "order of a strict group in queue %d",
 					  one->queue_id);
+		}
 	}
 }
 
