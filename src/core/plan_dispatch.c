@@ -213,6 +213,13 @@ steal_for(WfPlan *plan, WfSeat *idle)
 	}
 	if (last == NULL || !wf_seat_take_back(plan, last))
 		return false;
+	if (last->rated && last->rated_until <= plan->now)
+	{
+		/* it has to be admitted again */
+		wf_ready_place(plan, last);
+		plan->more = true;
+		return false;
+	}
 	wf_seat_offer(plan, idle, last);
 	return true;
 }

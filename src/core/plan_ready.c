@@ -160,6 +160,8 @@ wf_ready_make(WfPlan *plan, const WfWork *work)
 	wf_ready_complete(plan, entry, work);
 	plan->nplain += entry->queue == NULL;
 	plan->nentries++;
+	for (int i = 0; i < plan->nclaimed; i++)
+		entry->claims += wf_workid_cmp(&plan->claimed[i], &entry->id) == 0;
 	(void) wf_entries_insert(plan->entries, entry, &found);
 	Assert(!found);
 	return entry;

@@ -77,15 +77,26 @@ wf_plan_over(WfPlan *plan, TimestampTz now, const WfWorkId *id, WfOver over)
 
 /* ---- what clients ask for ---- */
 
+static void
+note_claim(WfPlan *plan, const WfWorkId *id)
+{
+	if (plan->nclaimed == plan->claimed_allocated)
+	{
+		plan->claimed_allocated = Max(2 * plan->claimed_allocated, 16);
+		plan->claimed = wf_memory_grow(
+			&plan->memory, plan->claimed, plan->nclaimed * sizeof(WfWorkId),
+			(Size) plan->claimed_allocated * sizeof(WfWorkId));
+	}
+	plan->claimed[plan->nclaimed++] = *id;
+}
+
 bool
 wf_plan_claim(WfPlan *plan, TimestampTz now, const WfWorkId *id, uint32 bits)
 {
 	WfEntry *entry = wf_ready_find(plan, id);
 
 	plan->now = now;
-	if (entry == NULL)
-		return true;
-	if (entry->place == WF_PLACE_CELL)
+	if (entry != NULL && entry->place == WF_PLACE_CELL)
 	{
 		if (!wf_seat_take_back(plan, entry))
 		{
@@ -94,7 +105,8 @@ wf_plan_claim(WfPlan *plan, TimestampTz now, const WfWorkId *id, uint32 bits)
 		}
 		wf_ready_place(plan, entry);
 	}
-	if (entry->claims < PG_UINT8_MAX)
+	note_claim(plan, id);
+	if (entry != NULL)
 		entry->claims++;
 	return true;
 }
@@ -115,6 +127,14 @@ wf_plan_release(WfPlan *plan, TimestampTz now, const WfWorkId *id)
 	WfEntry *entry = wf_ready_find(plan, id);
 
 	plan->now = now;
+	for (int i = 0; i < plan->nclaimed; i++)
+	{
+		if (wf_workid_cmp(&plan->claimed[i], id) == 0)
+		{
+			plan->claimed[i] = plan->claimed[--plan->nclaimed];
+			break;
+		}
+	}
 	if (entry == NULL || entry->claims == 0)
 		return;
 	if (--entry->claims == 0)

@@ -152,7 +152,7 @@ struct WfEntry
 	bool solo;			 /* suspected of having crashed the server */
 	bool partial;		 /* found in a cell, its row not read yet */
 	bool recheck;		 /* told to look again while in a cell */
-	uint8 claims;		 /* somebody is writing its row: not to be started */
+	uint16 claims;		 /* who are about to write its row: not to be started */
 };
 
 /* ---- queues and groups ---- */
@@ -382,6 +382,9 @@ struct WfPlan
 	uint32 nrows;		/* ROW */
 	uint32 nsolo_cells; /* of ncells: suspects */
 	int64 last_admission;
+	WfWorkId *claimed; /* by wf_plan_claim(), in memory or not */
+	int nclaimed;
+	int claimed_allocated;
 	uint64 nended;
 
 	/* queues */

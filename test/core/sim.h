@@ -61,7 +61,7 @@ typedef struct SimRow
 	uint64 drawn; /* number of the event, as of its id and of its commit */
 	uint64 committed;
 	bool started; /* user code has ever run */
-	bool excused;	  /* was admitted before its group was closed */
+	bool excused;	  /* was counted before its group was closed, or a limit lowered */
 	int retries;
 } SimRow;
 
@@ -209,7 +209,7 @@ typedef struct Sim
 	int nstarts;
 	/* fair: starts of one group while another waited */
 	int passed[SIM_QUEUES][SIM_GROUPS + 1][SIM_GROUPS + 1];
-	int32 settled_executors;
+	uint64 strict_since[SIM_QUEUES]; /* event of the last change of rules */
 
 	struct SimBlock *blocks; /* the plan's memory */
 	uint64 offers;

@@ -19,8 +19,8 @@ show(Sim *sim, const SimRow *one)
 		const SimRow *row = &sim->rows[i];
 		WfEntry *e = wf_ready_find(sim->plan, &row->id);
 
-		if (row->queue_id == one->queue_id && row->group == one->group &&
-			row->state != SIM_ENDED)
+		if (row->queue_id == one->queue_id &&
+			row->state != SIM_ENDED && (row == one || row->begun || row->seat >= 0 || row->receiver >= 0 || row->state != SIM_QUEUED))
 			printf(
 				"# %s%d msg %d state %d begun %d started %d seat %d recv %d paused %d writers %d retries %d due %ld committed %lu: place %d active %d begun %d adm %d\n",
 				row == one ? "*" : "", i, row->message, row->state, row->begun,
@@ -92,8 +92,10 @@ check_limits(Sim *sim, const SimRow *one)
 	if (rules->max_running > 0 && running > rules->max_running)
 		sim_fault(sim, "max_running of %d exceeded in queue %d",
 				  rules->max_running, one->queue_id);
-	if (one->begun || one->started)
+	if (one->begun || one->started || one->excused)
 		return; /* was counted before, whatever the limits are now */
+	if (rules->max_active > 0 && active > rules->max_active && !sim->fault)
+		show(sim, one);
 	if (rules->max_active > 0 && active > rules->max_active)
 		sim_fault(sim, "max_active of %d exceeded in queue %d",
 				  rules->max_active, one->queue_id);
@@ -129,7 +131,7 @@ sim_closed(Sim *sim, const SimRow *one)
 
 /*
  * In a strict group nothing starts before what was committed before its own id
- * was drawn.
+ * was drawn, of all that was enqueued under the present rules.
  */
 static void
 check_order(Sim *sim, const SimRow *one)
@@ -148,7 +150,8 @@ check_order(Sim *sim, const SimRow *one)
 		if (row->queue_id == one->queue_id && row->group == one->group &&
 			row->state == SIM_QUEUED && !row->started && !row->delayed &&
 			row->retries == 0 && !is_in_hand(row) &&
-			row->committed < one->drawn)
+			row->committed < one->drawn &&
+			row->committed > sim->strict_since[one->queue_id])
 		{
 			if (!sim->fault) { printf("# before %d drawn %lu:\n", i, one->drawn); show(sim, one); }
 			sim_fault(sim, "order of a strict group in queue %d",
@@ -296,7 +299,7 @@ check_reserved(Sim *sim, const SimRow *row, const SimCell *cell, uint64 group,
 		SimReserved *r = &sim->reserved[i];
 
 		if (r->queue_id != row->queue_id || r->group != group ||
-			r->left == 0 || r->at > cell->offered_at ||
+			r->left == 0 ||
 			r->at + WF_RATE_VALID_USEC < cell->offered_at)
 			continue;
 		r->left--;
@@ -312,7 +315,7 @@ sim_check_begin(Sim *sim, SimRow *row, const SimCell *cell)
 {
 	const WfQueueRules *rules = &sim->rules[row->queue_id];
 
-	if (row->started || row->begun || cell->exempt || row->queue_id == 0)
+	if (row->started || row->begun || row->excused || cell->exempt)
 		return;
 	check_rate(sim, row, 0, rules->rate_limit);
 	check_reserved(sim, row, cell, 0, rules->rate_limit);

@@ -342,6 +342,20 @@ ask_something(Sim *sim)
 
 /* ---- operators, and time ---- */
 
+/* What was counted under the rules before goes on being counted. */
+static void
+excuse_active(Sim *sim, int32 queue_id)
+{
+	for (int i = 0; i < sim->nrows; i++)
+	{
+		SimRow *row = &sim->rows[i];
+		WfEntry *entry = wf_ready_find(sim->plan, &row->id);
+
+		row->excused |= row->queue_id == queue_id && entry != NULL &&
+						entry->active;
+	}
+}
+
 static void
 alter(Sim *sim)
 {
@@ -355,6 +369,8 @@ alter(Sim *sim)
 		sim_change_rules(sim, queue_id, false);
 		if (memcmp(&before, &sim->rules[queue_id], sizeof(before)) != 0)
 			sim_forget_starts(sim, queue_id);
+		sim->strict_since[queue_id] = sim->events;
+		excuse_active(sim, queue_id);
 	}
 	else if (what < 8)
 	{

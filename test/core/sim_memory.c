@@ -244,6 +244,8 @@ read_cells(Sim *sim, int index, WfCellNews *news)
 		else if (slot->state == SIM_SLOT_GONE && cell->state == SIM_CELL_TAKEN)
 		{
 			news[n++].kind = WF_CELL_IS_LOST;
+			/* nobody knows: it counts as a start */
+			sim_row(sim, &cell->id)->started = true;
 			empty(sim, cell);
 		}
 		else if (cell->state == SIM_CELL_TAKEN && cell->begun_at != 0)

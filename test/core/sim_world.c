@@ -387,7 +387,7 @@ read_started(Sim *sim, WfStarted *started)
 
 	for (int i = 0; i < sim->nrows; i++)
 	{
-		const SimRow *row = &sim->rows[i];
+		SimRow *row = &sim->rows[i];
 		const WfQueueRules *rules = &sim->rules[row->queue_id];
 		bool failed = row->state == SIM_BLOCKING || row->state == SIM_DEAD;
 
@@ -398,6 +398,8 @@ read_started(Sim *sim, WfStarted *started)
 		started[n].stopped = failed || row->state == SIM_PARKED;
 		started[n].failed = failed;
 		n++;
+		/* also what was parked before it began counts so from now on */
+		row->started = true;
 	}
 	return n;
 }
