@@ -81,6 +81,12 @@ next_new(WfPlan *plan, WfQueue *queue, WfSideOf side)
 		entry = wf_group_first(stand);
 		if (plain != NULL && wf_starts_before(plain, entry))
 			return plain;
+		if (wf_limiter_free_at(plan, &stand->group->limiter) > plan->now)
+		{
+			/* the clock was set back since it was put here */
+			wf_group_settle(plan, stand->group);
+			continue;
+		}
 		if (!wf_limiter_wants_reserve(plan, &stand->group->limiter))
 			return entry;
 		/* out of the way until its starts are on disk */

@@ -263,6 +263,18 @@ wf_gate_keeps(const WfEntry *entry, bool failed)
 }
 
 bool
+wf_gate_has_room(const WfEntry *entry)
+{
+	const WfQueueRules *rules = &entry->queue->rules;
+
+	if (rules->max_active > 0 && entry->queue->active >= rules->max_active)
+		return false;
+	return entry->group == NULL || entry->group_hash == 0 ||
+		   rules->group_max_active == 0 ||
+		   entry->group->active < rules->group_max_active;
+}
+
+bool
 wf_gate_is_paused(const WfEntry *entry)
 {
 	return entry->queue != NULL && entry->queue->rules.paused;

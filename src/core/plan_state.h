@@ -571,6 +571,8 @@ extern void wf_gate_begun(WfPlan *plan, WfEntry *entry, TimestampTz at);
 extern void wf_gate_leave(WfPlan *plan, WfEntry *entry);
 /* Does a run that stopped keep its place?  "failed": for good. */
 extern bool wf_gate_keeps(const WfEntry *entry, bool failed);
+/* do limits of what is active let one more be it? */
+extern bool wf_gate_has_room(const WfEntry *entry);
 /* is its queue paused? */
 extern bool wf_gate_is_paused(const WfEntry *entry);
 

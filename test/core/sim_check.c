@@ -80,8 +80,12 @@ check_limits(Sim *sim, const SimRow *one)
 		if (row == one || row->queue_id != one->queue_id)
 			continue;
 		running += is_in_hand(row) && !sim_is_finished(row);
-		active += is_active(row);
-		in_group += is_active(row) && row->group == one->group;
+		/* one that is retried after its end goes on beyond the limits */
+		if (row->retries == 0 || row->message)
+		{
+			active += is_active(row);
+			in_group += is_active(row) && row->group == one->group;
+		}
 		/* as far as the plan has been told */
 		blocked |= (row->state == SIM_BLOCKING || row->state == SIM_DEAD) &&
 				   row->group == one->group && row->seat < 0;
@@ -89,7 +93,8 @@ check_limits(Sim *sim, const SimRow *one)
 	if (rules->group_max_active > 0 && in_group > rules->group_max_active &&
 		one->group && !one->begun && !one->started && !sim->fault)
 		show(sim, one);
-	if (rules->max_running > 0 && running > rules->max_running)
+	if (rules->max_running > 0 && running > rules->max_running &&
+		!one->excused)
 		sim_fault(sim, "max_running of %d exceeded in queue %d",
 				  rules->max_running, one->queue_id);
 	if (one->begun || one->started || one->excused)
@@ -123,7 +128,7 @@ sim_closed(Sim *sim, const SimRow *one)
 			sim_is_finished(row))
 			continue;
 		entry = wf_ready_find(sim->plan, &row->id);
-		row->excused |= entry != NULL && entry->admitted;
+		row->excused |= entry != NULL && entry->active;
 	}
 }
 
@@ -140,6 +145,7 @@ check_order(Sim *sim, const SimRow *one)
 
 	/* one with a priority may have been let into memory before the others */
 	if (one->begun || one->started || one->delayed || one->priority > 0 ||
+		one->retries > 0 ||
 		one->group == 0 ||
 		rules->group_max_active != 1)
 		return;

@@ -399,7 +399,7 @@ read_started(Sim *sim, WfStarted *started)
 		started[n].failed = failed;
 		n++;
 		/* also what was parked before it began counts so from now on */
-		row->started = true;
+		row->started = row->excused = true;
 	}
 	return n;
 }
