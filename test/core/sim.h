@@ -202,6 +202,7 @@ typedef struct Sim
 	uint64 shelf_head;
 	uint64 shelf_tail;
 	int32 shelf_queue;
+	bool shelf_heeded; /* all that may change the order has been acted on */
 	WfWorkId shelf[WF_SHELF_SIZE];
 
 	/* what really began */

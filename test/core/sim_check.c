@@ -79,6 +79,9 @@ check_limits(Sim *sim, const SimRow *one)
 
 		if (row == one || row->queue_id != one->queue_id)
 			continue;
+		/* a new plan learns of open receives as it reads their rows */
+		if (row->receiver >= 0 && wf_ready_find(sim->plan, &row->id) == NULL)
+			continue;
 		running += is_in_hand(row) && !sim_is_finished(row);
 		/* one that is retried after its end goes on beyond the limits */
 		if (row->retries == 0 || row->message)
@@ -155,7 +158,7 @@ check_order(Sim *sim, const SimRow *one)
 
 		if (row->queue_id == one->queue_id && row->group == one->group &&
 			row->state == SIM_QUEUED && !row->started && !row->delayed &&
-			row->retries == 0 && !is_in_hand(row) &&
+			row->retries == 0 && !is_in_hand(row) && row->writers == 0 &&
 			row->committed < one->drawn &&
 			row->committed > sim->strict_since[one->queue_id])
 		{
@@ -321,7 +324,9 @@ sim_check_begin(Sim *sim, SimRow *row, const SimCell *cell)
 {
 	const WfQueueRules *rules = &sim->rules[row->queue_id];
 
-	if (row->started || row->begun || row->excused || cell->exempt)
+	/* no executor sleeps on an offer for as long as clocks jump here */
+	if (row->started || row->begun || row->excused || cell->exempt ||
+		sim->now - cell->offered_at > 5 * USECS_PER_SEC)
 		return;
 	check_rate(sim, row, 0, rules->rate_limit);
 	check_reserved(sim, row, cell, 0, rules->rate_limit);

@@ -41,7 +41,7 @@ forget_reserved(Sim *sim)
 	{
 		SimReserved *r = &sim->reserved[i];
 
-		if (r->at + 31 * USECS_PER_SEC + 2 * WF_RATE_VALID_USEC > sim->now)
+		if (r->at + 10 * USECS_PER_MINUTE > sim->now)
 			sim->reserved[n++] = *r;
 	}
 	sim->nreserved = n;
@@ -196,7 +196,10 @@ decide(Sim *sim)
 		if (sim->npending == 0 && !sim->plan->more && i > 0)
 			sim_check_decided(sim);
 		if (sim->npending == 0)
+		{
+			sim->shelf_heeded = true;
 			break;
+		}
 		last = sim->npending;
 		while (last-- > 0)
 		{
@@ -228,6 +231,7 @@ enqueue(Sim *sim)
 		if (n > 3)
 			row->queue_id = queue_id;
 	}
+	sim->shelf_heeded &= !messages;
 	sim_commit(sim, first, n);
 }
 
@@ -387,6 +391,7 @@ alter(Sim *sim)
 		for (int i = 2; i <= SIM_ROLES; i++)
 			sim->role_may[i] = !sim_once_in(sim, 5);
 	memset(sim->passed, 0, sizeof(sim->passed));
+	sim->shelf_heeded = false;
 	sim_tell_rules(sim, false);
 	sim_act(sim);
 }

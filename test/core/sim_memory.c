@@ -532,7 +532,7 @@ take_from_shelf(Sim *sim, int index)
 	SimReceiver *r = &sim->receivers[index];
 	SimRow *row;
 
-	if (sim->shelf_head >= sim->shelf_tail)
+	if (sim->shelf_head >= sim->shelf_tail || !sim->shelf_heeded)
 		return false;
 	row = sim_row(sim, &sim->shelf[sim->shelf_head++ % WF_SHELF_SIZE]);
 	r->ask++;
@@ -568,6 +568,7 @@ end_transaction(Sim *sim, int index)
 		row->lease_until = until;
 	}
 	r->state = SIM_IDLE;
+	sim->shelf_heeded &= commits;
 	/* news may be lost: then the rows are looked at */
 	if (!sim->settling && sim_once_in(sim, 50))
 	{
@@ -608,6 +609,7 @@ settle_one(Sim *sim)
 		{
 			row->state = SIM_QUEUED;
 			row->due_at = 0;
+			sim->shelf_heeded = false;
 			wf_plan_look(sim->plan, wf_workid_message(&row->id));
 		}
 		return;
