@@ -61,7 +61,8 @@ typedef struct SimRow
 	uint64 drawn; /* number of the event, as of its id and of its commit */
 	uint64 committed;
 	bool started; /* user code has ever run */
-	bool excused;	  /* was counted before its group was closed, or a limit lowered */
+	bool
+		excused; /* was counted before its group was closed, or a limit lowered */
 	int retries;
 } SimRow;
 

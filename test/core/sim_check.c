@@ -11,26 +11,6 @@
 
 #include "sim.h"
 
-static void
-show(Sim *sim, const SimRow *one)
-{
-	for (int i = 0; i < sim->nrows && getenv("SIM_SHOW"); i++)
-	{
-		const SimRow *row = &sim->rows[i];
-		WfEntry *e = wf_ready_find(sim->plan, &row->id);
-
-		if (row->queue_id == one->queue_id &&
-			row->state != SIM_ENDED && (row == one || row->begun || row->seat >= 0 || row->receiver >= 0 || row->state != SIM_QUEUED))
-			printf(
-				"# %s%d msg %d state %d begun %d started %d seat %d recv %d paused %d writers %d retries %d due %ld committed %lu: place %d active %d begun %d adm %d\n",
-				row == one ? "*" : "", i, row->message, row->state, row->begun,
-				row->started, row->seat, row->receiver, row->paused,
-				row->writers, row->retries, row->due_at, row->committed,
-				e ? e->place : -1, e ? e->active : -1, e ? e->begun : -1,
-				e ? e->admitted : -1);
-	}
-}
-
 void
 sim_fault(Sim *sim, const char *fmt, ...)
 {
@@ -93,17 +73,12 @@ check_limits(Sim *sim, const SimRow *one)
 		blocked |= (row->state == SIM_BLOCKING || row->state == SIM_DEAD) &&
 				   row->group == one->group && row->seat < 0;
 	}
-	if (rules->group_max_active > 0 && in_group > rules->group_max_active &&
-		one->group && !one->begun && !one->started && !sim->fault)
-		show(sim, one);
 	if (rules->max_running > 0 && running > rules->max_running &&
 		!one->excused)
 		sim_fault(sim, "max_running of %d exceeded in queue %d",
 				  rules->max_running, one->queue_id);
 	if (one->begun || one->started || one->excused)
 		return; /* was counted before, whatever the limits are now */
-	if (rules->max_active > 0 && active > rules->max_active && !sim->fault)
-		show(sim, one);
 	if (rules->max_active > 0 && active > rules->max_active)
 		sim_fault(sim, "max_active of %d exceeded in queue %d",
 				  rules->max_active, one->queue_id);
@@ -112,8 +87,6 @@ check_limits(Sim *sim, const SimRow *one)
 	if (rules->group_max_active > 0 && in_group > rules->group_max_active)
 		sim_fault(sim, "group_max_active of %d exceeded in queue %d",
 				  rules->group_max_active, one->queue_id);
-	if (rules->blocks && blocked && !one->excused && !sim->fault)
-		show(sim, one);
 	if (rules->blocks && blocked && !one->excused)
 		sim_fault(sim, "a closed group of queue %d has started something",
 				  one->queue_id);
@@ -148,9 +121,7 @@ check_order(Sim *sim, const SimRow *one)
 
 	/* one with a priority may have been let into memory before the others */
 	if (one->begun || one->started || one->delayed || one->priority > 0 ||
-		one->retries > 0 ||
-		one->group == 0 ||
-		rules->group_max_active != 1)
+		one->retries > 0 || one->group == 0 || rules->group_max_active != 1)
 		return;
 	for (int i = 0; i < sim->nrows && &sim->rows[i] != one; i++)
 	{
@@ -161,11 +132,8 @@ check_order(Sim *sim, const SimRow *one)
 			row->retries == 0 && !is_in_hand(row) && row->writers == 0 &&
 			row->committed < one->drawn &&
 			row->committed > sim->strict_since[one->queue_id])
-		{
-			if (!sim->fault) { printf("# before %d drawn %lu:\n", i, one->drawn); show(sim, one); }
 			sim_fault(sim, "order of a strict group in queue %d",
 					  one->queue_id);
-		}
 	}
 }
 
@@ -308,8 +276,7 @@ check_reserved(Sim *sim, const SimRow *row, const SimCell *cell, uint64 group,
 		SimReserved *r = &sim->reserved[i];
 
 		if (r->queue_id != row->queue_id || r->group != group ||
-			r->left == 0 ||
-			r->at + WF_RATE_VALID_USEC < cell->offered_at)
+			r->left == 0 || r->at + WF_RATE_VALID_USEC < cell->offered_at)
 			continue;
 		r->left--;
 		return;

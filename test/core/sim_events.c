@@ -355,8 +355,8 @@ excuse_active(Sim *sim, int32 queue_id)
 		SimRow *row = &sim->rows[i];
 		WfEntry *entry = wf_ready_find(sim->plan, &row->id);
 
-		row->excused |= row->queue_id == queue_id && entry != NULL &&
-						entry->active;
+		row->excused |=
+			row->queue_id == queue_id && entry != NULL && entry->active;
 	}
 }
 
