@@ -59,8 +59,10 @@ check_limits(Sim *sim, const SimRow *one)
 
 		if (row == one || row->queue_id != one->queue_id)
 			continue;
-		/* a new plan learns of open receives as it reads their rows */
-		if (row->receiver >= 0 && wf_ready_find(sim->plan, &row->id) == NULL)
+		/* a new plan learns of messages in hand as it reads their rows */
+		if ((row->receiver >= 0 || row->state == SIM_LEASED) &&
+			(row->receiver >= 0 || sim->plan->loading) &&
+			wf_ready_find(sim->plan, &row->id) == NULL)
 			continue;
 		running += is_in_hand(row) && !sim_is_finished(row);
 		/* one that is retried after its end goes on beyond the limits */
@@ -269,20 +271,25 @@ static void
 check_reserved(Sim *sim, const SimRow *row, const SimCell *cell, uint64 group,
 			   int32 limit)
 {
+	SimReserved *first = NULL;
+
 	if (limit == 0)
 		return;
 	for (int i = 0; i < sim->nreserved; i++)
 	{
 		SimReserved *r = &sim->reserved[i];
 
-		if (r->queue_id != row->queue_id || r->group != group ||
-			r->left == 0 || r->at + WF_RATE_VALID_USEC < cell->offered_at)
-			continue;
-		r->left--;
-		return;
+		/* of all that are good, the one that is over first */
+		if (r->queue_id == row->queue_id && r->group == group && r->left > 0 &&
+			r->at + WF_RATE_VALID_USEC >= cell->offered_at &&
+			(first == NULL || r->at < first->at))
+			first = r;
 	}
-	sim_fault(sim, "a start in queue %d, group %d was not reserved",
-			  row->queue_id, (int) group);
+	if (first != NULL)
+		first->left--;
+	else
+		sim_fault(sim, "a start in queue %d, group %d was not reserved",
+				  row->queue_id, (int) group);
 }
 
 /* User code begins, in this cell. */

@@ -191,6 +191,7 @@ decide(Sim *sim)
 		int last;
 
 		wf_plan_decide(sim->plan, sim->now);
+		fetch_requests(sim);
 		sim_act(sim);
 		fetch_requests(sim);
 		if (sim->npending == 0 && !sim->plan->more && i > 0)
