@@ -133,8 +133,7 @@ wf_ask_serve(WfPlan *plan)
 		WfQueue *queue = wf_group_queue(plan, ask->queue_id, false);
 		WfEntry *entry;
 
-		while (queue != NULL && queue->nreturning == 0 &&
-			   ask->n < ask->max &&
+		while (queue != NULL && queue->nreturning == 0 && ask->n < ask->max &&
 			   (entry = wf_admit_message(plan, queue)) != NULL)
 			wf_ready_answer(plan, entry, ask);
 	}

@@ -269,9 +269,11 @@ wf_gate_has_room(const WfEntry *entry)
 
 	if (rules->max_active > 0 && entry->queue->active >= rules->max_active)
 		return false;
-	return entry->group == NULL || entry->group_hash == 0 ||
-		   rules->group_max_active == 0 ||
-		   entry->group->active < rules->group_max_active;
+	if (entry->group == NULL || entry->group_hash == 0)
+		return true;
+	return entry->group->nblocking == 0 &&
+		   (rules->group_max_active == 0 ||
+			entry->group->active < rules->group_max_active);
 }
 
 bool

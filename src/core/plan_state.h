@@ -152,7 +152,7 @@ struct WfEntry
 	bool solo;			 /* suspected of having crashed the server */
 	bool partial;		 /* found in a cell, its row not read yet */
 	bool recheck;		 /* told to look again while in a cell */
-	uint16 claims;		 /* who are about to write its row: not to be started */
+	uint16 claims; /* who are about to write its row: not to be started */
 };
 
 /* ---- queues and groups ---- */

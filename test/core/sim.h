@@ -55,15 +55,15 @@ typedef struct SimRow
 	bool came;	  /* something came that it waits for */
 	bool paused;  /* by a client */
 	bool delayed; /* had a due time at its enqueue */
+	bool started; /* user code has ever run */
+	bool unread;  /* in hand when the plan began, which learns it late */
+	bool excused; /* counted before its group closed, or limits fell */
 	int writers;  /* of the tables' side: nobody else may have it */
 	int seat;	  /* where it is offered, or taken; -1: nowhere */
 	int receiver; /* whose open transaction has its row; -1: nobody's */
-	uint64 drawn; /* number of the event, as of its id and of its commit */
-	uint64 committed;
-	bool started; /* user code has ever run */
-	bool
-		excused; /* was counted before its group was closed, or a limit lowered */
 	int retries;
+	uint64 drawn;	  /* number of the event, as of its id ... */
+	uint64 committed; /* ... and of its commit */
 } SimRow;
 
 typedef enum SimCellState

@@ -59,10 +59,7 @@ check_limits(Sim *sim, const SimRow *one)
 
 		if (row == one || row->queue_id != one->queue_id)
 			continue;
-		/* a new plan learns of messages in hand as it reads their rows */
-		if ((row->receiver >= 0 || row->state == SIM_LEASED) &&
-			(row->receiver >= 0 || sim->plan->loading) &&
-			wf_ready_find(sim->plan, &row->id) == NULL)
+		if (row->unread && is_in_hand(row))
 			continue;
 		running += is_in_hand(row) && !sim_is_finished(row);
 		/* one that is retried after its end goes on beyond the limits */

@@ -430,7 +430,12 @@ restart(Sim *sim)
 	sim->restarts++;
 	sim_begin_taken(sim);
 	for (int i = 0; i < sim->nrows; i++)
+	{
 		sim->rows[i].writers = 0;
+		sim->rows[i].unread =
+			sim->rows[i].message &&
+			(sim->rows[i].receiver >= 0 || sim->rows[i].state == SIM_LEASED);
+	}
 	sim->npending = sim->nclaims = 0;
 	sim->nring = 0;
 	sim->missed = false;
