@@ -104,8 +104,7 @@ wf_plan_looked(WfPlan *plan, TimestampTz now, const WfWorkId *id, uint32 epoch,
 	WfEntry *entry = wf_ready_find(plan, id);
 
 	plan->now = now;
-	if (entry != NULL && entry->epoch != epoch &&
-		!wf_plan_is_broken(plan, WF_BREAK_STALE))
+	if (entry != NULL && entry->epoch != epoch)
 		ask_for(plan, wf_workid_message(id));
 	else if (entry != NULL && work == NULL)
 		wf_ready_forget(plan, entry);

@@ -169,8 +169,7 @@ wf_plan_lease_ended(WfPlan *plan, TimestampTz now, const WfLeaseEnd *end)
 	WfEntry *entry = wf_ready_find(plan, &end->id);
 
 	plan->now = now;
-	if (entry == NULL || (entry->epoch != end->epoch &&
-						  !wf_plan_is_broken(plan, WF_BREAK_STALE)))
+	if (entry == NULL || (entry->epoch != end->epoch))
 		return;
 	if (end->counted)
 		entry->uncounted = false;

@@ -267,7 +267,7 @@ static void
 is_lost(WfPlan *plan, WfEntry *entry, TimestampTz begun_at)
 {
 	/* nobody knows; to count one too many is the safe side */
-	if (entry->queue != NULL && !wf_plan_is_broken(plan, WF_BREAK_LOST))
+	if (entry->queue != NULL)
 		wf_gate_begun(plan, entry, begun_at != 0 ? begun_at : plan->now);
 	leave_cell(plan, entry);
 

@@ -213,8 +213,6 @@ is_passed(const WfPlan *plan, const WfQueue *queue)
 	const WfEntry *first = wf_line_first(&side->plain);
 	const WfEntry *last = wf_plan_laid(plan, plan->shelf.tail - 1);
 
-	if (wf_plan_is_broken(plan, WF_BREAK_SHELF))
-		return false;
 	if (side->resumed.n > 0 || side->held.n > 0)
 		return true;
 	return first != NULL && (last == NULL || wf_starts_before(first, last));

@@ -222,6 +222,7 @@ enqueue(Sim *sim)
 	int first = sim->nrows;
 	bool messages = sim_once_in(sim, 3);
 	int32 queue_id = sim_below(sim, SIM_QUEUES);
+	uint64 group = sim_below(sim, SIM_GROUPS + 1);
 
 	if (sim->nrows + n > MAX_ROWS)
 		return;
@@ -231,6 +232,8 @@ enqueue(Sim *sim)
 
 		if (n > 3)
 			row->queue_id = queue_id;
+		if (n > 20)
+			row->group = group;
 	}
 	sim->shelf_heeded &= !messages;
 	sim_commit(sim, first, n);
@@ -375,6 +378,7 @@ alter(Sim *sim)
 		if (memcmp(&before, &sim->rules[queue_id], sizeof(before)) != 0)
 			sim_forget_starts(sim, queue_id);
 		sim->strict_since[queue_id] = sim->events;
+		memset(sim->passed[queue_id], 0, sizeof(sim->passed[queue_id]));
 		excuse_active(sim, queue_id);
 	}
 	else if (what < 8)
@@ -391,7 +395,6 @@ alter(Sim *sim)
 	else
 		for (int i = 2; i <= SIM_ROLES; i++)
 			sim->role_may[i] = !sim_once_in(sim, 5);
-	memset(sim->passed, 0, sizeof(sim->passed));
 	sim->shelf_heeded = false;
 	sim_tell_rules(sim, false);
 	sim_act(sim);

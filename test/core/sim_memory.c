@@ -161,7 +161,7 @@ sim_executor(Sim *sim, int index)
 		case SIM_SLOT_LIVE:
 			break;
 	}
-	if (!sim->settling && sim_once_in(sim, 300))
+	if (!sim->settling && sim_once_in(sim, 100))
 	{
 		vanish(slot, false);
 		return;
