@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "core/plan_state.h"
+#include "core/plan_parts.h"
 
 WfPlan *
 wf_plan_create(const WfMemory *memory, const WfPlanPort *port, int nseats,

@@ -7,7 +7,7 @@
  */
 #include "postgres.h"
 
-#include "core/plan_state.h"
+#include "core/plan_parts.h"
 
 
 /* how long scans may keep a fair queue closed */

@@ -13,7 +13,7 @@
  */
 #include "postgres.h"
 
-#include "core/plan_state.h"
+#include "core/plan_parts.h"
 
 /* how long one that was woken has to ask */
 #define PASS_ON_USEC (50 * 1000)

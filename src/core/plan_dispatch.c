@@ -10,7 +10,7 @@
  */
 #include "postgres.h"
 
-#include "core/plan_state.h"
+#include "core/plan_parts.h"
 
 
 /* executors that may end under one run before the run is parked */

@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "core/plan_state.h"
+#include "core/plan_parts.h"
 #include "core/state.h"
 
 

@@ -10,7 +10,7 @@
 #include "postgres.h"
 
 #include "core/plan_hash.h"
-#include "core/plan_state.h"
+#include "core/plan_parts.h"
 
 #include "common/hashfn.h"
 

@@ -20,7 +20,7 @@
 
 #include "access/transam.h"
 
-#include "core/plan_state.h"
+#include "core/plan_parts.h"
 
 static bool
 is_suspect(WfPlan *plan, const WfWorkId *run_id)

@@ -13,7 +13,7 @@
  */
 #include "postgres.h"
 
-#include "core/plan_state.h"
+#include "core/plan_parts.h"
 
 
 /* between a start as we know it and the first line of user code */

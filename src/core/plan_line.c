@@ -11,7 +11,7 @@
  */
 #include "postgres.h"
 
-#include "core/plan_state.h"
+#include "core/plan_parts.h"
 #include "core/runid.h"
 #include "core/workid.h"
 

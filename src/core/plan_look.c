@@ -7,7 +7,7 @@
  */
 #include "postgres.h"
 
-#include "core/plan_state.h"
+#include "core/plan_parts.h"
 
 static void
 ask_for(WfPlan *plan, int64 message_id)

@@ -11,7 +11,7 @@
  */
 #include "postgres.h"
 
-#include "core/plan_state.h"
+#include "core/plan_parts.h"
 
 /* when a row is looked at again that somebody has locked */
 #define LOCKED_USEC USECS_PER_SEC
@@ -169,7 +169,7 @@ wf_plan_lease_ended(WfPlan *plan, TimestampTz now, const WfLeaseEnd *end)
 	WfEntry *entry = wf_ready_find(plan, &end->id);
 
 	plan->now = now;
-	if (entry == NULL || (entry->epoch != end->epoch))
+	if (entry == NULL || entry->epoch != end->epoch)
 		return;
 	if (end->counted)
 		entry->uncounted = false;

@@ -8,7 +8,7 @@
  */
 #include "postgres.h"
 
-#include "core/plan_state.h"
+#include "core/plan_parts.h"
 
 typedef struct Moved
 {

@@ -7,7 +7,7 @@
  */
 #include "postgres.h"
 
-#include "core/plan_state.h"
+#include "core/plan_parts.h"
 
 void
 wf_request_init(WfPlan *plan)

@@ -5,7 +5,7 @@
  */
 #include "postgres.h"
 
-#include "core/plan_state.h"
+#include "core/plan_parts.h"
 
 /* What was known of its row, when it went into its cell, is so no more. */
 static void

@@ -9,7 +9,7 @@
  */
 #include "postgres.h"
 
-#include "core/plan_state.h"
+#include "core/plan_parts.h"
 
 /* ---- what the plan asks for ---- */
 

@@ -7,7 +7,7 @@
  */
 #include "postgres.h"
 
-#include "core/plan_state.h"
+#include "core/plan_parts.h"
 
 static bool
 is_zero(const WfWorkId *id)

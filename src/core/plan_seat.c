@@ -8,7 +8,7 @@
  */
 #include "postgres.h"
 
-#include "core/plan_state.h"
+#include "core/plan_parts.h"
 
 #define MAX_BACKOFF_SECS  60
 /* how long a run waits whose lock a client has, unless told before */

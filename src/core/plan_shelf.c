@@ -21,7 +21,7 @@
  */
 #include "postgres.h"
 
-#include "core/plan_state.h"
+#include "core/plan_parts.h"
 
 /* asks in succession after which messages are laid out */
 #define MIN_ASKS 16

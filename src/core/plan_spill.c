@@ -30,7 +30,7 @@
  */
 #include "postgres.h"
 
-#include "core/plan_state.h"
+#include "core/plan_parts.h"
 
 #include "core/workid.h"
 

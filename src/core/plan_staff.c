@@ -13,7 +13,7 @@
  */
 #include "postgres.h"
 
-#include "core/plan_state.h"
+#include "core/plan_parts.h"
 
 
 /* a role's only executor may work this long before it can be sent away */

@@ -10,7 +10,7 @@
 #ifndef CORE_TEST_SIM_H
 #define CORE_TEST_SIM_H
 
-#include "core/plan_state.h"
+#include "core/plan_parts.h"
 
 #include "random.h"
 
