@@ -111,6 +111,8 @@ wf_rest_wake_id(WfPlan *plan, const WfWorkId *run_id)
 void
 wf_rest_stopped(WfPlan *plan, WfEntry *entry, bool failed)
 {
+	/* nothing that comes wakes it up any more */
+	entry->flags &= ~WF_ASSIGN_ASLEEP;
 	if (!wf_gate_keeps(entry, failed))
 	{
 		wf_ready_forget(plan, entry);
