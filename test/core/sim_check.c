@@ -59,7 +59,7 @@ check_limits(Sim *sim, const SimRow *one)
 
 		if (row == one || row->queue_id != one->queue_id)
 			continue;
-		if (row->unread && is_in_hand(row))
+		if (row->unread)
 			continue;
 		running += is_in_hand(row) && !sim_is_finished(row);
 		/* one that is retried after its end goes on beyond the limits */
