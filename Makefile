@@ -4,6 +4,7 @@
 #   make check             every test;  make check-<group>  one group of them
 #   make demo              the main job, shown on a throw-away server
 #   make psql              a prompt on a throw-away server
+#   make simulate          the scheduler's plan in a simulated world, for long
 #   make bench             the benchmarks
 #   make bench-long        with a snapshot held for 30 minutes
 #   make bench-pairs OLD=commit   this tree beside that commit, in turns
@@ -29,8 +30,8 @@ PG_CPPFLAGS += -DWF_TEST_BUILD
 endif
 
 TEST_GROUPS = build layers headers style core regress isolation tap crash
-TEST_TARGETS = check $(TEST_GROUPS:%=check-%) demo psql bench bench-long \
-	bench-pairs fuzz
+TEST_TARGETS = check $(TEST_GROUPS:%=check-%) simulate demo psql bench \
+	bench-long bench-pairs fuzz
 BUILD_TARGETS = all install uninstall clean
 
 .DEFAULT_GOAL = all
@@ -63,6 +64,10 @@ check:
 
 $(TEST_GROUPS:%=check-%): check-%:
 	@test/run $*
+
+# SIM_EVENTS and SIM_SEED: how many events, and which.
+simulate:
+	@test/run simulate
 
 # Numbers without real flushes would mean nothing.
 demo:

@@ -108,7 +108,7 @@ find_or_raise(WfOpenTable *table, const WfReceipt *receipt, WfDelivery *row)
 static void
 settle(const WfDelivery *row, Datum result, const WfFault *fault)
 {
-	WfRunInfo wake;
+	WfWork wake;
 	WfWindow window;
 
 	if (!wf_message_is_task(row))
@@ -116,7 +116,7 @@ settle(const WfDelivery *row, Datum result, const WfFault *fault)
 	wf_window_open(&window);
 	wf_task_settled(row, result, fault, &wake);
 	wf_window_close(&window);
-	wf_note_wake(&wake.run_id);
+	wf_note_wake(&wake.id);
 }
 
 /* ---- ack ---- */

@@ -14,10 +14,10 @@
 #include "utils/lsyscache.h"
 
 #include "core/state.h"
-#include "store/alert.h"
-#include "store/body.h"
 #include "play/calls.h"
 #include "play/word.h"
+#include "store/alert.h"
+#include "store/body.h"
 
 PG_FUNCTION_INFO_V1(workflow_run_alert);
 

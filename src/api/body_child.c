@@ -24,9 +24,9 @@
 #include "api/enqueue.h"
 #include "base/spi.h"
 #include "core/state.h"
-#include "store/child.h"
 #include "play/calls.h"
 #include "play/word.h"
+#include "store/child.h"
 
 PG_FUNCTION_INFO_V1(workflow_child);
 PG_FUNCTION_INFO_V1(workflow_start_child);

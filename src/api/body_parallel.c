@@ -25,9 +25,9 @@
 #include "api/body_parallel.h"
 #include "base/json.h"
 #include "core/state.h"
-#include "store/definition.h"
 #include "play/calls.h"
 #include "play/word.h"
+#include "store/definition.h"
 
 PG_FUNCTION_INFO_V1(workflow_start_step);
 PG_FUNCTION_INFO_V1(workflow_start_step_args);

@@ -23,13 +23,13 @@
 #include "base/clock.h"
 #include "base/spi.h"
 #include "ipc/wakeup.h"
+#include "play/check_run.h"
+#include "play/word.h"
 #include "store/body.h"
 #include "store/check.h"
 #include "store/definition.h"
 #include "store/enqueue.h"
 #include "store/queue.h"
-#include "play/check_run.h"
-#include "play/word.h"
 
 PG_FUNCTION_INFO_V1(workflow_check_workflow);
 PG_FUNCTION_INFO_V1(workflow_check_run);
@@ -69,7 +69,7 @@ enqueue_check(WfNewRun *run, const WfToCheck *to_check, int64 check_id,
 {
 	char *run_id = DatumGetCString(
 		DirectFunctionCall1(uuid_out, UUIDPGetDatum(&to_check->run_id)));
-	WfRunInfo info;
+	WfWork info;
 	WfWindow window;
 
 	wf_runid_draw(&run->run_id);

@@ -183,7 +183,7 @@ wf_enqueue(FunctionCallInfo fcinfo, WfNewRun *run, WfKeptRun *kept)
 		wf_arg_on_duplicate(fcinfo, WF_ENQUEUE_ON_DUPLICATE);
 	WfOnBusy on_busy =
 		wf_arg_on_busy(fcinfo, WF_ENQUEUE_ON_BUSY, WF_ENQUEUE_GROUP_KEY);
-	WfRunInfo info;
+	WfWork info;
 	text *name;
 	WfPlaced placed;
 

@@ -113,7 +113,7 @@ workflow_fork_run(PG_FUNCTION_ARGS)
 	const WfKnownWorkflow *known;
 	WfFork fork = {.now = wf_clock_now(), .deadline_at = DT_NOEND};
 	WfRunView run;
-	WfRunInfo info;
+	WfWork info;
 	WfWindow window;
 	pg_uuid_t *run_id;
 	pg_uuid_t *result;

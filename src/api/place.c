@@ -176,7 +176,7 @@ find_kept(Placing *p)
 static WfPlaced
 remove_untouched(Placing *p)
 {
-	WfRunInfo info = {0};
+	WfWork info = {0};
 	pg_uuid_t old = p->kept->run_id;
 
 	/* a step of that very run would find the lock to be its own */
@@ -184,7 +184,7 @@ remove_untouched(Placing *p)
 		!wf_run_lock_to_replace(&old))
 		return WF_KEPT;
 
-	info.run_id = old;
+	info.id = old;
 	info.last_id = old;
 	info.owner = p->run->owner;
 	info.workflow_id = p->run->workflow_id;

@@ -16,7 +16,7 @@
 
 #include "base/clock.h"
 #include "base/spi.h"
-#include "core/runid.h"
+#include "core/workid.h"
 #include "ipc/queue_stats.h"
 #include "ipc/shmem.h"
 #include "store/queue.h"
@@ -214,6 +214,6 @@ workflow_message_waits_for(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_NULL();
-	wf_message_uuid(PG_GETARG_INT64(0), &id);
+	wf_workid_of_message(PG_GETARG_INT64(0), &id);
 	PG_RETURN_TEXT_P(hold_word(fcinfo, &id, "receiver"));
 }

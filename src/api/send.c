@@ -178,7 +178,7 @@ claim_key(const Sending *s, const WfNewMessage *message, int64 *kept)
 static void
 note_sent(const WfNewMessage *message)
 {
-	WfRunInfo info;
+	WfWork info;
 
 	wf_message_describe(message, &info);
 	wf_note_run(&info);

@@ -20,11 +20,11 @@
 #include "base/spi.h"
 #include "core/state.h"
 #include "ipc/wakeup.h"
+#include "play/calls.h"
+#include "play/word.h"
 #include "store/definition.h"
 #include "store/message.h"
 #include "store/message_task.h"
-#include "play/calls.h"
-#include "play/word.h"
 
 PG_FUNCTION_INFO_V1(workflow_task);
 PG_FUNCTION_INFO_V1(workflow_start_task);
@@ -140,7 +140,7 @@ start_task(const WfStarting *start, WfStartedCall *started)
 {
 	WfNewMessage message = {0};
 	const WfQueueSend *queue;
-	WfRunInfo info;
+	WfWork info;
 	text *name = DatumGetTextPP(start->values[WF_TASK_QUEUE]);
 
 	queue = wf_queue_allowed(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));

@@ -19,10 +19,21 @@
 #ifndef WF_CORE_RATE_H
 #define WF_CORE_RATE_H
 
+#include "datatype/timestamp.h"
+
 /* keeps memory within 8 MB */
 #define WF_RATE_MAX_LIMIT 1000000
 
 typedef struct WfRate WfRate;
+
+/* starts that were charged to a limit on disk before they were made */
+typedef struct WfRateUsed
+{
+	int32 queue_id;
+	int32 starts;
+	uint64 group; /* wf_group_hash(); 0: of the whole queue */
+	TimestampTz reserved_at;
+} WfRateUsed;
 
 /*
  * limit from 1 to WF_RATE_MAX_LIMIT, period above 0.  "room" is the number of

@@ -30,7 +30,7 @@ cancel_children(const WfRecord *record)
 static void
 start_next_chunk(const WfRun *run)
 {
-	WfRunInfo info;
+	WfWork info;
 	WfWindow window;
 
 	wf_window_open(&window);

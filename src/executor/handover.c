@@ -16,7 +16,7 @@ wf_handover_write(WfExecutor *executor, WfTurn *turn)
 	const WfRun *run = &executor->play.record.run;
 	const pg_uuid_t *run_id = &run->run_id;
 	WfHandover handover;
-	WfRunInfo info;
+	WfWork info;
 	WfWindow window;
 	pg_uuid_t next;
 

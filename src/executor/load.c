@@ -26,11 +26,11 @@ read_run(WfExecutor *executor)
 	bool found;
 
 	/* not user code, but a row that kills us must not do so for ever */
-	wf_mark_set(&cell->run_id, 0, 0);
-	found = wf_run_load(&cell->run_id, &cell->tid, record->cxt, &record->run);
+	wf_mark_set(&cell->work_id, 0, 0);
+	found = wf_run_load(&cell->work_id, &cell->tid, record->cxt, &record->run);
 	/* a fork that came in a range is taken for fresh */
 	wf_record_load(
-		record, &cell->run_id,
+		record, &cell->work_id,
 		found && (!(cell->flags & WF_ASSIGN_FRESH) || record->run.retried));
 	wf_mark_clear();
 	return found;

@@ -14,9 +14,9 @@
 #include "storage/proc.h"
 #include "utils/guc.h"
 
-#include "executor/user_code.h"
 #include "executor/settle.h"
 #include "executor/step.h"
+#include "executor/user_code.h"
 #include "play/statement.h"
 
 Jsonb *

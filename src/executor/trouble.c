@@ -13,9 +13,9 @@
 #include "base/errors.h"
 #include "executor/announce.h"
 #include "executor/ending.h"
-#include "executor/user_code.h"
 #include "executor/settle.h"
 #include "executor/trouble.h"
+#include "executor/user_code.h"
 #include "executor/write.h"
 #include "ipc/stats.h"
 #include "play/error.h"
@@ -103,7 +103,7 @@ park(WfExecutor *executor, WfTurn *turn, const WfError *error,
 
 	PG_TRY();
 	{
-		run->run_id = executor->cell->run_id;
+		run->run_id = executor->cell->work_id;
 		run->row = NULL;
 		turn->error = *error;
 		StartTransactionCommand();
@@ -134,7 +134,7 @@ handle_trouble(WfExecutor *executor, WfTurn *turn, const WfError *error,
 			(errcode(ERRCODE_INTERNAL_ERROR),
 			 errmsg("workflow run %s cannot go on: %s",
 					DatumGetCString(DirectFunctionCall1(
-						uuid_out, UUIDPGetDatum(&executor->cell->run_id))),
+						uuid_out, UUIDPGetDatum(&executor->cell->work_id))),
 					error->message)));
 	if (reason == NULL && !wf_sqlstate_is_transient(error->code))
 		reason = WF_REASON_ERROR;

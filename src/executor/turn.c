@@ -12,13 +12,13 @@
 #include "base/stoppoint.h"
 #include "core/derive.h"
 #include "executor/ending.h"
-#include "executor/user_code.h"
 #include "executor/load.h"
 #include "executor/settle.h"
 #include "executor/show.h"
 #include "executor/step.h"
 #include "executor/turn.h"
 #include "executor/undoing.h"
+#include "executor/user_code.h"
 #include "play/player.h"
 #include "play/version.h"
 #include "play/waiting.h"
@@ -360,7 +360,7 @@ is_still_ours(WfExecutor *executor, WfNext what, WfTurn *turn)
 
 	if (!(cell->flags & WF_ASSIGN_DEDUP))
 		return true;
-	if (!wf_run_lock(&cell->run_id))
+	if (!wf_run_lock(&cell->work_id))
 	{
 		/* being replaced; that transaction's end also tells the scheduler */
 		wf_ending_leave(turn, WF_OUTCOME_LATER);
@@ -368,7 +368,7 @@ is_still_ours(WfExecutor *executor, WfNext what, WfTurn *turn)
 		return false;
 	}
 	if (executor->aborted && what != WF_NEXT_LOAD &&
-		!wf_run_load(&cell->run_id, NULL, executor->play.scratch, &run))
+		!wf_run_load(&cell->work_id, NULL, executor->play.scratch, &run))
 	{
 		wf_ending_leave(turn, WF_OUTCOME_ENDED);
 		return false;

@@ -13,9 +13,9 @@
 #include "utils/timeout.h"
 
 #include "base/clock.h"
-#include "executor/user_code.h"
 #include "executor/settle.h"
 #include "executor/show.h"
+#include "executor/user_code.h"
 #include "ipc/marks.h"
 
 /* of this process; for signal handlers, which are given nothing */

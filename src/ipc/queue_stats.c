@@ -111,12 +111,6 @@ tell_full(void)
 
 /* ---- gauges ---- */
 
-int64
-wf_minute_part(TimestampTz at)
-{
-	return at / (USECS_PER_MINUTE / WF_MINUTE_PARTS);
-}
-
 void
 wf_queue_minute(const WfQueueGauges *g, TimestampTz now, uint32 *started,
 				uint32 *ended)

@@ -10,28 +10,9 @@
 #ifndef WF_IPC_QUEUE_STATS_H
 #define WF_IPC_QUEUE_STATS_H
 
-#include "datatype/timestamp.h"
 #include "port/atomics.h"
 
-/* how a queue is now; written by the scheduler of its database alone */
-/* starts and ends are counted by as many parts of the last minute */
-#define WF_MINUTE_PARTS 12
-
-typedef struct WfQueueGauges
-{
-	uint32 ready;			  /* could start now, but for limits */
-	uint32 delayed;			  /* wait for a time */
-	uint32 running;			  /* in an executor's cell */
-	uint32 active;			  /* started and unfinished */
-	TimestampTz oldest_ready; /* 0 when none is ready */
-	TimestampTz rate_free_at; /* 0, or when the rate limit lets the next one
-							   * start */
-
-	/* by parts of a minute; what is too old is left out by wf_queue_minute() */
-	int64 part; /* the newest one, as counted by wf_minute_part() */
-	uint32 started[WF_MINUTE_PARTS]; /* [part % WF_MINUTE_PARTS] */
-	uint32 ended[WF_MINUTE_PARTS];
-} WfQueueGauges;
+#include "core/gauges.h"
 
 typedef enum WfQueueCounter
 {
@@ -58,8 +39,6 @@ extern void wf_queue_publish(Oid database, int32 queue_id,
 							 const WfQueueGauges *g);
 extern void wf_queue_unpublish(Oid database);
 
-/* which part of a minute a time is in */
-extern int64 wf_minute_part(TimestampTz at);
 /* starts and ends of the minute before "now" */
 extern void wf_queue_minute(const WfQueueGauges *g, TimestampTz now,
 							uint32 *started, uint32 *ended);

@@ -38,9 +38,6 @@
 
 #include "ipc/shmem.h"
 
-/* messages in one answer */
-#define WF_HANDED_MAX 100
-
 /* ---- shared memory ---- */
 
 typedef enum WfReceiverState

@@ -129,19 +129,10 @@ wf_shelf_tail(WfDatabase *db)
 }
 
 bool
-wf_shelf_pop(WfDatabase *db, uint64 *position)
+wf_shelf_take_back(WfDatabase *db, uint64 position, int n)
 {
-	Shelf *shelf = shelf_of(db);
-	uint64 tail = pg_atomic_read_u64(&shelf->tail);
-
-	*position = pg_atomic_read_u64(&shelf->head);
-	while (*position < tail)
-	{
-		if (pg_atomic_compare_exchange_u64(&shelf->head, position,
-										   *position + 1))
-			return true;
-	}
-	return false;
+	return pg_atomic_compare_exchange_u64(&shelf_of(db)->head, &position,
+										  position + n);
 }
 
 uint64

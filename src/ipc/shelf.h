@@ -36,9 +36,6 @@
 
 #include "ipc/shmem.h"
 
-/* Some milliseconds' worth: the scheduler looks no less often. */
-#define WF_SHELF_SIZE 128
-
 typedef struct WfShelfItem
 {
 	int64 message_id;
@@ -71,8 +68,8 @@ extern void wf_shelf_heed(WfDatabase *db, uint64 changes);
 /* The first position not taken, and the one after the last. */
 extern uint64 wf_shelf_head(WfDatabase *db);
 extern uint64 wf_shelf_tail(WfDatabase *db);
-/* Takes the position at the head; false when there is none. */
-extern bool wf_shelf_pop(WfDatabase *db, uint64 *position);
+/* Takes n from this position on, which others may have done; false then. */
+extern bool wf_shelf_take_back(WfDatabase *db, uint64 position, int n);
 /* Takes all of them, from *first up to the tail, which is returned. */
 extern uint64 wf_shelf_pop_all(WfDatabase *db, uint64 *first);
 /* Lays out one more; there is room, and an empty shelf if the queue changes. */

@@ -16,7 +16,7 @@
  *
  * The protocol of a cell (one place for one assignment of a run):
  *
- *	EMPTY   --scheduler fills run_id.. seq, then-->  OFFERED
+ *	EMPTY   --scheduler fills work_id.. seq, then-->  OFFERED
  *	OFFERED --executor, compare and swap-->          TAKEN
  *	OFFERED --scheduler, compare and swap-->         EMPTY   (taken back)
  *	TAKEN   --executor fills outcome, then-->        DONE
@@ -43,9 +43,9 @@
 #include "storage/spin.h"
 #include "utils/uuid.h"
 
+#include "core/cell.h"
 #include "store/run.h"
 
-#define WF_CELLS		 4 /* assignments a slot can hold */
 #define WF_RING_SIZE	 512
 #define WF_WAIT_CHANNELS 256
 
@@ -59,35 +59,12 @@ typedef enum WfCellState
 	WF_CELL_DONE
 } WfCellState;
 
-typedef enum WfOutcome
-{
-	WF_OUTCOME_ENDED,	/* final, or no longer there: forget it */
-	WF_OUTCOME_PARKED,	/* needs repair: forget it until retry_run */
-	WF_OUTCOME_FAILED,	/* final, and a dead letter: forget it */
-	WF_OUTCOME_BLOCKS,	/* failed, and keeps its group closed till then */
-	WF_OUTCOME_LATER,	/* ready again at due_at */
-	WF_OUTCOME_YIELDED, /* ready again now: asked to, or lock not had */
-	WF_OUTCOME_WAITS,	/* until something comes, or due_at (0: no time) */
-	WF_OUTCOME_PAUSED,	/* its row says so: held until resume_run */
-	WF_OUTCOME_FOREIGN	/* another origin or owner: not ours to run */
-} WfOutcome;
-
-/* WfCell.request, set by the scheduler while TAKEN, any time, but for one */
-#define WF_REQ_YIELD   0x01 /* stop after the step that runs */
-#define WF_REQ_CANCEL  0x02 /* end now as cancelled */
-#define WF_REQ_TIMEOUT 0x04 /* end now: run_timeout is over */
-#define WF_REQ_AGAIN   0x08 /* scheduler: read requests when DONE */
-#define WF_REQ_NO_UNDO 0x10 /* with CANCEL: without compensation */
-#define WF_REQ_UNDOING \
-	0x20 /* executor: it is compensated, which nobody can stop: \
-		  * CANCEL and TIMEOUT mean nothing from now on */
-
 typedef struct WfCell
 {
 	pg_atomic_uint32 state;	  /* WfCellState */
 	pg_atomic_uint32 request; /* WF_REQ_* bits */
 	uint64 seq;				  /* order in which to take; rises per slot */
-	pg_uuid_t run_id;
+	WfWorkId work_id;
 	XLogRecPtr lsn;		  /* flush this far before user code runs */
 	uint32 flags;		  /* WF_ASSIGN_* */
 	ItemPointerData tid;  /* of its row, most likely */
@@ -236,12 +213,12 @@ typedef struct WfDatabase
 	uint64 ring_head;		/* next to write; ring_lock */
 	uint64 ring_tail;		/* next to read; ring_lock */
 	bool ring_spilled;		/* ring_lock; range below is valid */
-	WfRunInfo spill;		/* ring_lock; run_id..last_id was not entered */
+	WfWork spill;			/* ring_lock; id..last_id was not entered */
 	pg_uuid_t prepared_low; /* ring_lock; lowest id in a PREPAREd xact */
 	bool prepared;			/* ring_lock; prepared_low is valid */
 	bool prepared_nested;	/* ring_lock; some wrote in a subtransaction */
 	uint64 prepared_seq;	/* ring_lock; rises with every PREPARE */
-	WfRunInfo ring[WF_RING_SIZE];
+	WfWork ring[WF_RING_SIZE];
 
 	/* for wait_until_idle() */
 	pg_atomic_uint64 idle_asked;

@@ -30,7 +30,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 
-#include "core/runid.h"
+#include "core/workid.h"
 #include "ipc/receivers.h"
 #include "ipc/shelf.h"
 #include "ipc/wakeup.h"
@@ -38,7 +38,7 @@
 typedef struct Notes
 {
 	int n; /* runs[] in use */
-	WfRunInfo runs[WF_NOTES_SINGLE];
+	WfWork runs[WF_NOTES_SINGLE];
 	SubTransactionId subids[WF_NOTES_SINGLE];
 	bool ranged; /* more than fit: low..high counts */
 	bool nested; /* some were written by subtransactions */
@@ -47,9 +47,9 @@ typedef struct Notes
 	uint32 events;
 	bool definition;
 	int nrechecks;
-	WfRunInfo rechecks[WF_NOTES_SINGLE];
+	WfWork rechecks[WF_NOTES_SINGLE];
 	int nwakes;
-	WfRunInfo wakes[WF_NOTES_SINGLE];
+	WfWork wakes[WF_NOTES_SINGLE];
 } Notes;
 
 static Notes notes;
@@ -77,15 +77,15 @@ static void
 range_add(bool *valid, pg_uuid_t *low, pg_uuid_t *high, const pg_uuid_t *first,
 		  const pg_uuid_t *last)
 {
-	if (!*valid || wf_runid_cmp(first, low) < 0)
+	if (!*valid || wf_workid_cmp(first, low) < 0)
 		*low = *first;
-	if (!*valid || wf_runid_cmp(last, high) > 0)
+	if (!*valid || wf_workid_cmp(last, high) > 0)
 		*high = *last;
 	*valid = true;
 }
 
 void
-wf_note_run(const WfRunInfo *run)
+wf_note_run(const WfWork *run)
 {
 	if (GetCurrentSubTransactionId() != TopSubTransactionId)
 		notes.nested = true;
@@ -97,20 +97,19 @@ wf_note_run(const WfRunInfo *run)
 		return;
 	}
 	for (int i = 0; i < notes.n; i++)
-		range_add(&notes.ranged, &notes.low, &notes.high,
-				  &notes.runs[i].run_id, &notes.runs[i].run_id);
+		range_add(&notes.ranged, &notes.low, &notes.high, &notes.runs[i].id,
+				  &notes.runs[i].id);
 	notes.n = 0;
-	range_add(&notes.ranged, &notes.low, &notes.high, &run->run_id,
-			  &run->run_id);
+	range_add(&notes.ranged, &notes.low, &notes.high, &run->id, &run->id);
 }
 
 /* One too many, after a rollback to a savepoint, does no harm. */
 void
 wf_note_wake(const pg_uuid_t *run_id)
 {
-	WfRunInfo wake = {.run_id = *run_id,
-					  .deadline_at = DT_NOEND,
-					  .flags = WF_ASSIGN_WAKE | WF_ASSIGN_REREAD};
+	WfWork wake = {.id = *run_id,
+				   .deadline_at = DT_NOEND,
+				   .flags = WF_ASSIGN_WAKE | WF_ASSIGN_REREAD};
 
 	if (notes.nwakes < WF_NOTES_SINGLE)
 		notes.wakes[notes.nwakes++] = wake;
@@ -132,7 +131,7 @@ wf_note_definition(void)
 }
 
 void
-wf_note_recheck(const WfRunInfo *run)
+wf_note_recheck(const WfWork *run)
 {
 	if (notes.nrechecks < WF_NOTES_SINGLE)
 		notes.rechecks[notes.nrechecks++] = *run;
@@ -144,7 +143,7 @@ wf_note_recheck(const WfRunInfo *run)
 
 /* ring_lock held */
 static void
-ring_push(WfDatabase *db, const WfRunInfo *run)
+ring_push(WfDatabase *db, const WfWork *run)
 {
 	if (!db->ring_spilled && db->ring_head - db->ring_tail < WF_RING_SIZE)
 	{
@@ -156,8 +155,8 @@ ring_push(WfDatabase *db, const WfRunInfo *run)
 		db->spill = *run;
 	else
 	{
-		range_add(&db->ring_spilled, &db->spill.run_id, &db->spill.last_id,
-				  &run->run_id, &run->last_id);
+		range_add(&db->ring_spilled, &db->spill.id, &db->spill.last_id,
+				  &run->id, &run->last_id);
 		db->spill.lsn = Max(db->spill.lsn, run->lsn);
 		db->spill.xid = InvalidTransactionId;
 	}
@@ -189,11 +188,11 @@ deliver_range(const pg_uuid_t *low, const pg_uuid_t *high, XLogRecPtr lsn,
 			  TransactionId xid)
 {
 	WfDatabase *db = database_lock();
-	WfRunInfo range = {0};
+	WfWork range = {0};
 
 	if (db == NULL)
 		return;
-	range.run_id = *low;
+	range.id = *low;
 	range.last_id = *high;
 	range.lsn = lsn;
 	range.xid = xid;
@@ -208,13 +207,13 @@ deliver_range(const pg_uuid_t *low, const pg_uuid_t *high, XLogRecPtr lsn,
 }
 
 static void
-deliver_runs(WfDatabase *db, WfRunInfo *runs, int n, XLogRecPtr lsn)
+deliver_runs(WfDatabase *db, WfWork *runs, int n, XLogRecPtr lsn)
 {
 	if (n == 0)
 		return;
 	for (int i = 0; i < n; i++)
 	{
-		runs[i].last_id = runs[i].run_id;
+		runs[i].last_id = runs[i].id;
 		if (lsn != InvalidXLogRecPtr)
 			runs[i].lsn = lsn;
 	}
@@ -233,7 +232,7 @@ deliver_wakes(WfDatabase *db)
 	SpinLockAcquire(&db->ring_lock);
 	for (int i = 0; i < notes.nwakes; i++)
 	{
-		notes.wakes[i].last_id = notes.wakes[i].run_id;
+		notes.wakes[i].last_id = notes.wakes[i].id;
 		full |=
 			db->ring_spilled || db->ring_head - db->ring_tail >= WF_RING_SIZE;
 		if (!full)
@@ -253,11 +252,11 @@ changes_order(WfDatabase *db)
 		return true;
 	for (int i = 0; i < notes.n; i++)
 	{
-		const WfRunInfo *info = &notes.runs[i];
+		const WfWork *info = &notes.runs[i];
 
-		if (wf_uuid_is_message(&info->run_id) &&
+		if (wf_workid_is_message(&info->id) &&
 			(info->priority != 0 ||
-			 wf_shelf_is_passed(db, wf_uuid_message(&info->run_id))))
+			 wf_shelf_is_passed(db, wf_workid_message(&info->id))))
 			return true;
 	}
 	return false;
@@ -311,18 +310,17 @@ leave_prepared(void)
 		return; /* what makes an entry assumes the worst */
 	high = notes.high;
 	for (int i = 0; i < notes.n; i++)
-		range_add(&valid, &low, &high, &notes.runs[i].run_id,
-				  &notes.runs[i].run_id);
+		range_add(&valid, &low, &high, &notes.runs[i].id, &notes.runs[i].id);
 	for (int i = 0; i < notes.nrechecks; i++)
-		range_add(&valid, &low, &high, &notes.rechecks[i].run_id,
-				  &notes.rechecks[i].run_id);
+		range_add(&valid, &low, &high, &notes.rechecks[i].id,
+				  &notes.rechecks[i].id);
 	if (!valid)
 		memset(&low, 0xFF, sizeof(low)); /* events alone */
 	if (notes.events & WF_EVENT_RESCAN)
 		memset(&low, 0, sizeof(low));
 
 	SpinLockAcquire(&db->ring_lock);
-	if (!db->prepared || wf_runid_cmp(&low, &db->prepared_low) < 0)
+	if (!db->prepared || wf_workid_cmp(&low, &db->prepared_low) < 0)
 		db->prepared_low = low;
 	db->prepared = true;
 	db->prepared_nested |= notes.nested;
@@ -488,7 +486,7 @@ wf_wakeup_prepared_look(WfDatabase *db)
 /* ---- the scheduler's end ---- */
 
 int
-wf_ring_read(WfDatabase *db, WfRunInfo *out, int max, WfRunInfo *spill,
+wf_ring_read(WfDatabase *db, WfWork *out, int max, WfWork *spill,
 			 bool *spilled)
 {
 	int n = 0;

@@ -23,7 +23,7 @@
 extern void wf_wakeup_init(void);
 
 /* A run was inserted by the current (sub)transaction. */
-extern void wf_note_run(const WfRunInfo *run);
+extern void wf_note_run(const WfWork *run);
 
 /* Something was sent to this run, which may wait for it. */
 extern void wf_note_wake(const pg_uuid_t *run_id);
@@ -46,7 +46,7 @@ extern void wf_note_definition(void);
  * At the end of the transaction, committed or not: tell the scheduler to look
  * at this run again (a lock on it is gone).
  */
-extern void wf_note_recheck(const WfRunInfo *run);
+extern void wf_note_recheck(const WfWork *run);
 
 /*
  * Around COMMIT PREPARED, for the utility hook.  Before may raise an ERROR;
@@ -70,7 +70,7 @@ extern void wf_wakeup_prepared_look(WfDatabase *db);
  * For the scheduler: copies up to "max" entries out of the ring; *spill is set
  * and true returned in *spilled when a range was left behind.
  */
-extern int wf_ring_read(WfDatabase *db, WfRunInfo *out, int max,
-						WfRunInfo *spill, bool *spilled);
+extern int wf_ring_read(WfDatabase *db, WfWork *out, int max, WfWork *spill,
+						bool *spilled);
 
 #endif /* WF_IPC_WAKEUP_H */

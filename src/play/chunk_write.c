@@ -149,7 +149,7 @@ write_chunk(WfNewRun *chunk, int item, const Jsonb *input, bool held)
 static void
 note_chunk(const WfNewRun *chunk, bool fresh)
 {
-	WfRunInfo info;
+	WfWork info;
 
 	if (chunk->held)
 		return;

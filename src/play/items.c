@@ -147,13 +147,13 @@ void
 wf_items_release(WfPlay *play)
 {
 	WfReplay *replay = &play->replay;
-	WfRunInfo *infos;
+	WfWork *infos;
 	WfWindow window;
 	int n;
 
 	if (replay->room_for == 0)
 		return;
-	infos = palloc(mul_size(replay->room, sizeof(WfRunInfo)));
+	infos = palloc(mul_size(replay->room, sizeof(WfWork)));
 	wf_window_open(&window);
 	n = wf_map_release(&play->record.run.run_id, replay->room_for,
 					   replay->room, infos);

@@ -157,9 +157,9 @@ input_of(const WfAlertRule *rule, Jsonb *alert)
 }
 
 void
-wf_alert_enqueue(const WfAlertRule *rule, Jsonb *alert, WfRunInfo *info)
+wf_alert_enqueue(const WfAlertRule *rule, Jsonb *alert, WfWork *info)
 {
-	WfNewRun run = {.run_id = info->run_id};
+	WfNewRun run = {.run_id = info->id};
 
 	run.origin = wf_origin();
 	run.enqueued_at = run.run_at = wf_clock_now();

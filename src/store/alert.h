@@ -44,7 +44,7 @@ extern bool wf_alert_exceeds_dead(int32 queue_id, int32 limit);
  * this alert, as its role.  Fills the rest of *info in.
  */
 extern void wf_alert_enqueue(const WfAlertRule *rule, Jsonb *alert,
-							 WfRunInfo *info);
+							 WfWork *info);
 
 /* As wf_body_resolve(); no window needed. */
 extern Oid wf_alert_resolve(const char *name);

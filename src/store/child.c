@@ -178,7 +178,7 @@ static WfStmt release_held = {
 	{UUIDOID, INT4OID, INT8OID}};
 
 int
-wf_map_release(const pg_uuid_t *parent, int32 ordinal, int max, WfRunInfo *out)
+wf_map_release(const pg_uuid_t *parent, int32 ordinal, int max, WfWork *out)
 {
 	Datum values[3] = {UUIDPGetDatum(parent), Int32GetDatum(ordinal),
 					   Int64GetDatum(max)};

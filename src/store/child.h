@@ -62,7 +62,7 @@ extern int wf_map_ends(const pg_uuid_t *parent, int32 ordinal, int32 item,
  * to be told; count.
  */
 extern int wf_map_release(const pg_uuid_t *parent, int32 ordinal, int max,
-						  WfRunInfo *out);
+						  WfWork *out);
 
 /* a child of a map that has to be done again, as its map is tried again */
 typedef struct WfMapRedo

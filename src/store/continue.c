@@ -80,7 +80,7 @@ static WfStmt replace_child = {"UPDATE _workflow.step"
 void
 wf_continue_insert(const pg_uuid_t *run_id, const pg_uuid_t *next,
 				   const WfHandover *from, const Jsonb *input, TimestampTz now,
-				   WfRunInfo *info)
+				   WfWork *info)
 {
 	char nulls[] = "         ";
 	Datum values[9] = {UUIDPGetDatum(run_id),

@@ -30,7 +30,7 @@ extern void wf_continue_read(const pg_uuid_t *run_id, MemoryContext cxt,
  */
 extern void wf_continue_insert(const pg_uuid_t *run_id, const pg_uuid_t *next,
 							   const WfHandover *from, const Jsonb *input,
-							   TimestampTz now, WfRunInfo *info);
+							   TimestampTz now, WfWork *info);
 
 /*
  * Signals that were sent to a run as it went on, to whoever is the last of its

@@ -3,7 +3,7 @@
  *		Tables _workflow.control and _workflow.request, and what the scheduler
  *		reads and writes by itself.
  *
- * control.c has what concerns the whole database, schedule.c what concerns
+ * control.c has what concerns the whole database, run_idle.c what concerns
  * runs that are in no cell, request_apply.c what clients ask of these.
  *
  * All functions need an open owner window.  None of them waits for a lock that
@@ -50,43 +50,13 @@ extern int64 wf_adopt_rows(void);
 /* the highest run id there is; false when the table is empty */
 extern bool wf_run_last_id(pg_uuid_t *out);
 
-/* ---- schedule.c: runs in no cell ---- */
-
-/*
- * A walk over unfinished runs, and messages (store/work.h), in id order, in
- * chunks, so that no snapshot is held for long: fill in `after` and `upto`,
- * call until it is done.
- */
-typedef enum WfScanKind
-{
-	WF_SCAN_RANGE, /* ids above `after`, up to `upto` */
-	WF_SCAN_ALL,   /* everything, queue by queue from after_queue on */
-	WF_SCAN_QUEUE, /* of queue after_queue, ids above `after` */
-	WF_SCAN_TIMERS /* due at after_due or later, in that order */
-} WfScanKind;
-
-typedef struct WfScan
-{
-	WfScanKind kind;
-	int32 after_queue;
-	TimestampTz after_due; /* with `after`, exclusive */
-	pg_uuid_t after;	   /* exclusive; these three move on with each chunk */
-	pg_uuid_t upto;		   /* inclusive */
-	TransactionId xid;	   /* caller's own: who wrote them, if known */
-	TimestampTz from_due;  /* caller's own: where it began */
-	bool done;
-	bool single;   /* caller's own: it is for one run */
-	bool reread;   /* ... which was seen in a cell and not read */
-	bool woken;	   /* ... for which something was sent */
-	bool fresh;	   /* caller's own: what it finds is new */
-	int64 foreign; /* rows of another origin seen so far */
-} WfScan;
+/* ---- run_idle.c: runs in no cell ---- */
 
 /*
  * The next chunk of unfinished, not parked runs of this origin; count, which
  * may be 0 before the end.  A row in a state that no release knows is parked.
  */
-extern int wf_run_scan(WfScan *scan, WfRunInfo *out, int max);
+extern int wf_run_scan(WfScan *scan, WfWork *out, int max);
 
 /* How many unfinished runs of a queue have ids above this one. */
 extern int64 wf_run_count_left(int32 queue_id, const pg_uuid_t *after);
@@ -95,13 +65,6 @@ extern int64 wf_run_count_left(int32 queue_id, const pg_uuid_t *after);
  * Runs of these queues that were started and have not ended, and failed ones
  * that keep their group closed: all of them, allocated in "cxt"; count.
  */
-typedef struct WfStarted
-{
-	WfRunInfo info;
-	bool stopped; /* parked or failed: does not go on by itself */
-	bool failed;
-} WfStarted;
-
 extern int wf_run_scan_started(const int32 *queues, int nqueues,
 							   MemoryContext cxt, WfStarted **out);
 
@@ -126,7 +89,7 @@ typedef struct WfEndedOf
 	int32 workflow_id; /* 0: the run had moved on, or will end later */
 	int32 queue_id;
 	bool undoes;	 /* it is compensated first, and is dispatched for that */
-	WfRunInfo info;	 /* undoes: all of it */
+	WfWork info;	 /* undoes: all of it */
 	bool has_parent; /* and the run has ended: */
 	pg_uuid_t parent_id; /* ... which may wait for that */
 	bool asks;			 /* children are asked to cancel: read requests */
@@ -161,7 +124,7 @@ typedef enum WfApplied
 	WF_APPLIED_DELETED
 } WfApplied;
 
-extern WfApplied wf_request_apply(const WfRequest *request, WfRunInfo *info,
+extern WfApplied wf_request_apply(const WfRequest *request, WfWork *info,
 								  WfEndedOf *of);
 
 /*

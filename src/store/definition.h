@@ -12,10 +12,10 @@
 
 #include "base/spi.h"
 #include "core/policy.h"
+#include "core/rules.h"
 #include "utils/timestamp.h"
 
-/* the queue that is always there */
-#define WF_DEFAULT_QUEUE	  0
+/* WF_DEFAULT_QUEUE */
 #define WF_DEFAULT_QUEUE_NAME "default"
 
 typedef struct WfWorkflow

@@ -214,10 +214,10 @@ wf_run_delete(const pg_uuid_t *run_id)
 }
 
 void
-wf_run_describe(const WfNewRun *run, WfRunInfo *info)
+wf_run_describe(const WfNewRun *run, WfWork *info)
 {
 	memset(info, 0, sizeof(*info));
-	info->run_id = run->run_id;
+	info->id = run->run_id;
 	info->last_id = run->run_id;
 	info->owner = run->owner;
 	info->workflow_id = run->workflow_id;

@@ -70,6 +70,6 @@ extern bool wf_run_find_kept(int32 workflow_id, Oid owner, Datum owner_name,
 extern void wf_run_delete(const pg_uuid_t *run_id);
 
 /* What the scheduler must know of a new run. */
-extern void wf_run_describe(const WfNewRun *run, WfRunInfo *info);
+extern void wf_run_describe(const WfNewRun *run, WfWork *info);
 
 #endif /* WF_STORE_ENQUEUE_H */

@@ -67,7 +67,7 @@ static WfStmt copy_steps = {
 
 void
 wf_fork_insert(const pg_uuid_t *from, int32 below, const WfFork *fork,
-			   WfRunInfo *info)
+			   WfWork *info)
 {
 	char nulls[11] = "          ";
 	Datum values[10] = {UUIDPGetDatum(from),

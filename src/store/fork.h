@@ -37,6 +37,6 @@ typedef struct WfFork
  * for the scheduler.
  */
 extern void wf_fork_insert(const pg_uuid_t *from, int32 below,
-						   const WfFork *fork, WfRunInfo *info);
+						   const WfFork *fork, WfWork *info);
 
 #endif /* WF_STORE_FORK_H */

@@ -7,8 +7,8 @@
 #include "utils/builtins.h"
 
 #include "base/table.h"
-#include "core/runid.h"
 #include "core/state.h"
+#include "core/workid.h"
 #include "store/columns.h"
 #include "store/message.h"
 #include "store/queue.h"
@@ -106,11 +106,11 @@ wf_message_insert_many(WfNewMessage *messages, int n)
 }
 
 void
-wf_message_describe(const WfNewMessage *message, WfRunInfo *info)
+wf_message_describe(const WfNewMessage *message, WfWork *info)
 {
 	memset(info, 0, sizeof(*info));
-	wf_message_uuid(message->message_id, &info->run_id);
-	info->last_id = info->run_id;
+	wf_workid_of_message(message->message_id, &info->id);
+	info->last_id = info->id;
 	info->owner = message->owner;
 	info->queue_id = message->queue_id;
 	info->priority = message->priority;

@@ -42,6 +42,6 @@ extern void wf_message_insert(WfNewMessage *message);
 extern void wf_message_insert_many(WfNewMessage *messages, int n);
 
 /* What the scheduler must know of it, for wf_note_run(). */
-extern void wf_message_describe(const WfNewMessage *message, WfRunInfo *info);
+extern void wf_message_describe(const WfNewMessage *message, WfWork *info);
 
 #endif /* WF_STORE_MESSAGE_H */

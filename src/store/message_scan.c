@@ -2,7 +2,7 @@
  * message_scan.c
  *		Messages as the scheduler reads them.
  *
- * As schedule.c does for runs: by the partial indexes over what is unfinished,
+ * As run_idle.c does for runs: by the partial indexes over what is unfinished,
  * or by key.
  */
 #include "postgres.h"
@@ -14,8 +14,8 @@
 #include "utils/builtins.h"
 
 #include "base/spi.h"
-#include "core/runid.h"
 #include "core/state.h"
+#include "core/workid.h"
 #include "store/queue.h"
 #include "store/work.h"
 
@@ -36,14 +36,14 @@ is_locked(TransactionId xmax)
 }
 
 static void
-fill_info(uint64 row, WfRunInfo *info)
+fill_info(uint64 row, WfWork *info)
 {
 	char state = wf_spi_get_char(row, 5, '\0');
 	char *group_key;
 
 	memset(info, 0, sizeof(*info));
-	wf_message_uuid(wf_spi_get_int64(row, 1, 0), &info->run_id);
-	info->last_id = info->run_id;
+	wf_workid_of_message(wf_spi_get_int64(row, 1, 0), &info->id);
+	info->last_id = info->id;
 	info->owner = wf_spi_get_oid(row, 2);
 	info->queue_id = wf_spi_get_int32(row, 3, 0);
 	info->priority = wf_spi_get_int32(row, 4, 0);
@@ -110,7 +110,7 @@ static WfStmt scan_timers = {
 static uint64
 next_rows(const WfScan *scan, int max)
 {
-	int64 after = wf_bound_of_messages(&scan->after);
+	int64 after = wf_workid_bound_of_messages(&scan->after);
 	Datum values[3] = {Int32GetDatum(scan->after_queue), Int64GetDatum(after),
 					   Int64GetDatum(max)};
 
@@ -127,12 +127,12 @@ next_rows(const WfScan *scan, int max)
 			break;
 	}
 	values[0] = Int64GetDatum(after);
-	values[1] = Int64GetDatum(wf_bound_of_messages(&scan->upto));
+	values[1] = Int64GetDatum(wf_workid_bound_of_messages(&scan->upto));
 	return wf_spi_run(&scan_range, values, NULL, true, max);
 }
 
 int
-wf_message_scan(WfScan *scan, WfRunInfo *out, int max)
+wf_message_scan(WfScan *scan, WfWork *out, int max)
 {
 	int64 origin = wf_origin();
 	uint64 rows = next_rows(scan, max);
@@ -141,7 +141,7 @@ wf_message_scan(WfScan *scan, WfRunInfo *out, int max)
 	for (uint64 i = 0; i < rows; i++)
 	{
 		fill_info(i, &out[n]);
-		scan->after = out[n].run_id;
+		scan->after = out[n].id;
 		scan->after_queue = out[n].queue_id;
 		scan->after_due = wf_spi_get_time(i, 14, 0);
 		if (wf_spi_get_int64(i, 10, 0) != origin)
@@ -162,7 +162,7 @@ static WfStmt look = {
 	{INT8ARRAYOID}};
 
 int
-wf_message_look(const int64 *ids, int n, WfRunInfo **out)
+wf_message_look(const int64 *ids, int n, WfWork **out)
 {
 	Datum *elements = palloc(mul_size(Max(n, 1), sizeof(Datum)));
 	Datum values[1];
@@ -176,7 +176,7 @@ wf_message_look(const int64 *ids, int n, WfRunInfo **out)
 		PointerGetDatum(construct_array(elements, n, INT8OID, sizeof(int64),
 										FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 	rows = wf_spi_run(&look, values, NULL, true, 0);
-	*out = palloc(mul_size(Max(rows, 1), sizeof(WfRunInfo)));
+	*out = palloc(mul_size(Max(rows, 1), sizeof(WfWork)));
 	for (uint64 i = 0; i < rows; i++)
 	{
 		if (wf_spi_get_int64(i, 10, 0) != origin)
@@ -225,8 +225,8 @@ wf_message_scan_started(const int32 *queues, int nqueues, MemoryContext cxt,
 	{
 		if (wf_spi_get_int64(i, 10, 0) != origin)
 			continue;
-		fill_info(i, &(*out)[n].info);
-		(*out)[n].failed = (*out)[n].info.flags & WF_ASSIGN_DEAD;
+		fill_info(i, &(*out)[n].work);
+		(*out)[n].failed = (*out)[n].work.flags & WF_ASSIGN_DEAD;
 		(*out)[n].stopped = (*out)[n].failed;
 		n++;
 	}

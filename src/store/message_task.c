@@ -69,7 +69,7 @@ wf_task_withdraw(const pg_uuid_t *run_id, MemoryContext cxt, int64 **ids)
 
 void
 wf_task_settled(const WfDelivery *message, Datum result, const WfFault *fault,
-				WfRunInfo *wake)
+				WfWork *wake)
 {
 	pg_uuid_t *run_id = DatumGetUUIDP(message->values[MSG_run_id]);
 	char *by = GetUserNameFromId(GetSessionUserId(), false);
@@ -90,7 +90,7 @@ wf_task_settled(const WfDelivery *message, Datum result, const WfFault *fault,
 		run_id, DatumGetInt32(message->values[MSG_run_ordinal]), result, by,
 		fault != NULL ? &error : NULL, wf_clock_now());
 	memset(wake, 0, sizeof(*wake));
-	wake->run_id = wake->last_id = *run_id;
+	wake->id = wake->last_id = *run_id;
 	wake->deadline_at = DT_NOEND;
 	wake->flags = WF_ASSIGN_WAKE | WF_ASSIGN_REREAD;
 }

@@ -21,7 +21,7 @@
  * each; *wake is what the scheduler has to be told with the commit.
  */
 extern void wf_task_settled(const WfDelivery *message, Datum result,
-							const WfFault *fault, WfRunInfo *wake);
+							const WfFault *fault, WfWork *wake);
 
 /* Has the run ended that it is for? */
 extern bool wf_task_is_orphaned(const WfDelivery *message);

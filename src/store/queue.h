@@ -9,31 +9,7 @@
 #ifndef WF_STORE_QUEUE_H
 #define WF_STORE_QUEUE_H
 
-#include "datatype/timestamp.h"
-
-/* how many starts a group gets in its turn, where it is not one */
-typedef struct WfGroupWeight
-{
-	uint64 group; /* wf_group_hash() */
-	int32 weight; /* 1 or more */
-} WfGroupWeight;
-
-/* what decides over starts; limits that are NULL in the table are 0 */
-typedef struct WfQueueRules
-{
-	int32 queue_id;
-	bool paused;
-	bool blocks; /* on_group_failure => 'block' */
-	bool fair;
-	int32 max_running;
-	int32 max_active;
-	int32 group_max_active;
-	int32 rate_limit;
-	int32 group_rate_limit;
-	int64 rate_period; /* microseconds */
-	int nweights;
-	WfGroupWeight *weights; /* sorted by group */
-} WfQueueRules;
+#include "core/rules.h"
 
 /*
  * The rules of all queues that have any: those without a limit that are not

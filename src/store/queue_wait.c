@@ -16,8 +16,8 @@
 #include "utils/builtins.h"
 
 #include "base/spi.h"
-#include "core/runid.h"
 #include "core/state.h"
+#include "core/workid.h"
 #include "store/definition.h"
 #include "store/queue_wait.h"
 
@@ -106,7 +106,7 @@ wf_group_wait(const WfGroupState *state, int limit, const pg_uuid_t *run_id)
 	if (limit > 0 && state->nbegun >= limit)
 		return WF_GROUP_FULL;
 	if (limit == 1 && state->waits &&
-		wf_runid_cmp(&state->first.run_id, run_id) < 0)
+		wf_workid_cmp(&state->first.run_id, run_id) < 0)
 		return WF_GROUP_BEHIND;
 	return WF_GROUP_OPEN;
 }

@@ -35,14 +35,15 @@ static WfStmt load = {"SELECT queue_id, group_hash, starts, reserved_at"
 					  {0}};
 
 int
-wf_rate_load(MemoryContext cxt, WfRateRow **out)
+wf_rate_load(MemoryContext cxt, WfRateUsed **out)
 {
 	uint64 n = wf_spi_run(&load, NULL, NULL, true, 0);
 
-	*out = MemoryContextAllocHuge(cxt, mul_size(Max(n, 1), sizeof(WfRateRow)));
+	*out =
+		MemoryContextAllocHuge(cxt, mul_size(Max(n, 1), sizeof(WfRateUsed)));
 	for (uint64 i = 0; i < n; i++)
 	{
-		WfRateRow *row = &(*out)[i];
+		WfRateUsed *row = &(*out)[i];
 
 		row->queue_id = wf_spi_get_int32(i, 1, 0);
 		row->group = (uint64) wf_spi_get_int64(i, 2, 0);

@@ -12,15 +12,7 @@
 #ifndef WF_STORE_RATE_H
 #define WF_STORE_RATE_H
 
-#include "datatype/timestamp.h"
-
-typedef struct WfRateRow
-{
-	int32 queue_id;
-	int32 starts;
-	uint64 group; /* wf_group_hash(); 0: the limit of the whole queue */
-	TimestampTz reserved_at;
-} WfRateRow;
+#include "core/rate.h"
 
 /* group 0: the limit of the whole queue */
 extern void wf_rate_reserve(int32 queue_id, uint64 group, int32 starts,
@@ -30,7 +22,7 @@ extern void wf_rate_reserve(int32 queue_id, uint64 group, int32 starts,
  * All of them, those of one limit in the order of their times.  Allocated in
  * "cxt"; count.
  */
-extern int wf_rate_load(MemoryContext cxt, WfRateRow **out);
+extern int wf_rate_load(MemoryContext cxt, WfRateUsed **out);
 
 /* Deletes what a queue and its groups reserved before that time. */
 extern void wf_rate_forget_before(int32 queue_id, TimestampTz before);

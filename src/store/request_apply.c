@@ -17,7 +17,7 @@
 #include "store/control.h"
 #include "store/request.h"
 #include "store/retention.h"
-#include "store/schedule.h"
+#include "store/run_idle.h"
 
 /* ---- the table ---- */
 
@@ -178,7 +178,7 @@ static WfStmt retry_waiting = {
 	{UUIDOID, TIMESTAMPTZOID, INT8OID, INT8OID}};
 
 static WfApplied
-apply_retry(const WfRequest *request, WfRunInfo *info)
+apply_retry(const WfRequest *request, WfWork *info)
 {
 	TimestampTz now = wf_clock_now();
 	bool later = request->due_at > now;
@@ -220,7 +220,7 @@ static WfStmt answer_step = {
 	{INT8OID, TIMESTAMPTZOID, INT8OID}};
 
 static WfApplied
-apply_result(const WfRequest *request, WfRunInfo *info)
+apply_result(const WfRequest *request, WfWork *info)
 {
 	Datum values[3] = {Int64GetDatum(request->request_id),
 					   TimestampTzGetDatum(wf_clock_now()),
@@ -264,7 +264,7 @@ static WfStmt wake_run = {
 	{UUIDOID, TIMESTAMPTZOID, INT8OID}};
 
 static WfApplied
-apply_wake(const WfRequest *request, WfRunInfo *info)
+apply_wake(const WfRequest *request, WfWork *info)
 {
 	Datum values[3] = {UUIDPGetDatum(&request->run_id),
 					   TimestampTzGetDatum(wf_clock_now()),
@@ -316,7 +316,7 @@ apply_resume(const WfRequest *request)
 /* ---- all of them ---- */
 
 static WfApplied
-apply_cancel(const WfRequest *request, WfRunInfo *info, WfEndedOf *of)
+apply_cancel(const WfRequest *request, WfWork *info, WfEndedOf *of)
 {
 	WfGiveUp cancel = {.state = WF_RUN_CANCELLED,
 					   .parked_too = true,
@@ -344,7 +344,7 @@ apply_delete(const WfRequest *request)
 }
 
 static WfApplied
-apply(const WfRequest *request, WfRunInfo *info, WfEndedOf *of)
+apply(const WfRequest *request, WfWork *info, WfEndedOf *of)
 {
 	switch (request->kind)
 	{
@@ -375,12 +375,12 @@ apply(const WfRequest *request, WfRunInfo *info, WfEndedOf *of)
 }
 
 WfApplied
-wf_request_apply(const WfRequest *request, WfRunInfo *info, WfEndedOf *of)
+wf_request_apply(const WfRequest *request, WfWork *info, WfEndedOf *of)
 {
 	WfApplied applied;
 
 	memset(info, 0, sizeof(*info));
-	info->run_id = request->run_id;
+	info->id = request->run_id;
 	info->last_id = request->run_id;
 	applied = apply(request, info, of);
 	if (applied == WF_APPLIED_NOTHING)

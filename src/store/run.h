@@ -17,42 +17,10 @@
 #include "access/xlogdefs.h"
 #include "core/replay.h"
 #include "core/state.h"
+#include "core/work.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
-
-/* what the scheduler must know of a run to dispatch it; also a ring entry */
-typedef struct WfRunInfo
-{
-	pg_uuid_t run_id;
-	pg_uuid_t last_id; /* != run_id: a range of ids to read */
-	Oid owner;
-	int32 workflow_id;
-	int32 queue_id;
-	int32 priority;
-	uint64 group;			 /* wf_group_hash() of its group_key; 0: none */
-	TimestampTz due_at;		 /* earliest start; 0: at once, ASLEEP: never */
-	TimestampTz deadline_at; /* DT_NOEND: none */
-	XLogRecPtr lsn;			 /* of the enqueue's commit; 0 when on disk */
-	uint32 flags;			 /* WF_ASSIGN_* */
-	ItemPointerData tid;	 /* where its row was seen, or invalid */
-	TransactionId xid;		 /* who wrote it, or all of a range; or invalid */
-} WfRunInfo;
-
-/* WfRunInfo.flags and WfCell.flags */
-#define WF_ASSIGN_FRESH	 0x01	/* never dispatched: has no step rows */
-#define WF_ASSIGN_DEDUP	 0x02	/* has a dedup_key: take the run's lock */
-#define WF_ASSIGN_RATED	 0x04	/* tell the scheduler when it begins */
-#define WF_ASSIGN_REREAD 0x10	/* the rest is not known: read the row */
-#define WF_ASSIGN_BLOCKS 0x08	/* a failure keeps its group closed */
-#define WF_ASSIGN_WAKE	 0x20	/* what it waits for may have come */
-#define WF_ASSIGN_ASLEEP 0x40	/* it waits, and nothing has come for it yet */
-#define WF_ASSIGN_BEGUN	 0x80	/* it has begun: keeps its place */
-#define WF_ASSIGN_PAUSED 0x0100 /* pause_run(): not to be started */
-/* messages, which are never assigned */
-#define WF_ASSIGN_LEASED 0x0200 /* somebody has it, until due_at */
-#define WF_ASSIGN_LOCKED 0x0400 /* a transaction still open has its row */
-#define WF_ASSIGN_DEAD	 0x0800
 
 /* an error as it is kept in the tables; code[0] == '\0' means none */
 typedef struct WfError

@@ -10,13 +10,13 @@
 #include "store/run_info.h"
 
 void
-wf_info_fill(uint64 row, WfRunInfo *info)
+wf_info_fill(uint64 row, WfWork *info)
 {
 	char *group_key;
 
 	memset(info, 0, sizeof(*info));
-	wf_spi_get_uuid(row, 1, &info->run_id);
-	info->last_id = info->run_id;
+	wf_spi_get_uuid(row, 1, &info->id);
+	info->last_id = info->id;
 	info->owner = wf_spi_get_oid(row, 2);
 	info->workflow_id = wf_spi_get_int32(row, 3, 0);
 	info->queue_id = wf_spi_get_int32(row, 4, 0);

@@ -1,6 +1,6 @@
 /*
  * run_info.h
- *		The columns of a run that a scheduler keeps in memory (WfRunInfo).
+ *		The columns of a run that a scheduler keeps in memory (WfWork).
  *
  * Every statement that tells the scheduler of runs selects WF_INFO_COLUMNS of
  * a row "r" of _workflow.run, and reads them with wf_info_fill().
@@ -45,6 +45,6 @@
 #define WF_INFO_N 14
 
 /* Reads those columns of a row, of which the first is column 1. */
-extern void wf_info_fill(uint64 row, WfRunInfo *info);
+extern void wf_info_fill(uint64 row, WfWork *info);
 
 #endif /* WF_STORE_RUN_INFO_H */

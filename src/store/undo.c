@@ -79,7 +79,7 @@ wf_undo_begin(const pg_uuid_t *run_id, const WfRunEnd *end)
 
 bool
 wf_undo_begin_idle(const pg_uuid_t *run_id, const WfRunEnd *end,
-				   bool parked_too, WfRunInfo *info)
+				   bool parked_too, WfWork *info)
 {
 	if (!begin_undo(run_id, end, parked_too, false))
 		return false;
@@ -93,7 +93,7 @@ static WfStmt look = {"SELECT " WF_INFO_COLUMNS "  FROM _workflow.run r"
 					  {UUIDOID}};
 
 bool
-wf_undo_look(const pg_uuid_t *run_id, WfRunInfo *info)
+wf_undo_look(const pg_uuid_t *run_id, WfWork *info)
 {
 	Datum values[1] = {UUIDPGetDatum(run_id)};
 

@@ -30,10 +30,10 @@ extern bool wf_undo_begin(const pg_uuid_t *run_id, const WfRunEnd *end);
  * the run is to be dispatched.
  */
 extern bool wf_undo_begin_idle(const pg_uuid_t *run_id, const WfRunEnd *end,
-							   bool parked_too, WfRunInfo *info);
+							   bool parked_too, WfWork *info);
 
 /* Is the run in state compensating?  Fills *info if so. */
-extern bool wf_undo_look(const pg_uuid_t *run_id, WfRunInfo *info);
+extern bool wf_undo_look(const pg_uuid_t *run_id, WfWork *info);
 
 /*
  * All is undone: the run ends as its cause says; "blocks" as in WfRunEnd.

@@ -12,57 +12,58 @@
 
 #include "base/spi.h"
 #include "core/runid.h"
+#include "core/workid.h"
 #include "store/work.h"
 
 /* Does a come before b in a walk of this kind? */
 static bool
-comes_before(WfScanKind kind, const WfRunInfo *a, const WfRunInfo *b)
+comes_before(WfScanKind kind, const WfWork *a, const WfWork *b)
 {
 	if (kind == WF_SCAN_ALL && a->queue_id != b->queue_id)
 		return a->queue_id < b->queue_id;
 	if (kind == WF_SCAN_TIMERS && a->due_at != b->due_at)
 		return a->due_at < b->due_at;
-	return wf_runid_cmp(&a->run_id, &b->run_id) < 0;
+	return wf_workid_cmp(&a->id, &b->id) < 0;
 }
 
 /* where a walk stands, as if it were something it had read */
-static WfRunInfo
+static WfWork
 position(const WfScan *scan)
 {
-	WfRunInfo info = {.run_id = scan->after,
-					  .queue_id = scan->after_queue,
-					  .due_at = scan->after_due};
+	WfWork info = {.id = scan->after,
+				   .queue_id = scan->after_queue,
+				   .due_at = scan->after_due};
 
 	return info;
 }
 
 static int
-read_runs(const WfScan *scan, WfScan *of_runs, WfRunInfo *out, int max)
+read_runs(const WfScan *scan, WfScan *of_runs, WfWork *out, int max)
 {
 	*of_runs = *scan;
-	of_runs->after = wf_bound_of_runs(&scan->after);
-	of_runs->upto = wf_bound_of_runs(&scan->upto);
+	of_runs->after = wf_workid_bound_of_runs(&scan->after);
+	of_runs->upto = wf_workid_bound_of_runs(&scan->upto);
 	return wf_run_scan(of_runs, out, max);
 }
 
 int
-wf_work_scan(WfScan *scan, WfRunInfo *out, int max)
+wf_work_scan(WfScan *scan, WfWork *out, int max)
 {
 	WfScan of[2];
-	WfRunInfo *infos[2];
+	WfWork *infos[2];
 	int n[2] = {0, 0};
 	int i[2] = {0, 0};
-	WfRunInfo end[2];
-	WfRunInfo *limit = NULL;
+	WfWork end[2];
+	WfWork *limit = NULL;
 	int total = 0;
 
 	of[0] = of[1] = *scan;
 	of[0].done = of[1].done = true;
-	infos[0] = palloc(mul_size(2 * max, sizeof(WfRunInfo)));
+	infos[0] = palloc(mul_size(2 * max, sizeof(WfWork)));
 	infos[1] = infos[0] + max;
-	if (!scan->single || !wf_uuid_is_message(&scan->upto))
+	if (!scan->single || !wf_workid_is_message(&scan->upto))
 		n[0] = read_runs(scan, &of[0], infos[0], max);
-	if (!scan->single || wf_uuid_is_message(&scan->upto))
+	if (!scan->single || wf_workid_is_message(&scan->upto))
 	{
 		of[1] = *scan;
 		n[1] = wf_message_scan(&of[1], infos[1], max);
@@ -81,7 +82,7 @@ wf_work_scan(WfScan *scan, WfRunInfo *out, int max)
 		int k = i[0] == n[0] ||
 				(i[1] < n[1] &&
 				 comes_before(scan->kind, &infos[1][i[1]], &infos[0][i[0]]));
-		WfRunInfo *next = &infos[k][i[k]];
+		WfWork *next = &infos[k][i[k]];
 
 		if (limit != NULL && comes_before(scan->kind, limit, next))
 			break;
@@ -93,12 +94,12 @@ wf_work_scan(WfScan *scan, WfRunInfo *out, int max)
 	scan->done = limit == NULL;
 	if (limit != NULL)
 	{
-		scan->after = limit->run_id;
+		scan->after = limit->id;
 		scan->after_queue = limit->queue_id;
 		scan->after_due = limit->due_at;
 	}
 	else if (total > 0)
-		scan->after = out[total - 1].run_id;
+		scan->after = out[total - 1].id;
 	pfree(infos[0]);
 	return total;
 }
@@ -116,8 +117,8 @@ int64
 wf_work_count_left(int32 queue_id, const pg_uuid_t *after)
 {
 	Datum values[2] = {Int32GetDatum(queue_id),
-					   Int64GetDatum(wf_bound_of_messages(after))};
-	pg_uuid_t of_runs = wf_bound_of_runs(after);
+					   Int64GetDatum(wf_workid_bound_of_messages(after))};
+	pg_uuid_t of_runs = wf_workid_bound_of_runs(after);
 	int64 n = wf_run_count_left(queue_id, &of_runs);
 
 	if (wf_spi_run(&count_messages, values, NULL, true, 1) > 0)

@@ -13,7 +13,7 @@
  * The next chunk of a walk over both tables, in the order of the calls: at most
  * 2 * max infos, which "out" must have room for.  Otherwise as wf_run_scan().
  */
-extern int wf_work_scan(WfScan *scan, WfRunInfo *out, int max);
+extern int wf_work_scan(WfScan *scan, WfWork *out, int max);
 
 /* How many unfinished ones of a queue have ids above this one. */
 extern int64 wf_work_count_left(int32 queue_id, const pg_uuid_t *after);
@@ -31,13 +31,13 @@ extern void wf_work_last_ticks(uint64 *ticks);
  * Information on a message: due_at is the end of its lease where it is LEASED.
  * LOCKED is told of those alone that are queued.
  */
-extern int wf_message_scan(WfScan *scan, WfRunInfo *out, int max);
+extern int wf_message_scan(WfScan *scan, WfWork *out, int max);
 
 /*
  * The rows of these messages, whatever their state but acknowledged; those of
  * another origin are left out.  *out in the current context; count.
  */
-extern int wf_message_look(const int64 *ids, int n, WfRunInfo **out);
+extern int wf_message_look(const int64 *ids, int n, WfWork **out);
 
 /*
  * Messages of these queues that were received and have not ended, and dead

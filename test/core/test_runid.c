@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "core/runid.h"
+#include "core/workid.h"
 
 #include "core_test.h"
 #include "random.h"
@@ -119,7 +120,7 @@ read_clock(void)
 static int
 compare_ids(const void *a, const void *b)
 {
-	return wf_runid_cmp(a, b);
+	return wf_workid_cmp(a, b);
 }
 
 static void
@@ -138,7 +139,7 @@ check_rising(void)
 
 		ticks = wf_runid_next(ticks, now);
 		wf_runid_make(ticks, next_random(&rnd), &ids[i]);
-		if (i > 0 && wf_runid_cmp(&ids[i - 1], &ids[i]) >= 0)
+		if (i > 0 && wf_workid_cmp(&ids[i - 1], &ids[i]) >= 0)
 			not_rising++;
 		if (!is_version_7(&ids[i]) || wf_runid_ticks_of(&ids[i]) != ticks)
 			not_ours++;
@@ -181,8 +182,9 @@ check_raised(void)
 		wf_runid_make(found, next_random(&rnd), &last);
 		wf_runid_make(wf_runid_next(wf_runid_ticks_of(&last), now),
 					  next_random(&rnd), &next);
-		if (wf_runid_cmp(&last, &next) >= 0 ||
-			wf_runid_cmp(&next, &last) <= 0 || wf_runid_cmp(&next, &next) != 0)
+		if (wf_workid_cmp(&last, &next) >= 0 ||
+			wf_workid_cmp(&next, &last) <= 0 ||
+			wf_workid_cmp(&next, &next) != 0)
 			wrong++;
 	}
 	ok(wrong == 0, "ids go on above one that was found");

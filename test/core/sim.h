@@ -1,0 +1,275 @@
+/*
+ * sim.h
+ *		A world around the plan of the scheduler (core/plan.h): tables, executors,
+ *		receivers and a clock, all of them models.
+ *
+ * sim_world.c has the tables and what is read from them, sim_memory.c executors
+ * and receivers in shared memory, sim_events.c what happens, sim_check.c what
+ * must hold.  Everything follows from one seed.
+ */
+#ifndef CORE_TEST_SIM_H
+#define CORE_TEST_SIM_H
+
+#include "core/plan_parts.h"
+
+#include "random.h"
+
+#define SIM_SLOTS	  6
+#define SIM_RECEIVERS 5
+#define SIM_QUEUES	  8 /* ids 0 ("default") to 7 */
+#define SIM_ROLES	  3 /* oids 1 .. */
+#define SIM_WORKFLOWS 5
+#define SIM_GROUPS	  6 /* hashes 1 .. */
+#define SIM_CHUNK	  20
+#define SIM_PENDING	  4096
+#define SIM_STARTS	  4096
+
+typedef enum SimState
+{
+	SIM_OPEN,	 /* written, not committed */
+	SIM_QUEUED,	 /* or in back-off until due_at */
+	SIM_WAITING, /* until due_at, or until something comes */
+	SIM_PARKED,
+	SIM_BLOCKING, /* failed, and keeps its group closed */
+	SIM_LEASED,	  /* message: until lease_until */
+	SIM_DEAD,	  /* message */
+	SIM_ENDED
+} SimState;
+
+/* a row of work, and what really goes on with it */
+typedef struct SimRow
+{
+	WfWorkId id;
+	uint64 ticks;
+	bool message;
+	SimState state;
+	int32 queue_id;
+	int32 workflow_id;
+	int32 priority;
+	Oid owner;
+	uint64 group;
+	TimestampTz due_at;
+	TimestampTz deadline_at;
+	TimestampTz lease_until;
+	bool begun;	  /* on disk: user code has run */
+	bool came;	  /* something came that it waits for */
+	bool paused;  /* by a client */
+	bool delayed; /* had a due time at its enqueue */
+	bool started; /* user code has ever run */
+	bool unread;  /* in hand when the plan began, which learns it late */
+	bool excused; /* counted before its group closed, or limits fell */
+	int writers;  /* of the tables' side: nobody else may have it */
+	int seat;	  /* where it is offered, or taken; -1: nowhere */
+	int receiver; /* whose open transaction has its row; -1: nobody's */
+	int retries;
+	uint64 drawn;	  /* number of the event, as of its id ... */
+	uint64 committed; /* ... and of its commit */
+} SimRow;
+
+typedef enum SimCellState
+{
+	SIM_CELL_EMPTY,
+	SIM_CELL_OFFERED,
+	SIM_CELL_TAKEN,
+	SIM_CELL_DONE
+} SimCellState;
+
+typedef struct SimCell
+{
+	SimCellState state;
+	WfWorkId id;
+	uint64 seq;
+	uint32 flags;
+	uint32 request;
+	TimestampTz offered_at;
+	TimestampTz begun_at;
+	bool exempt; /* rules have changed since it was offered */
+	WfOutcome outcome;
+	TimestampTz due_at;
+} SimCell;
+
+typedef enum SimSlotState
+{
+	SIM_SLOT_FREE,
+	SIM_SLOT_WANTED,
+	SIM_SLOT_STARTING,
+	SIM_SLOT_LIVE,
+	SIM_SLOT_GONE
+} SimSlotState;
+
+typedef struct SimSlot
+{
+	SimSlotState state;
+	Oid role;
+	TimestampTz started_at;
+	bool retire;
+	bool failed_start;
+	SimCell cells[WF_CELLS];
+} SimSlot;
+
+typedef enum SimReceiverState
+{
+	SIM_IDLE,
+	SIM_ASKED,
+	SIM_WAITS,
+	SIM_WOKEN,
+	SIM_HOLDS /* was answered; its transaction is open */
+} SimReceiverState;
+
+typedef struct SimReceiver
+{
+	SimReceiverState state;
+	uint32 ask;
+	int32 queue_id;
+	int32 max;
+	int n;
+	WfWorkId handed[WF_HANDED_MAX];
+	uint32 held_ask;
+} SimReceiver;
+
+/* what a client has asked, and the tables' side is about to commit */
+typedef struct SimClaim
+{
+	WfWorkId id;
+	int kind; /* SIM_CANCEL .. */
+} SimClaim;
+
+enum
+{
+	SIM_CANCEL,
+	SIM_PAUSE,
+	SIM_RESUME,
+	SIM_RETRY,
+	SIM_REQUEST_KINDS
+};
+
+/* starts of a queue or group that really were made, for its rate */
+typedef struct SimStart
+{
+	int32 queue_id;
+	uint64 group;
+	TimestampTz at;
+} SimStart;
+
+typedef struct SimReserved
+{
+	int32 queue_id;
+	uint64 group; /* 0: of the queue */
+	int32 starts;
+	int32 left; /* not used up by starts, as far as we have seen */
+	TimestampTz at;
+	bool exempt; /* from before the rules changed */
+} SimReserved;
+
+typedef struct Sim
+{
+	uint64 rnd;
+	uint64 events;
+	TimestampTz now;
+	uint64 ticks;
+	WfPlan *plan;
+	uint32 broken;
+	bool settling;	   /* no accidents now */
+	const char *fault; /* what did not hold, or NULL */
+	char fault_text[200];
+
+	/* tables, by ticks */
+	SimRow *rows;
+	int nrows;
+	int rows_allocated;
+	WfQueueRules rules[SIM_QUEUES];
+	WfGroupWeight weights[SIM_QUEUES][2];
+	int32 paused[SIM_WORKFLOWS];
+	int npaused;
+	bool halted;
+	bool role_may[SIM_ROLES + 1];
+	SimReserved *reserved;
+	int nreserved;
+	int reserved_allocated;
+
+	/* on their way to the plan: ids of commits, in order */
+	WfWork ring[64];
+	int nring;
+	bool missed;
+	WfWorkId missed_low;
+	WfWorkId missed_high;
+	WfPlanRequest pending[SIM_PENDING];
+	int npending;
+	SimClaim claims[64];
+	int nclaims;
+
+	SimSlot slots[SIM_SLOTS];
+	SimReceiver receivers[SIM_RECEIVERS];
+	uint64 shelf_head;
+	uint64 shelf_tail;
+	int32 shelf_queue;
+	bool shelf_heeded; /* all that may change the order has been acted on */
+	WfWorkId shelf[WF_SHELF_SIZE];
+
+	/* what really began */
+	SimStart starts[SIM_STARTS];
+	int nstarts;
+	/* fair: starts of one group while another waited */
+	int passed[SIM_QUEUES][SIM_GROUPS + 1][SIM_GROUPS + 1];
+	uint64 strict_since[SIM_QUEUES]; /* event of the last change of rules */
+
+	struct SimBlock *blocks; /* the plan's memory */
+	uint64 offers;
+	uint64 restarts;
+} Sim;
+
+/* n in 0 .. below - 1; true once in n times */
+#define sim_below(sim, n)	random_below(&(sim)->rnd, n)
+#define sim_once_in(sim, n) (random_below(&(sim)->rnd, n) == 0)
+
+/* ---- sim_world.c ---- */
+
+extern Sim *sim_create(uint64 seed, uint32 broken);
+extern void sim_destroy(Sim *sim);
+/* a plan that knows nothing yet */
+extern void sim_new_plan(Sim *sim);
+extern SimRow *sim_row(Sim *sim, const WfWorkId *id);
+/* a new row, open; NULL when there are many */
+extern SimRow *sim_insert(Sim *sim, bool message);
+extern void sim_commit(Sim *sim, int first, int n);
+extern void sim_tell_ring(Sim *sim);
+extern void sim_note(Sim *sim, const SimRow *row, uint32 flags);
+extern bool sim_read_chunk(Sim *sim);
+extern void sim_tell_rules(Sim *sim, bool first);
+extern bool sim_is_finished(const SimRow *row);
+extern void sim_look(Sim *sim, const WfPlanRequest *request);
+extern void sim_change_rules(Sim *sim, int32 queue_id, bool open);
+
+/* ---- sim_memory.c ---- */
+
+extern bool sim_take_back(void *sim, WfLaid where, int index, uint64 position);
+/* carries out what the plan wants */
+extern void sim_act(Sim *sim);
+extern void sim_reap(Sim *sim);
+extern void sim_executor(Sim *sim, int index);
+extern void sim_receiver(Sim *sim, int index);
+extern void sim_begin_taken(Sim *sim);
+extern void sim_found(Sim *sim);
+
+/* ---- sim_events.c ---- */
+
+/* one event, and what follows from it */
+extern void sim_step(Sim *sim);
+/* everything comes to an end; false: something did not */
+extern bool sim_settle(Sim *sim);
+extern void sim_answer(Sim *sim, int which);
+
+/* ---- sim_check.c ---- */
+
+extern void sim_fault(Sim *sim, const char *fmt, ...)
+	pg_attribute_printf(2, 3);
+extern void sim_check_offer(Sim *sim, SimRow *row);
+extern void sim_check_taken(Sim *sim, SimRow *row);
+extern void sim_check_begin(Sim *sim, SimRow *row, const SimCell *cell);
+extern void sim_check_handed(Sim *sim, SimRow *row);
+/* the plan has been told that this one keeps its group closed */
+extern void sim_closed(Sim *sim, const SimRow *row);
+extern void sim_check_decided(Sim *sim);
+extern void sim_forget_starts(Sim *sim, int32 queue_id);
+
+#endif /* CORE_TEST_SIM_H */

@@ -1,0 +1,340 @@
+/*
+ * sim_check.c
+ *		What must hold in the simulator, whatever happens.
+ *
+ * Limits, rates and order are counted anew from the rows and cells of the
+ * model, not from what the plan believes.
+ */
+#include "postgres.h"
+
+#include "core/state.h"
+
+#include "sim.h"
+
+void
+sim_fault(Sim *sim, const char *fmt, ...)
+{
+	va_list args;
+
+	if (sim->fault != NULL)
+		return;
+	va_start(args, fmt);
+	vsnprintf(sim->fault_text, sizeof(sim->fault_text), fmt, args);
+	va_end(args);
+	sim->fault = sim->fault_text;
+}
+
+/* ---- limits ---- */
+
+static bool
+is_in_hand(const SimRow *row)
+{
+	return row->seat >= 0 || row->receiver >= 0 || row->state == SIM_LEASED;
+}
+
+/* Started and unfinished, or about to. */
+static bool
+is_active(const SimRow *row)
+{
+	if (row->state == SIM_ENDED || row->state == SIM_OPEN)
+		return false;
+	if (row->state == SIM_BLOCKING || row->state == SIM_DEAD)
+		return false;
+	return row->begun || is_in_hand(row) || row->state == SIM_WAITING;
+}
+
+/* With this one, which is about to be in hand: is there one too many? */
+static void
+check_limits(Sim *sim, const SimRow *one)
+{
+	const WfQueueRules *rules = &sim->rules[one->queue_id];
+	int running = 1;
+	int active = 1;
+	int in_group = 1;
+	bool blocked = false;
+
+	for (int i = 0; i < sim->nrows; i++)
+	{
+		const SimRow *row = &sim->rows[i];
+
+		if (row == one || row->queue_id != one->queue_id)
+			continue;
+		if (row->unread)
+			continue;
+		running += is_in_hand(row) && !sim_is_finished(row);
+		/* one that is retried after its end goes on beyond the limits */
+		if (row->retries == 0 || row->message)
+		{
+			active += is_active(row);
+			in_group += is_active(row) && row->group == one->group;
+		}
+		/* as far as the plan has been told */
+		blocked |= (row->state == SIM_BLOCKING || row->state == SIM_DEAD) &&
+				   row->group == one->group && row->seat < 0;
+	}
+	if (rules->max_running > 0 && running > rules->max_running &&
+		!one->excused)
+		sim_fault(sim, "max_running of %d exceeded in queue %d",
+				  rules->max_running, one->queue_id);
+	if (one->begun || one->started || one->excused)
+		return; /* was counted before, whatever the limits are now */
+	if (rules->max_active > 0 && active > rules->max_active)
+		sim_fault(sim, "max_active of %d exceeded in queue %d",
+				  rules->max_active, one->queue_id);
+	if (one->group == 0)
+		return;
+	if (rules->group_max_active > 0 && in_group > rules->group_max_active)
+		sim_fault(sim, "group_max_active of %d exceeded in queue %d",
+				  rules->group_max_active, one->queue_id);
+	if (rules->blocks && blocked && !one->excused)
+		sim_fault(sim, "a closed group of queue %d has started something",
+				  one->queue_id);
+}
+
+void
+sim_closed(Sim *sim, const SimRow *one)
+{
+	for (int i = 0; i < sim->nrows; i++)
+	{
+		SimRow *row = &sim->rows[i];
+		WfEntry *entry;
+
+		if (row->queue_id != one->queue_id || row->group != one->group ||
+			sim_is_finished(row))
+			continue;
+		entry = wf_ready_find(sim->plan, &row->id);
+		row->excused |= entry != NULL && entry->active;
+	}
+}
+
+/* ---- order ---- */
+
+/*
+ * In a strict group nothing starts before what was committed before its own id
+ * was drawn, of all that was enqueued under the present rules.
+ */
+static void
+check_order(Sim *sim, const SimRow *one)
+{
+	const WfQueueRules *rules = &sim->rules[one->queue_id];
+
+	/* one with a priority may have been let into memory before the others */
+	if (one->begun || one->started || one->delayed || one->priority > 0 ||
+		one->retries > 0 || one->group == 0 || rules->group_max_active != 1)
+		return;
+	for (int i = 0; i < sim->nrows && &sim->rows[i] != one; i++)
+	{
+		const SimRow *row = &sim->rows[i];
+
+		if (row->queue_id == one->queue_id && row->group == one->group &&
+			row->state == SIM_QUEUED && !row->started && !row->delayed &&
+			row->retries == 0 && !is_in_hand(row) && row->writers == 0 &&
+			row->committed < one->drawn &&
+			row->committed > sim->strict_since[one->queue_id])
+			sim_fault(sim, "order of a strict group in queue %d",
+					  one->queue_id);
+	}
+}
+
+/* ---- fairness ---- */
+
+static bool
+is_waiting_group(Sim *sim, WfQueue *queue, uint64 group)
+{
+	WfGroup *g = wf_group_find(queue, group);
+
+	return g != NULL && g->stands[WF_SIDE_RUNS].line.n > 0 &&
+		   g->limiter.rate == NULL && g->stands[0].standing != WF_GROUP_OUT;
+}
+
+/* Counts starts of a group while others wait for their turn. */
+static void
+check_fairness(Sim *sim, const SimRow *one)
+{
+	const WfQueueRules *rules = &sim->rules[one->queue_id];
+	WfQueue *queue = wf_group_queue(sim->plan, one->queue_id, false);
+
+	if (!rules->fair || one->message || one->begun || one->started ||
+		queue == NULL)
+		return;
+	for (int other = 1; other <= SIM_GROUPS; other++)
+	{
+		int *passed = &sim->passed[one->queue_id][other][one->group];
+
+		if (other == one->group || !is_waiting_group(sim, queue, other))
+			*passed = 0;
+		else if (++*passed > 6 + 5 * SIM_SLOTS)
+			sim_fault(sim, "a group of the fair queue %d got no turn",
+					  one->queue_id);
+	}
+	for (int other = 0; other <= SIM_GROUPS; other++)
+		sim->passed[one->queue_id][one->group][other] = 0;
+}
+
+/* ---- starts ---- */
+
+static bool
+is_workflow_paused(const Sim *sim, int32 workflow_id)
+{
+	for (int i = 0; i < sim->npaused; i++)
+	{
+		if (sim->paused[i] == workflow_id)
+			return true;
+	}
+	return false;
+}
+
+void
+sim_check_offer(Sim *sim, SimRow *row)
+{
+	if (row->seat >= 0)
+		sim_fault(sim, "a run is offered twice");
+	if (row->state == SIM_OPEN)
+		sim_fault(sim, "a run is offered that is not committed");
+	if (row->writers > 0)
+		sim_fault(sim, "a run is offered whose row is being written");
+	if (sim->halted || sim->rules[row->queue_id].paused ||
+		is_workflow_paused(sim, row->workflow_id))
+		sim_fault(sim, "a run is offered that is paused");
+	if (sim_is_finished(row) || row->state == SIM_PARKED)
+		return; /* the executor finds its row so, and that is all */
+	check_limits(sim, row);
+	check_order(sim, row);
+	check_fairness(sim, row);
+}
+
+void
+sim_check_taken(Sim *sim, SimRow *row)
+{
+	if (row->writers > 0)
+		sim_fault(sim, "a run is begun whose row is being written");
+}
+
+void
+sim_check_handed(Sim *sim, SimRow *row)
+{
+	check_limits(sim, row);
+	check_order(sim, row);
+}
+
+/* ---- rates ---- */
+
+void
+sim_forget_starts(Sim *sim, int32 queue_id)
+{
+	int n = 0;
+
+	for (int i = 0; i < sim->nstarts; i++)
+	{
+		if (queue_id >= 0 && sim->starts[i].queue_id != queue_id)
+			sim->starts[n++] = sim->starts[i];
+	}
+	sim->nstarts = n;
+	for (int i = 0; i < sim->nreserved; i++)
+	{
+		if (queue_id < 0 || sim->reserved[i].queue_id == queue_id)
+			sim->reserved[i].exempt = true;
+	}
+	for (int i = 0; i < SIM_SLOTS; i++)
+	{
+		for (int j = 0; j < WF_CELLS; j++)
+			sim->slots[i].cells[j].exempt = true;
+	}
+}
+
+static void
+check_rate(Sim *sim, const SimRow *row, uint64 group, int32 limit)
+{
+	const WfQueueRules *rules = &sim->rules[row->queue_id];
+	int n = 1;
+
+	if (limit == 0)
+		return;
+	for (int i = 0; i < sim->nstarts; i++)
+	{
+		const SimStart *start = &sim->starts[i];
+
+		n += start->queue_id == row->queue_id &&
+			 (group == 0 || start->group == group) &&
+			 start->at > sim->now - rules->rate_period;
+	}
+	if (n > limit)
+		sim_fault(sim, "rate limit of %d exceeded in queue %d, group %d",
+				  limit, row->queue_id, (int) group);
+}
+
+/* A start must have been reserved, shortly before it was offered. */
+static void
+check_reserved(Sim *sim, const SimRow *row, const SimCell *cell, uint64 group,
+			   int32 limit)
+{
+	SimReserved *first = NULL;
+
+	if (limit == 0)
+		return;
+	for (int i = 0; i < sim->nreserved; i++)
+	{
+		SimReserved *r = &sim->reserved[i];
+
+		/* of all that are good, the one that is over first */
+		if (r->queue_id == row->queue_id && r->group == group && r->left > 0 &&
+			r->at + WF_RATE_VALID_USEC >= cell->offered_at &&
+			(first == NULL || r->at < first->at))
+			first = r;
+	}
+	if (first != NULL)
+		first->left--;
+	else
+		sim_fault(sim, "a start in queue %d, group %d was not reserved",
+				  row->queue_id, (int) group);
+}
+
+/* User code begins, in this cell. */
+void
+sim_check_begin(Sim *sim, SimRow *row, const SimCell *cell)
+{
+	const WfQueueRules *rules = &sim->rules[row->queue_id];
+
+	/* no executor sleeps on an offer for as long as clocks jump here */
+	if (row->started || row->begun || row->excused || cell->exempt ||
+		sim->now - cell->offered_at > 5 * USECS_PER_SEC)
+		return;
+	check_rate(sim, row, 0, rules->rate_limit);
+	check_reserved(sim, row, cell, 0, rules->rate_limit);
+	if (row->group != 0)
+	{
+		check_rate(sim, row, row->group, rules->group_rate_limit);
+		check_reserved(sim, row, cell, row->group, rules->group_rate_limit);
+	}
+	if (sim->nstarts == SIM_STARTS)
+	{
+		memmove(sim->starts, sim->starts + 1,
+				(SIM_STARTS - 1) * sizeof(SimStart));
+		sim->nstarts--;
+	}
+	sim->starts[sim->nstarts].queue_id = row->queue_id;
+	sim->starts[sim->nstarts].group = row->group;
+	sim->starts[sim->nstarts++].at = sim->now;
+}
+
+/* ---- after a decision that had all its answers ---- */
+
+/* Is something ready, and somebody idle who could take it? */
+void
+sim_check_decided(Sim *sim)
+{
+	WfPlan *plan = sim->plan;
+
+	if (plan->halted)
+		return;
+	for (int i = 0; i < plan->nused; i++)
+	{
+		WfSeat *seat = wf_plan_seat_of(plan, i);
+
+		if (seat->state == WF_SEAT_LIVE && !seat->retiring &&
+			seat->load == 0 && seat->role->nready > 0)
+			sim_fault(sim, "an executor idles while a run is ready");
+	}
+	if (plan->shelf.tail - plan->shelf.head > WF_SHELF_SIZE)
+		sim_fault(sim, "the shelf is overfull");
+}
