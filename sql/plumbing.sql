@@ -17,7 +17,7 @@ BEGIN
     '{"run_id": "00000000-0000-0000-0000-000000000000", "body_id": 0.5}'::jsonb
   LOOP
     BEGIN
-      PERFORM workflow.check_run(argument);
+      PERFORM _workflow.check_run(argument);
     EXCEPTION WHEN OTHERS THEN
       codes := codes || SQLSTATE;
     END;
