@@ -252,6 +252,9 @@ decide(WfScheduler *s)
 		answered = wf_answers_give(s);
 	}
 	wf_actions_carry_out(s);
+	/* what was answered last has yet to be decided on */
+	if (answered)
+		s->more = true;
 }
 
 static void
