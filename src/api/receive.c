@@ -217,11 +217,30 @@ look_for_queue(void *arg)
 	waited->queue_id = queue->queue_id;
 }
 
+/*
+ * A DROP EXTENSION wakes us before the catalogs tell of it: the look then waits
+ * for its locks, and finds that the tables are gone.
+ */
 static void
 look(Waited *waited)
 {
 	wf_stamp_take(&waited->stamp);
-	wf_wait_look(look_for_queue, waited);
+	PG_TRY();
+	{
+		wf_wait_look(look_for_queue, waited);
+	}
+	PG_CATCH();
+	{
+		if (geterrcode() != ERRCODE_UNDEFINED_TABLE)
+			PG_RE_THROW();
+		FlushErrorState();
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("extension \"workflow\" does not exist in this database"),
+				 errdetail("It was dropped during the wait."),
+				 errhint("Run CREATE EXTENSION workflow.")));
+	}
+	PG_END_TRY();
 }
 
 /*
