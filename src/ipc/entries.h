@@ -51,6 +51,8 @@ extern void wf_start_short(const WfStart *start, TimestampTz now);
 extern bool wf_short_over(void);
 /* true while the process has neither attached nor been superseded */
 extern bool wf_start_pending(const WfStart *start);
+/* its database allows no connections: the scheduler is WANTED later */
+extern void wf_start_closed(const WfStart *start, TimestampTz now);
 /* it will never attach: lost (the launcher restarted) or ended before */
 extern void wf_start_failed(const WfStart *start, bool lost, TimestampTz now);
 /* STARTING, not attached; returns false at the end; *pos begins at 0 */

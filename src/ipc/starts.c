@@ -14,6 +14,8 @@
 /* the longest back-off there is, however the clock is set */
 #define WF_START_AFTER_MAX_MS 10000
 #define WF_SPARED_MS		  1000
+/* how long until a database is looked at again that allows no connections */
+#define WF_CLOSED_MS 2000
 #define WF_TURN_MS			  900
 
 /* executors that a database has, or all together; lock held */
@@ -178,6 +180,25 @@ wf_short_over(void)
 		wf_databases[i].short_since = 0;
 	LWLockRelease(wf_shared->lock);
 	return true;
+}
+
+void
+wf_start_closed(const WfStart *start, TimestampTz now)
+{
+	WfDatabase *db = &wf_databases[start->index];
+
+	if (OidIsValid(start->role))
+	{
+		wf_start_failed(start, false, now);
+		return;
+	}
+	LWLockAcquire(wf_shared->lock, LW_EXCLUSIVE);
+	if (start_is_open(start))
+	{
+		db->state = WF_DB_WANTED;
+		db->start_after = TimestampTzPlusMilliseconds(now, WF_CLOSED_MS);
+	}
+	LWLockRelease(wf_shared->lock);
 }
 
 void

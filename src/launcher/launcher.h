@@ -22,7 +22,14 @@ extern void wf_starter_cycle(TimestampTz now, TimestampTz *next_due);
 extern void wf_probe_init(MemoryContext cxt);
 extern void wf_probe_cycle(TimestampTz now, TimestampTz *next_due);
 
-/* Is there such a database, and can it be connected to?  In a transaction. */
-extern bool wf_probe_connectable(Oid database);
+typedef enum WfStanding
+{
+	WF_STANDING_GONE,	/* dropped, or left of an interrupted DROP */
+	WF_STANDING_CLOSED, /* allows no connections, for now */
+	WF_STANDING_OPEN
+} WfStanding;
+
+/* Whether a database can be connected to.  In a transaction. */
+extern WfStanding wf_probe_standing(Oid database);
 
 #endif /* WF_LAUNCHER_LAUNCHER_H */

@@ -9,8 +9,9 @@
  * From then on it is told (hooks.c).  The file is a hint: lost or wrong, it
  * only changes the order.
  *
- * A database that comes to allow connections later is found when somebody
- * enqueues there, or at the next start.
+ * A database that had the extension and allows no connections is looked at
+ * again by start.c, until it does.  Any other that comes to allow connections
+ * later is found when somebody enqueues there, or at the next start.
  */
 #include "postgres.h"
 
@@ -48,29 +49,34 @@ static List *hinted = NIL; /* oids in the file */
 
 /* ---- catalog ---- */
 
-static bool
-is_connectable(Form_pg_database row)
+static WfStanding
+standing_of(Form_pg_database row)
 {
 	/* -2 marks one whose DROP was interrupted; see DATCONNLIMIT_INVALID_DB */
-	return row->datallowconn && row->datconnlimit != -2;
+	if (row->datconnlimit == -2)
+		return WF_STANDING_GONE;
+	return row->datallowconn ? WF_STANDING_OPEN : WF_STANDING_CLOSED;
 }
 
-bool
-wf_probe_connectable(Oid database)
+WfStanding
+wf_probe_standing(Oid database)
 {
 	HeapTuple tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
-	bool result;
+	WfStanding result;
 
 	if (!HeapTupleIsValid(tuple))
-		return false;
-	result = is_connectable((Form_pg_database) GETSTRUCT(tuple));
+		return WF_STANDING_GONE;
+	result = standing_of((Form_pg_database) GETSTRUCT(tuple));
 	ReleaseSysCache(tuple);
 	return result;
 }
 
-/* oids of all connectable databases, in the given context, made current */
+/*
+ * Oids of all databases that can be connected to, in the given context, made
+ * current; *closed: those that allow no connections for now.
+ */
 static List *
-read_databases(MemoryContext cxt)
+read_databases(MemoryContext cxt, List **closed)
 {
 	List *result = NIL;
 	Relation rel;
@@ -85,12 +91,14 @@ read_databases(MemoryContext cxt)
 	while (HeapTupleIsValid(tuple = heap_getnext(scan, ForwardScanDirection)))
 	{
 		Form_pg_database row = (Form_pg_database) GETSTRUCT(tuple);
+		WfStanding standing = standing_of(row);
 		MemoryContext save;
 
-		if (!is_connectable(row))
-			continue;
 		save = MemoryContextSwitchTo(cxt);
-		result = lappend_oid(result, row->oid);
+		if (standing == WF_STANDING_OPEN)
+			result = lappend_oid(result, row->oid);
+		else if (standing == WF_STANDING_CLOSED)
+			*closed = lappend_oid(*closed, row->oid);
 		MemoryContextSwitchTo(save);
 	}
 	table_endscan(scan);
@@ -190,12 +198,14 @@ static void
 make_list(void)
 {
 	MemoryContext save;
-	List *all = read_databases(CurrentMemoryContext);
+	List *closed = NIL;
+	List *all = read_databases(CurrentMemoryContext, &closed);
 	ListCell *lc;
 
 	foreach (lc, hinted)
 	{
-		if (list_member_oid(all, lfirst_oid(lc)))
+		if (list_member_oid(all, lfirst_oid(lc)) ||
+			list_member_oid(closed, lfirst_oid(lc)))
 			(void) wf_database_probe(lfirst_oid(lc));
 	}
 	save = MemoryContextSwitchTo(life);

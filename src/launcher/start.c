@@ -204,27 +204,32 @@ tell_short(bool is_short, TimestampTz now)
 }
 
 /*
- * A database that is not there any more, is left of an interrupted DROP or
- * allows no connections would only end the process, with a line in the log.
+ * A process for a database that is not there any more, is left of an
+ * interrupted DROP or allows no connections would only end, with a line in the
+ * log.  Connections may be allowed again, of which nobody tells: such a database
+ * is looked at again every few seconds.
  */
 static bool
 start_one(const WfStart *start, TimestampTz now)
 {
-	bool done;
+	bool done = true;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	if (!wf_probe_connectable(start->database))
+	switch (wf_probe_standing(start->database))
 	{
-		wf_start_failed(start, true, now);
-		wf_database_forget(start->database);
-		done = true;
-	}
-	else
-	{
-		done = register_worker(start);
-		if (!done)
-			wf_start_short(start, now);
+		case WF_STANDING_GONE:
+			wf_start_failed(start, true, now);
+			wf_database_forget(start->database);
+			break;
+		case WF_STANDING_CLOSED:
+			wf_start_closed(start, now);
+			break;
+		case WF_STANDING_OPEN:
+			done = register_worker(start);
+			if (!done)
+				wf_start_short(start, now);
+			break;
 	}
 	CommitTransactionCommand();
 	return done;

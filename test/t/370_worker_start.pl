@@ -192,23 +192,40 @@ executors_are_gone();
 my $session = $node->background_psql('shop');
 $node->safe_psql('postgres',
 	"UPDATE pg_database SET datallowconn = false WHERE datname = 'shop'");
-$session->query_safe($enqueue);
 $log_at = -s $node->logfile;
-for (1 .. 200)
-{
-	last
-	  if slurp_file($node->logfile, $log_at) =~
-	  /not currently accepting connections.*not currently accepting/s;
-	usleep(50_000);
-}
-like(
-	slurp_file($node->logfile, $log_at),
-	qr/workflow executor .*"shop" is not currently accepting connections/,
-	'executors fail to start');
+$session->query_safe($enqueue);
+ok( poll_until(
+		$node, 'postgres',
+		q{SELECT count(*) FROM pg_stat_activity WHERE datname = 'shop'
+		   AND backend_type = 'workflow executor'},
+		'0'),
+	'no executor is started where nobody may connect');
+unlike(slurp_file($node->logfile, $log_at),
+	qr/not currently accepting connections/, '... and nothing is tried');
 $node->safe_psql('postgres',
 	"UPDATE pg_database SET datallowconn = true WHERE datname = 'shop'");
 $session->quit;
 runs_are_done('and when they can, the run is done');
+
+# ---- a database that was closed for a while ----
+
+$node->safe_psql('shop', 'SELECT workflow.enqueue_workflow(\'echo\', delay => \'1 s\')');
+$node->safe_psql('postgres', q{
+	ALTER DATABASE shop ALLOW_CONNECTIONS false;
+	SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'shop'});
+ok( poll_until($node, 'postgres',
+		q{SELECT count(*) FROM pg_stat_activity WHERE datname = 'shop'}, '0'),
+	'all are gone from a database that is closed');
+$node->safe_psql('postgres', 'ALTER DATABASE shop ALLOW_CONNECTIONS true');
+runs_are_done('a database that is opened again has a scheduler by itself');
+
+$node->safe_psql('shop', 'SELECT workflow.enqueue_workflow(\'echo\', delay => \'1 s\')');
+$node->safe_psql('postgres',
+	"UPDATE pg_database SET datallowconn = false WHERE datname = 'shop'");
+$node->restart;
+$node->safe_psql('postgres',
+	"UPDATE pg_database SET datallowconn = true WHERE datname = 'shop'");
+runs_are_done('... also when the server was started meanwhile, and the catalog changed by hand');
 
 # ---- none of that has cost a slot ----
 
