@@ -37,6 +37,7 @@
 #include "utils/wait_event.h"
 
 #include "base/clock.h"
+#include "base/compat.h"
 #include "base/guc.h"
 #include "base/stoppoint.h"
 #include "store/work.h"
@@ -340,7 +341,8 @@ wait_for_events(void)
 	}
 	else if (!wf_news_leave(wf_sched.db))
 		return;
-	(void) WaitLatch(MyLatch, events, timeout, PG_WAIT_EXTENSION);
+	(void) WaitLatch(MyLatch, events, timeout,
+					 wf_wait_event(WF_WAIT_SCHEDULER));
 }
 
 void
