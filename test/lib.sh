@@ -122,17 +122,14 @@ private_bindir() {
 	echo "$WF_BUILD/pg-$1$(pg_config --bindir)"
 }
 
-# How many of the tree's sources are compiled.
-count_objects() {
-	find src -name '*.o' | wc -l
-}
-
 # Tells every 10 s how far the compiler has come, until it is ended.
 tell_compiled() {
 	local sources=$1 n
 	for ((n = 1; ; n++)); do
 		sleep 1
-		((n % 10)) || say "compiled $(count_objects) of $sources files"
+		((n % 10)) ||
+			say "compiled $(find src -name '*.o' -newer compiling | wc -l)" \
+				"of $sources files"
 	done
 }
 
@@ -144,9 +141,10 @@ build() (
 	cd "$WF_BUILD/tree-$flavour" || exit
 	set -- make --no-print-directory PG_CONFIG="$PG_CONFIG" COPT=-Werror \
 		WF_TEST_BUILD=$test_build DESTDIR="$WF_BUILD/pg-$flavour"
-	if ! "$@" -q all >/dev/null 2>&1; then
-		sources=$(find src -name '*.c' | wc -l)
+	sources=$("$@" -n all 2>/dev/null | grep -c '\.c$' || true)
+	if [ "$sources" != 0 ]; then
 		say "compiling $sources files for $(pg_config --version), $flavour build"
+		touch compiling
 		tell_compiled "$sources" 9>&- &
 		teller=$!
 		"$@" -s -j"$(nproc)" all || rc=$?
