@@ -29,7 +29,7 @@ ifdef WF_TEST_BUILD
 PG_CPPFLAGS += -DWF_TEST_BUILD
 endif
 
-TEST_GROUPS = build layers headers style core regress isolation tap crash
+TEST_GROUPS = build layers headers style syntax core regress isolation tap crash
 TEST_TARGETS = check $(TEST_GROUPS:%=check-%) simulate demo psql bench \
 	bench-long bench-pairs fuzz
 BUILD_TARGETS = all install uninstall clean

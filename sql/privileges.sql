@@ -120,20 +120,7 @@ SELECT pg_reload_conf();
 \c -
 CALL workflow.wait_until_idle();
 
--- before PostgreSQL 17 an owner needs LOGIN
-GRANT USAGE ON SCHEMA priv TO regress_wf_team;
-SET ROLE regress_wf_team;
-SELECT current_setting('server_version_num')::int < 170000 AS old \gset
-\if :old
-SELECT workflow.enqueue_workflow('trusted');
-\else
-\echo 'ERROR:  role "regress_wf_team" cannot have runs'
-\echo 'DETAIL:  It lacks LOGIN, which PostgreSQL before 17 needs to run something as a role in the background.'
-\echo 'HINT:  Use ALTER ROLE ... LOGIN (no password is needed), or enqueue as another role.'
-\endif
-RESET ROLE;
-
--- and always CONNECT
+-- an owner always needs CONNECT
 SELECT current_database() AS db \gset
 REVOKE CONNECT ON DATABASE :"db" FROM PUBLIC;
 SET ROLE regress_wf_alice;

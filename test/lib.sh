@@ -10,9 +10,13 @@
 #   $WF_BUILD/pg-<flavour>/    the private PostgreSQL
 #
 # Settings: WF_BUILD, WF_USER (who runs it when root starts it), PG_CONFIG.
+#
+# Whatever takes long says so, on standard error, since some of the callers'
+# output is read by programs.
 set -euo pipefail
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+. "$top/test/pg.sh"
 umask 022
 export LC_ALL=C.UTF-8
 # What a calling make was told is not meant for the makes below.
@@ -23,6 +27,10 @@ unset PGHOST PGPORT PGUSER PGDATABASE PGDATA PGOPTIONS PGPASSWORD PGSERVICE
 die() {
 	echo "$(basename "$0"): $*" >&2
 	exit 1
+}
+
+say() {
+	echo "$*" >&"${say_fd:-2}"
 }
 
 as_user=()
@@ -79,13 +87,14 @@ copy_tree() {
 # Goes on with the calling script in the copy of the tree, as WF_USER.
 enter_tree() {
 	local flavour=$1 script
+	choose_pg_config || exit 1
 	script=$WF_BUILD/tree-$flavour/test/$(basename "$0")
 	shift
 	exec "${as_user[@]}" env HOME="$WF_BUILD" WF_INSIDE=1 "$script" "$@"
 }
 
 pg_config() {
-	"${PG_CONFIG:-/usr/lib/postgresql/15/bin/pg_config}" "$@"
+	"$PG_CONFIG" "$@"
 }
 
 # PostgreSQL's programs find their files relative to themselves.  A copy of
@@ -113,12 +122,35 @@ private_bindir() {
 	echo "$WF_BUILD/pg-$1$(pg_config --bindir)"
 }
 
-# build FLAVOUR: compiles without a warning and installs privately.
-build() {
-	local flavour=$1 test_build=
-	[ "$flavour" != test ] || test_build=1
-	private_pg "$flavour"
-	make -C "$WF_BUILD/tree-$flavour" --no-print-directory -s -j"$(nproc)" \
-		PG_CONFIG="$(pg_config --bindir)/pg_config" COPT=-Werror \
-		WF_TEST_BUILD=$test_build DESTDIR="$WF_BUILD/pg-$flavour" install
+# Tells every 10 s how far the compiler has come, until it is ended.
+tell_compiled() {
+	local sources=$1 n
+	for ((n = 1; ; n++)); do
+		sleep 1
+		((n % 10)) ||
+			say "compiled $(find src -name '*.o' -newer compiling | wc -l)" \
+				"of $sources files"
+	done
 }
+
+# build FLAVOUR: compiles without a warning and installs privately.
+build() (
+	flavour=$1 test_build= rc=0
+	[ "$flavour" != test ] || test_build=1
+	private_pg "$flavour" || exit
+	cd "$WF_BUILD/tree-$flavour" || exit
+	set -- make --no-print-directory PG_CONFIG="$PG_CONFIG" COPT=-Werror \
+		WF_TEST_BUILD=$test_build DESTDIR="$WF_BUILD/pg-$flavour"
+	sources=$("$@" -n all 2>/dev/null | grep -c '\.c$' || true)
+	if [ "$sources" != 0 ]; then
+		say "compiling $sources files for $(pg_config --version), $flavour build"
+		touch compiling
+		tell_compiled "$sources" 9>&- &
+		teller=$!
+		"$@" -s -j"$(nproc)" all || rc=$?
+		kill "$teller" 2>/dev/null || true
+		wait "$teller" 2>/dev/null || true
+		[ $rc = 0 ] || exit $rc
+	fi
+	"$@" -s install
+)

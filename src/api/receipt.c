@@ -12,6 +12,7 @@
 
 #include "api/arguments.h"
 #include "api/receipt.h"
+#include "base/compat.h"
 #include "store/definition.h"
 
 #define TOKEN_DIGITS 16
@@ -21,9 +22,9 @@ Datum
 wf_receipt_text(int64 message_id, int64 token)
 {
 	char buffer[ID_DIGITS + TOKEN_DIGITS + 3];
-	int n = snprintf(buffer, sizeof(buffer),
-					 INT64_FORMAT "-%016" INT64_MODIFIER "x", message_id,
-					 (uint64) token);
+	int n =
+		snprintf(buffer, sizeof(buffer), INT64_FORMAT "-%016" WF_UINT64_HEX,
+				 message_id, (uint64) token);
 
 	return PointerGetDatum(cstring_to_text_with_len(buffer, n));
 }

@@ -267,7 +267,7 @@ sleep_until(TimestampTz end, const WfStamp *stamp)
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH |
 							 (ms < 0 ? 0 : WL_TIMEOUT),
-						 ms, PG_WAIT_EXTENSION);
+						 ms, wf_wait_event(WF_WAIT_MESSAGE));
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}

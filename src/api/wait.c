@@ -27,6 +27,7 @@
 #include "api/runs.h"
 #include "api/wait_place.h"
 #include "base/clock.h"
+#include "base/compat.h"
 #include "base/spi.h"
 #include "core/state.h"
 #include "ipc/shmem.h"
@@ -133,7 +134,8 @@ workflow_wait_for_run(PG_FUNCTION_ARGS)
 		if (ms == 0)
 			break;
 		wf_wait_drop_snapshot(me);
-		(void) ConditionVariableTimedSleep(channel, ms, PG_WAIT_EXTENSION);
+		(void) ConditionVariableTimedSleep(channel, ms,
+										   wf_wait_event(WF_WAIT_RUN));
 		EnsurePortalSnapshotExists();
 	}
 	ConditionVariableCancelSleep();
@@ -198,7 +200,7 @@ workflow_wait_until_idle(PG_FUNCTION_ARGS)
 		}
 		wf_wait_drop_snapshot(me);
 		(void) ConditionVariableTimedSleep(&db->idle_cv, ms,
-										   PG_WAIT_EXTENSION);
+										   wf_wait_event(WF_WAIT_IDLE));
 		EnsurePortalSnapshotExists();
 		wf_wait_look(look_for_extension, NULL);
 	}

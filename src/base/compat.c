@@ -9,6 +9,7 @@
 #include "executor/executor.h"
 #include "nodes/pg_list.h"
 #include "utils/guc.h"
+#include "utils/wait_event.h"
 
 #include "base/compat.h"
 
@@ -57,6 +58,48 @@ wf_search_path_pop(int nest)
 {
 	AtEOXact_GUC(false, nest);
 }
+#endif
+
+/* ---- wait events ---- */
+
+#if PG_VERSION_NUM >= 170000
+
+/*
+ * Names are shared by all processes: the first that asks for one takes a slot
+ * of shared memory, which every other one finds.  A number is kept for the
+ * life of the process, since asking takes a lock.
+ */
+uint32
+wf_wait_event(WfWaitEvent event)
+{
+	static const char *const names[] = {
+		[WF_WAIT_LAUNCHER] = "WorkflowLauncherMain",
+		[WF_WAIT_SCHEDULER] = "WorkflowSchedulerMain",
+		[WF_WAIT_EXECUTOR] = "WorkflowExecutorMain",
+		[WF_WAIT_RUN] = "WorkflowWaitForRun",
+		[WF_WAIT_IDLE] = "WorkflowWaitUntilIdle",
+		[WF_WAIT_MESSAGE] = "WorkflowWaitForMessages",
+		[WF_WAIT_HANDED] = "WorkflowReceive",
+		[WF_WAIT_WORKERS_GONE] = "WorkflowWorkersGone",
+		[WF_WAIT_STOP_POINT] = "WorkflowStopPoint",
+	};
+	static uint32 numbers[WF_NUM_WAIT_EVENTS];
+
+	StaticAssertStmt(lengthof(names) == WF_NUM_WAIT_EVENTS,
+					 "a wait event without a name");
+	if (numbers[event] == 0)
+		numbers[event] = WaitEventExtensionNew(names[event]);
+	return numbers[event];
+}
+
+#else
+
+uint32
+wf_wait_event(WfWaitEvent event)
+{
+	return PG_WAIT_EXTENSION;
+}
+
 #endif
 
 /* ---- the table access method ---- */

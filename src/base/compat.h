@@ -28,12 +28,20 @@
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #include "catalog/pg_database.h"
+#include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_tablespace.h"
 #endif
 #if PG_VERSION_NUM < 170000
 #include "storage/sinvaladt.h"
+#endif
+
+/* printf's conversion of a uint64 to hexadecimal digits */
+#if PG_VERSION_NUM >= 180000
+#define WF_UINT64_HEX PRIx64
+#else
+#define WF_UINT64_HEX INT64_MODIFIER "x"
 #endif
 
 /* before a declaration */
@@ -127,6 +135,26 @@ typedef RangeTblEntry WfPermission;
 
 /* transaction_timeout is fatal to a worker: it is forced off where it exists */
 #define WF_HAS_TRANSACTION_TIMEOUT (PG_VERSION_NUM >= 170000)
+
+/*
+ * What a process of ours waits for, as pg_stat_activity shows it from 17 on;
+ * before, all of it is "Extension".  compat.c has the names.
+ */
+typedef enum WfWaitEvent
+{
+	WF_WAIT_LAUNCHER,
+	WF_WAIT_SCHEDULER,
+	WF_WAIT_EXECUTOR,
+	WF_WAIT_RUN,
+	WF_WAIT_IDLE,
+	WF_WAIT_MESSAGE,
+	WF_WAIT_HANDED,
+	WF_WAIT_WORKERS_GONE,
+	WF_WAIT_STOP_POINT,
+	WF_NUM_WAIT_EVENTS
+} WfWaitEvent;
+
+extern uint32 wf_wait_event(WfWaitEvent event);
 
 /*
  * search_path of pg_catalog alone, for constant SQL that calls nobody's code.

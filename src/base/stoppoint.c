@@ -20,6 +20,7 @@
 #include "utils/guc.h"
 #include "utils/wait_event.h"
 
+#include "base/compat.h"
 #include "base/stoppoint.h"
 
 typedef enum StopAction
@@ -116,7 +117,7 @@ static void
 pause_for(long ms)
 {
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 ms, PG_WAIT_EXTENSION);
+					 ms, wf_wait_event(WF_WAIT_STOP_POINT));
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 	if (ConfigReloadPending)

@@ -68,8 +68,8 @@ typedef struct Parser
 
 /* ---- errors ---- */
 
-pg_attribute_noreturn() static void fail(const Parser *p, const char *why,
-										 const char *hint)
+static void
+fail(const Parser *p, const char *why, const char *hint)
 {
 	int character = 1;
 
@@ -397,6 +397,7 @@ expand_word(Parser *p)
 	fail(
 		p, "there is no such word",
 		"The words are @hourly, @daily, @midnight, @weekly, @monthly, @yearly and @annually.");
+	return NULL; /* not reached */
 }
 
 static void

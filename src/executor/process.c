@@ -170,7 +170,7 @@ wait_for_work(WfExecutor *executor)
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH |
 							 (left >= 0 ? WL_TIMEOUT : 0),
-						 left, PG_WAIT_EXTENSION);
+						 left, wf_wait_event(WF_WAIT_EXECUTOR));
 	}
 	pg_atomic_write_u32(&slot->idle, 0);
 	return true;

@@ -23,6 +23,7 @@
 #include "portability/instr_time.h"
 #include "storage/ipc.h"
 
+#include "base/compat.h"
 #include "ipc/entries.h"
 #include "ipc/hooks.h"
 
@@ -134,7 +135,8 @@ wait_until_gone(Oid database)
 									  left, left),
 					 errhint("Try again when the step that it runs has ended.")));
 		(void) ConditionVariableTimedSleep(
-			&wf_shared->gone_cv, WF_HOLD_TIMEOUT_MS / 10, PG_WAIT_EXTENSION);
+			&wf_shared->gone_cv, WF_HOLD_TIMEOUT_MS / 10,
+			wf_wait_event(WF_WAIT_WORKERS_GONE));
 	}
 	ConditionVariableCancelSleep();
 }

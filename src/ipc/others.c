@@ -167,7 +167,7 @@ wf_others_wait(Oid database, bool force, long ms, WfOthers *out)
 			return false;
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 LOOK_AGAIN_MS, PG_WAIT_EXTENSION);
+						 LOOK_AGAIN_MS, wf_wait_event(WF_WAIT_WORKERS_GONE));
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}

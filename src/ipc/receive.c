@@ -295,7 +295,7 @@ wf_receive_ask(int32 queue_id, int max, int64 lease, WfHanded *out)
 			break;
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms,
-						 PG_WAIT_EXTENSION);
+						 wf_wait_event(WF_WAIT_HANDED));
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}

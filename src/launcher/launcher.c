@@ -28,6 +28,7 @@
 #include "utils/memutils.h"
 
 #include "base/clock.h"
+#include "base/compat.h"
 #include "ipc/marks.h"
 #include "ipc/workers.h"
 #include "launcher/launcher.h"
@@ -138,7 +139,8 @@ loop(MemoryContext scratch)
 			events |= WL_TIMEOUT;
 			timeout = wf_clock_ms_until(next_due);
 		}
-		(void) WaitLatch(MyLatch, events, timeout, PG_WAIT_EXTENSION);
+		(void) WaitLatch(MyLatch, events, timeout,
+						 wf_wait_event(WF_WAIT_LAUNCHER));
 	}
 }
 

@@ -37,6 +37,7 @@
 #include "utils/wait_event.h"
 
 #include "base/clock.h"
+#include "base/compat.h"
 #include "base/guc.h"
 #include "base/stoppoint.h"
 #include "ipc/attach.h"
@@ -319,7 +320,8 @@ wait_for_events(WfScheduler *s)
 	}
 	else if (!wf_news_leave(s->db))
 		return;
-	(void) WaitLatch(MyLatch, events, timeout, PG_WAIT_EXTENSION);
+	(void) WaitLatch(MyLatch, events, timeout,
+					 wf_wait_event(WF_WAIT_SCHEDULER));
 }
 
 void

@@ -40,7 +40,7 @@ my %needed = (
 	'pgbouncer' => '/usr/sbin/pgbouncer --version',
 	'python3-psycopg' => "/usr/bin/python3 -c 'import psycopg'",
 	'nodejs node-pg' => q{node -e 'require("pg")'},
-	'openjdk-17-jdk-headless' => 'java --list-modules | grep jdk.compiler',
+	'default-jdk-headless' => 'java --list-modules | grep jdk.compiler',
 	'libpostgresql-jdbc-java' => "test -e $ENV{CLASSPATH}");
 my @missing = grep { system("$needed{$_} >/dev/null 2>&1") != 0 } sort keys %needed;
 die "missing packages, install them as root: @missing\n" if @missing;
