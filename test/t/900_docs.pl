@@ -115,5 +115,24 @@ sub check_page
 	return;
 }
 
+# Every function stands in the table of who may call it.
+sub check_table_of_functions
+{
+	my ($table) = slurp_file("$top/docs/security.md") =~
+	  /^## Every function\n(.*?)(?=^## |\z)/ms;
+	my $node = new_node('docs_functions');
+	create_extension($node);
+	my @names = split /\n/, $node->safe_psql('postgres', q{
+		SELECT DISTINCT p.proname FROM pg_proc p
+		 WHERE p.pronamespace IN ('workflow'::regnamespace, '_workflow'::regnamespace)});
+	is(join(' ', sort grep { $table !~ /`(?:_workflow\.)?$_`/ } @names),
+		'', 'security.md: every function is in its table');
+	cmp_ok(scalar(@names), '>', 80, '... which are many');
+	$node->stop;
+	scan_log($node);
+	return;
+}
+
+check_table_of_functions();
 check_page($_) foreach "$top/README.md", sort glob("$top/docs/*.md $top/docs/*/*.md");
 done_testing();
