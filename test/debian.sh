@@ -15,6 +15,7 @@ debian_suite() {
 	sed -n "s/^$1 //p" <<<"$debian_suites"
 }
 
+# Prints nothing where the system's apt knows no mirror of Debian.
 debian_mirror() {
 	local mirror
 	mirror=$(apt-get indextargets --format '$(SITE)' 'Origin: Debian' \
@@ -38,6 +39,7 @@ debian_options() {
 
 # debian_reached FOLDER SUITE: is the suite to be had within 20 s?
 debian_reached() {
+	[ -n "$(debian_mirror)" ] || return 1
 	timeout 20 /usr/lib/apt/apt-helper -o Acquire::Retries=0 download-file \
 		"$(debian_mirror)/dists/$2/InRelease" "$1/InRelease" >/dev/null 2>&1
 }
