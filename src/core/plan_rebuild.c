@@ -51,7 +51,7 @@ compare_moved(const void *a, const void *b)
 	const WfEntry *x = ((const Moved *) a)->entry;
 	const WfEntry *y = ((const Moved *) b)->entry;
 
-	return memcmp(&x->id, &y->id, UUID_LEN);
+	return wf_workid_cmp(&x->id, &y->id);
 }
 
 /* Somebody has it, whatever the rules say. */
