@@ -279,10 +279,13 @@ read_range(Parser *p)
 		first = last = read_value(p);
 		if (*p->at == '-')
 		{
+			bool named;
+
 			p->at++;
+			named = isalpha((unsigned char) *p->at) != 0;
 			last = read_value(p);
-			/* the week may end with its first day */
-			if (p->field == &fields[WEEKDAY] && last == 0)
+			/* the week may end with its first day, by name */
+			if (p->field == &fields[WEEKDAY] && last == 0 && named)
 				last = 7;
 			if (last < first)
 			{
