@@ -2,7 +2,8 @@
 #
 #   make, make install     build and install, for the PostgreSQL of PG_CONFIG
 #   make installcheck      regression tests on the server that has it loaded
-#   make dist              the archive for PGXN, from the last commit
+#   make dist              the archive for PGXN
+#   make deb               Debian packages for the versions that are installed
 #   make check             every test;  make check-<group>  one group of them
 #   make demo              the main job, shown on a throw-away server
 #   make psql              a prompt on a throw-away server
@@ -43,7 +44,7 @@ endif
 TEST_GROUPS = build layers headers style syntax core regress isolation tap crash
 TEST_TARGETS = check $(TEST_GROUPS:%=check-%) simulate demo psql bench \
 	bench-long bench-pairs fuzz
-BUILD_TARGETS = all install uninstall clean installcheck dist
+BUILD_TARGETS = all install uninstall clean installcheck dist deb
 
 .DEFAULT_GOAL = all
 
@@ -77,7 +78,7 @@ $(shell mkdir -p $(sort $(dir $(OBJS))))
 
 installcheck: check-preloaded
 
-.PHONY: check-preloaded dist
+.PHONY: check-preloaded dist deb
 check-preloaded:
 	@libraries=$$($(bindir)/psql -XAt -d postgres \
 		-c 'SHOW shared_preload_libraries') || exit 1; \
@@ -87,6 +88,9 @@ check-preloaded:
 
 dist:
 	@$(WF_SRC)packaging/dist
+
+deb:
+	@$(WF_SRC)packaging/deb
 
 else
 
