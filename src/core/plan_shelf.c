@@ -191,6 +191,21 @@ wf_shelf_first(const WfPlan *plan, const WfQueue *queue)
 			   : NULL;
 }
 
+bool
+wf_shelf_was_taken(const WfPlan *plan, const WfEntry *entry)
+{
+	const WfShelfPlan *shelf = &plan->shelf;
+
+	if (entry->place != WF_PLACE_SHELF)
+		return false;
+	for (uint64 position = shelf->head; position < shelf->tail; position++)
+	{
+		if (wf_plan_laid(plan, position) == entry)
+			return false;
+	}
+	return true;
+}
+
 /* ---- in a decision ---- */
 
 /* Is it free to go out as it comes? */
@@ -231,7 +246,8 @@ wf_shelf_check(WfPlan *plan)
 		plan->now - shelf->active_at > IDLE_USEC ||
 		wf_shelf_is_waited_for(plan, shelf->queue_id))
 		wf_shelf_clear(plan);
-	else if (shelf->head < shelf->tail && is_passed(plan, queue))
+	else if (shelf->head < shelf->tail && is_passed(plan, queue) &&
+			 !wf_plan_is_broken(plan, WF_BREAK_SHELF))
 	{
 		wf_shelf_clear(plan);
 		shelf->nasks = MIN_ASKS;

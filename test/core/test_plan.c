@@ -33,6 +33,8 @@ static const struct
 	{WF_BREAK_SPILL, "what was left in the table is not read again"},
 	{WF_BREAK_FAIR, "a group keeps its turn"},
 	{WF_BREAK_RESUME, "what was let go on stays held"},
+	{WF_BREAK_SHELF, "what comes first does not empty the shelf"},
+	{WF_BREAK_LOOK, "what was just handed out is given back by a look"},
 	{WF_BREAK_CLAIM, "a run is started while its row is written"},
 };
 
@@ -68,8 +70,10 @@ simulate(uint64 seed, int64 events, uint32 broken, uint64 *needed, char *fault)
 	if (held)
 		printf("# seed " UINT64_FORMAT ": " UINT64_FORMAT
 			   " events, " UINT64_FORMAT " offers, " UINT64_FORMAT
-			   " restarts\n",
-			   seed, sim->events, sim->offers, sim->restarts);
+			   " restarts, " UINT64_FORMAT " laid out, of which " UINT64_FORMAT
+			   " taken\n",
+			   seed, sim->events, sim->offers, sim->restarts, sim->laid,
+			   sim->taken);
 	sim_destroy(sim);
 	return held;
 }
