@@ -57,8 +57,8 @@ typedef struct WfRun
 	int32 parent_ordinal;	 /* has_parent: the call that started it */
 	int32 item;				 /* its number in a map, from 1; else 0 */
 	bool paused;
-	bool finished; /* it has an end time */
-	bool retried; /* by retry_run(), or it is a fork: it may have steps */
+	bool finished;	/* it has an end time */
+	bool retried;	/* by retry_run(), or it is a fork: it may have steps */
 	pg_uuid_t seed; /* what random values are derived from */
 
 	/*
