@@ -89,9 +89,9 @@ make_queue(WfPlan *plan, int32 queue_id)
 	{
 		WfSide *side = &queue->sides[i];
 
-		wf_line_init(&side->resumed);
-		wf_line_init(&side->held);
-		wf_line_init(&side->plain);
+		wf_line_init(&side->resumed, false);
+		wf_line_init(&side->held, false);
+		wf_line_init(&side->plain, false);
 		dlist_init(&side->turns);
 		wf_heap_init(&side->heads, head_before);
 		wf_heap_init(&side->rate_waits, rate_before);
@@ -188,7 +188,7 @@ wf_group_get(WfPlan *plan, WfQueue *queue, uint64 hash)
 			stand->group = group;
 			stand->side = i;
 			stand->credit = group->weight;
-			wf_line_init(&stand->line);
+			wf_line_init(&stand->line, wf_group_is_strict(group));
 		}
 		if (hash != 0)
 			wf_limiter_set(plan, &group->limiter,
@@ -400,6 +400,7 @@ wf_group_set_rules(WfPlan *plan, WfQueue *queue, const WfQueueRules *rules)
 		for (int i = 0; i < WF_SIDES; i++)
 		{
 			wf_group_step_out(&group->stands[i]);
+			wf_line_init(&group->stands[i].line, wf_group_is_strict(group));
 			group->stands[i].credit = group->weight;
 		}
 	}

@@ -32,11 +32,10 @@ extern bool wf_scan_is_reading(const WfPlan *plan);
 
 /* ---- plan_line.c ---- */
 
-extern void wf_line_init(WfLine *line);
-/* where it belongs by wf_starts_before() */
+extern void wf_line_init(WfLine *line, bool by_place);
+/* where it belongs by place, or by wf_starts_before() */
 extern void wf_line_add(WfLine *line, WfEntry *entry);
-/* as the last, or the first: a line that is used so is in no order of ours */
-extern void wf_line_append(WfLine *line, WfEntry *entry);
+/* as the first, for tests: then the line is in no order */
 extern void wf_line_prepend(WfLine *line, WfEntry *entry);
 extern void wf_line_remove(WfEntry *entry);
 /* NULL when it is empty */
@@ -108,7 +107,7 @@ extern WfEntry *wf_group_first(const WfStand *stand);
 extern void wf_group_forget(WfPlan *plan, WfGroup *group);
 extern void wf_group_sweep(WfPlan *plan, WfQueue *queue, bool all);
 extern bool wf_group_is_strict(const WfGroup *group);
-/* does a group of one at a time keep the order of arrival? */
+/* is this group, of which nothing need be known, one of one at a time? */
 extern bool wf_group_keeps_order(WfPlan *plan, int32 queue_id, uint64 hash);
 /* dropped: forgotten unless something in it has yet to end */
 extern void wf_group_forget_queue(WfPlan *plan, WfQueue *queue);

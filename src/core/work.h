@@ -21,6 +21,7 @@ typedef struct WfWork
 	int32 queue_id;
 	int32 priority;
 	uint64 group;			 /* wf_group_hash() of its group_key; 0: none */
+	int64 place;			 /* in a strict group: lower starts first */
 	TimestampTz due_at;		 /* earliest start; 0: at once, ASLEEP: never */
 	TimestampTz deadline_at; /* DT_NOEND: none */
 	XLogRecPtr lsn;			 /* of the enqueue's commit; 0 when on disk */

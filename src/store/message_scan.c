@@ -23,7 +23,7 @@
 	"m.message_id, m.owner, m.queue_id, m.priority, m.state,"         \
 	" m.receipt IS NOT NULL, coalesce(m.due_at, m.run_at),"           \
 	" m.lease_until, m.group_key, m.origin, m.ctid, m.xmin, m.xmax, " \
-	"m.due_at"
+	"m.due_at, m.place"
 
 /*
  * Has a transaction that is still open got this row?  It has received the
@@ -48,6 +48,7 @@ fill_info(uint64 row, WfWork *info)
 	info->queue_id = wf_spi_get_int32(row, 3, 0);
 	info->priority = wf_spi_get_int32(row, 4, 0);
 	info->due_at = wf_spi_get_time(row, 7, 0);
+	info->place = wf_spi_get_int64(row, 15, 0);
 	info->deadline_at = DT_NOEND;
 	wf_spi_get_tid(row, 11, &info->tid);
 	info->xid = wf_spi_get_xid(row, 12);

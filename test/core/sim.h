@@ -41,6 +41,7 @@ typedef struct SimRow
 {
 	WfWorkId id;
 	uint64 ticks;
+	int64 place;
 	bool message;
 	SimState state;
 	int32 queue_id;

@@ -288,6 +288,7 @@ again(Sim *sim, SimRow *row)
 				   .queue_id = row->queue_id,
 				   .priority = row->priority,
 				   .group = row->group,
+				   .place = row->place,
 				   .deadline_at = DT_NOEND};
 
 	row->state = SIM_QUEUED;

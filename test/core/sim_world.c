@@ -153,6 +153,7 @@ sim_insert(Sim *sim, bool message)
 		row->due_at = sim->now + sim_below(sim, 100) * USECS_PER_SEC;
 		row->delayed = true;
 	}
+	row->place = wf_workid_place(&row->id, row->due_at);
 	row->deadline_at = DT_NOEND;
 	if (!message && sim_once_in(sim, 20))
 		row->deadline_at = sim->now + sim_below(sim, 60) * USECS_PER_SEC;
@@ -172,6 +173,7 @@ describe(Sim *sim, const SimRow *row, WfWork *work)
 	work->queue_id = row->queue_id;
 	work->priority = row->priority;
 	work->group = row->group;
+	work->place = row->place;
 	work->due_at = row->due_at;
 	work->deadline_at = row->deadline_at;
 	if (row->begun || row->state == SIM_WAITING)
