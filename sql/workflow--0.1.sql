@@ -338,6 +338,14 @@ CREATE INDEX message_finished ON _workflow.message (queue_id, finished_at) WHERE
 -- tasks
 CREATE INDEX message_run ON _workflow.message (run_id, run_ordinal) WHERE run_id IS NOT NULL;
 
+-- What prepared transactions have put into strict groups; gone when they have
+-- been committed and their work has its place.
+CREATE TABLE _workflow.prepared_work (
+	xid			bigint NOT NULL,
+	work_ids	uuid[] NOT NULL,
+	CONSTRAINT prepared_work_pkey PRIMARY KEY (xid)
+);
+
 -- Keys of messages, remembered also after the message is gone.
 CREATE TABLE _workflow.message_key (
 	queue_id		integer NOT NULL,
@@ -466,6 +474,10 @@ COMMENT ON TABLE _workflow.monitor IS 'roles that see all rows without contents'
 COMMENT ON COLUMN _workflow.monitor.role_name IS 'name of the role; oid and name must match';
 COMMENT ON COLUMN _workflow.monitor.role IS 'the role';
 COMMENT ON COLUMN _workflow.monitor.origin IS 'database that the oid is of';
+
+COMMENT ON TABLE _workflow.prepared_work IS 'work of prepared transactions that gets its place when they are committed';
+COMMENT ON COLUMN _workflow.prepared_work.xid IS 'the transaction';
+COMMENT ON COLUMN _workflow.prepared_work.work_ids IS 'ids of runs, and of messages as the scheduler has them, in the order of the calls';
 
 COMMENT ON TABLE _workflow.rate IS 'starts reserved against rate limits, until they count no more';
 COMMENT ON COLUMN _workflow.rate.rate_id IS 'key, rising';

@@ -196,6 +196,7 @@ next_to_admit(WfPlan *plan, WfQueue *queue, WfSideOf of)
 	const WfQueueRules *rules = &queue->rules;
 	WfSide *side = &queue->sides[of];
 	WfEntry *entry;
+	bool only_plain;
 
 	if (!may_run_more(plan, queue, of))
 		return NULL;
@@ -212,9 +213,15 @@ next_to_admit(WfPlan *plan, WfQueue *queue, WfSideOf of)
 		return NULL;
 	if (waits_for_scans(plan, queue))
 		return NULL;
+	/* what was committed before, and a read has yet to find, comes first */
+	only_plain = rules->group_max_active == 1 &&
+				 wf_scan_may_bring(plan, rules->queue_id);
+	if (only_plain && side->plain.n == 0)
+		return NULL;
 	if (!wf_limiter_may_take(plan, &queue->limiter, queue))
 		return NULL;
-	return next_new(plan, queue, of);
+	return only_plain ? wf_line_first(&side->plain)
+					  : next_new(plan, queue, of);
 }
 
 /* One more run; false when none may start now. */

@@ -18,8 +18,6 @@
  */
 #include "postgres.h"
 
-#include "access/transam.h"
-
 #include "core/plan_parts.h"
 
 static bool
@@ -65,20 +63,27 @@ complete(WfPlan *plan, WfEntry *entry, const WfWork *work)
 		wf_ready_place(plan, entry);
 }
 
+static bool
+comes_behind_reads(WfPlan *plan, const WfWork *work)
+{
+	return plan->nscans > 0 && !(work->flags & WF_ASSIGN_BEGUN) &&
+		   wf_group_keeps_order(plan, work->queue_id, work->group) &&
+		   wf_scan_may_bring(plan, work->queue_id);
+}
+
 void
 wf_learn_of(WfPlan *plan, const WfWork *work, const WfScan *from_scan)
 {
 	WfEntry *entry = wf_ready_find(plan, &work->id);
 	WfScan *scan;
 
-	/* what was committed before, and a scan has yet to find, comes first */
+	/* what a read may find comes first: also into memory, if there is room */
 	if (entry == NULL && !from_scan &&
-		((work->flags & WF_ASSIGN_REREAD) ||
-		 (plan->nscans > 0 && !(work->flags & WF_ASSIGN_BEGUN) &&
-		  wf_group_keeps_order(plan, work->queue_id, work->group))))
+		((work->flags & WF_ASSIGN_REREAD) || comes_behind_reads(plan, work)))
 	{
 		scan = wf_scan_add(plan, &work->id, &work->id);
 		scan->single = true;
+		scan->strict = !(work->flags & WF_ASSIGN_REREAD);
 		scan->woken = (work->flags & WF_ASSIGN_WAKE) != 0;
 		return;
 	}
@@ -177,7 +182,7 @@ wf_plan_heard(WfPlan *plan, TimestampTz now, const WfWork *work, int n)
 		}
 		scan = wf_scan_add(plan, &work[i].id, &work[i].last_id);
 		scan->fresh = true;
-		scan->xid = work[i].xid;
+		scan->strict = (work[i].flags & WF_ASSIGN_STRICT) != 0;
 	}
 }
 
@@ -186,7 +191,7 @@ wf_plan_missed(WfPlan *plan, TimestampTz now, const WfWorkId *first,
 			   const WfWorkId *last)
 {
 	plan->now = now;
-	(void) wf_scan_add(plan, first, last);
+	wf_scan_add(plan, first, last)->strict = true;
 }
 
 void
@@ -204,17 +209,6 @@ wf_plan_suspect(WfPlan *plan, WfWorkId *ids, int n)
 }
 
 /* ---- rows that were read ---- */
-
-/*
- * In a strict group the order of commits counts: what another transaction has
- * written between the ids of this one comes by its own entry of the ring.
- */
-static bool
-is_of_another(WfPlan *plan, const WfScan *scan, const WfWork *work)
-{
-	return TransactionIdIsValid(scan->xid) && work->xid != scan->xid &&
-		   wf_group_keeps_order(plan, work->queue_id, work->group);
-}
 
 /* Its row was not there, or is not ours: it has ended, or is parked. */
 static void
@@ -267,8 +261,6 @@ wf_plan_read(WfPlan *plan, TimestampTz now, const WfScan *at, WfWork *rows,
 	plan->now = now;
 	for (int i = 0; i < n; i++)
 	{
-		if (is_of_another(plan, &scan, &rows[i]))
-			continue;
 		if (scan.fresh)
 			rows[i].flags |= WF_ASSIGN_FRESH;
 		wf_learn_of(plan, &rows[i], &scan);

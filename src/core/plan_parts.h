@@ -29,6 +29,11 @@ extern WfScan *wf_scan_add(WfPlan *plan, const WfWorkId *first,
 extern void wf_scan_remove(WfPlan *plan);
 /* are there more runs than one or two that have yet to be read? */
 extern bool wf_scan_is_reading(const WfPlan *plan);
+/*
+ * May a read that is under way bring work of a strict group of this queue that
+ * comes before what is known of it?
+ */
+extern bool wf_scan_may_bring(const WfPlan *plan, int32 queue_id);
 
 /* ---- plan_line.c ---- */
 

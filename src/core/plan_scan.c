@@ -61,6 +61,34 @@ wf_scan_is_reading(const WfPlan *plan)
 		   (scan->kind == WF_SCAN_RANGE && !scan->single);
 }
 
+bool
+wf_scan_may_bring(const WfPlan *plan, int32 queue_id)
+{
+	for (int i = 0; i < plan->nscans; i++)
+	{
+		const WfScan *scan = &plan->scans[i];
+
+		switch (scan->kind)
+		{
+			case WF_SCAN_RANGE:
+				if (scan->strict)
+					return true;
+				break;
+			case WF_SCAN_ALL:
+				if (plan->loading && scan->after_queue <= queue_id)
+					return true;
+				break;
+			case WF_SCAN_QUEUE:
+				if (scan->after_queue == queue_id)
+					return true;
+				break;
+			case WF_SCAN_TIMERS:
+				break;
+		}
+	}
+	return false;
+}
+
 WfScan *
 wf_plan_scan(WfPlan *plan)
 {

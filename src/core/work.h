@@ -27,7 +27,6 @@ typedef struct WfWork
 	XLogRecPtr lsn;			 /* of the enqueue's commit; 0 when on disk */
 	uint32 flags;			 /* WF_ASSIGN_* */
 	ItemPointerData tid;	 /* where its row was seen, or invalid */
-	TransactionId xid;		 /* who wrote it, or all of a range; or invalid */
 } WfWork;
 
 /* WfWork.flags and WfCell.flags */
@@ -44,6 +43,8 @@ typedef struct WfWork
 #define WF_ASSIGN_LEASED 0x0200 /* somebody has it, until due_at */
 #define WF_ASSIGN_LOCKED 0x0400 /* a transaction still open has its row */
 #define WF_ASSIGN_DEAD	 0x0800
+/* a range: some of it is in strict groups */
+#define WF_ASSIGN_STRICT 0x1000
 
 /*
  * A walk over unfinished runs, and messages (store/work.h), in id order, in
@@ -65,13 +66,13 @@ typedef struct WfScan
 	TimestampTz after_due; /* with `after`, exclusive */
 	WfWorkId after;		   /* exclusive; these three move on with each chunk */
 	WfWorkId upto;		   /* inclusive */
-	TransactionId xid;	   /* caller's own: who wrote them, if known */
 	TimestampTz from_due;  /* caller's own: where it began */
 	bool done;
 	bool single;   /* caller's own: it is for one run */
 	bool reread;   /* ... which was seen in a cell and not read */
 	bool woken;	   /* ... for which something was sent */
 	bool fresh;	   /* caller's own: what it finds is new */
+	bool strict;   /* caller's own: it may find some of strict groups */
 	int64 foreign; /* rows of another origin seen so far */
 } WfScan;
 

@@ -8,16 +8,20 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "access/xlog_internal.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 
 #include "base/stoppoint.h"
 #include "ipc/marks.h"
+#include "ipc/order.h"
 #include "ipc/queue_stats.h"
 #include "ipc/stats.h"
 #include "scheduler/scheduler.h"
 #include "store/continue.h"
+#include "store/prepared.h"
 #include "store/work.h"
 
 /* walks for one run each that are made in a cycle */
@@ -106,12 +110,17 @@ read_chunk(WfScheduler *s)
 {
 	WfScan scan = *wf_plan_scan(s->plan);
 	bool loading = wf_plan_is_loading(s->plan);
+	/* before the snapshot: what it shows was prepared earlier */
+	bool prepared = s->db->prepared;
 	XLogRecPtr lsn;
 	WfWindow w;
 	int n;
 
+	pg_memory_barrier();
 	wf_sched_begin(s, &w, "reading runs");
 	n = wf_work_scan(&scan, s->rows, WF_PLAN_CHUNK);
+	if (prepared && n > 0)
+		n = wf_prepared_filter(s->rows, n);
 	lsn = wf_reads_seen_upto();
 	WF_STOP("sched-scan-commit");
 	wf_sched_commit(s, &w);
@@ -125,6 +134,22 @@ read_chunk(WfScheduler *s)
 		/* what was told to the scheduler before us is in the table */
 		wf_reads_stranded(s);
 	}
+}
+
+/* Work that was prepared, and committed by who could not give it its place. */
+void
+wf_reads_settle(WfScheduler *s)
+{
+	if (s->control.foreign)
+		return;
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	pgstat_report_activity(STATE_RUNNING, "placing prepared runs");
+	wf_order_settle();
+	WF_STOP("sched-settle-commit");
+	CommitTransactionCommand();
+	pgstat_report_activity(STATE_IDLE, NULL);
+	MemoryContextSwitchTo(s->cycle_cxt);
 }
 
 void

@@ -181,6 +181,7 @@ start_up(WfScheduler *s)
 	if (struck)
 		wf_marks_settle(MyDatabaseId);
 
+	wf_reads_settle(s);
 	wf_cells_load(s);
 	wf_control_apply(s);
 	wf_news_discard(s);
@@ -272,12 +273,13 @@ cycle(WfScheduler *s)
 	set_plan(s);
 
 	wf_cells_reap(s);
+	/* before the ring: what was committed before a row that is read is in it */
+	wf_reads_go_on(s);
 	wf_news_tell(s);
 	/* after the ring: events that came with a run count for it */
 	if (pg_atomic_read_u32(&db->events) != 0)
 		s->events |= pg_atomic_exchange_u32(&db->events, 0);
 	wf_control_events(s);
-	wf_reads_go_on(s);
 	(void) wf_answers_give(s);
 	decide(s);
 	/* else something may be unread */

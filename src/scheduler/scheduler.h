@@ -127,6 +127,7 @@ extern void wf_actions_carry_out(WfScheduler *s);
 /* in an open window: strikes for what crashed the server, suspects */
 extern bool wf_reads_strikes(WfScheduler *s);
 /* the next chunk of the walk at work, and what is short behind it */
+extern void wf_reads_settle(WfScheduler *s);
 extern void wf_reads_go_on(WfScheduler *s);
 /* up to where WAL has to be flushed for what a transaction now has seen */
 extern XLogRecPtr wf_reads_seen_upto(void);

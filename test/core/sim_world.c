@@ -241,7 +241,6 @@ sim_commit(Sim *sim, int first, int n)
 		describe(sim, &sim->rows[i], &work);
 		if (!work.due_at)
 			work.flags |= WF_ASSIGN_FRESH;
-		work.xid = 1 + sim->events;
 		push(sim, &work);
 	}
 	if (n <= 8)
@@ -249,6 +248,7 @@ sim_commit(Sim *sim, int first, int n)
 	memset(&work, 0, sizeof(work));
 	work.id = sim->rows[first].id;
 	work.last_id = sim->rows[first + n - 1].id;
+	work.flags = WF_ASSIGN_STRICT;
 	push(sim, &work);
 }
 
