@@ -63,27 +63,16 @@ complete(WfPlan *plan, WfEntry *entry, const WfWork *work)
 		wf_ready_place(plan, entry);
 }
 
-static bool
-comes_behind_reads(WfPlan *plan, const WfWork *work)
-{
-	return plan->nscans > 0 && !(work->flags & WF_ASSIGN_BEGUN) &&
-		   wf_group_keeps_order(plan, work->queue_id, work->group) &&
-		   wf_scan_may_bring(plan, work->queue_id);
-}
-
 void
 wf_learn_of(WfPlan *plan, const WfWork *work, const WfScan *from_scan)
 {
 	WfEntry *entry = wf_ready_find(plan, &work->id);
 	WfScan *scan;
 
-	/* what a read may find comes first: also into memory, if there is room */
-	if (entry == NULL && !from_scan &&
-		((work->flags & WF_ASSIGN_REREAD) || comes_behind_reads(plan, work)))
+	if (entry == NULL && !from_scan && (work->flags & WF_ASSIGN_REREAD))
 	{
 		scan = wf_scan_add(plan, &work->id, &work->id);
 		scan->single = true;
-		scan->strict = !(work->flags & WF_ASSIGN_REREAD);
 		scan->woken = (work->flags & WF_ASSIGN_WAKE) != 0;
 		return;
 	}
@@ -182,7 +171,7 @@ wf_plan_heard(WfPlan *plan, TimestampTz now, const WfWork *work, int n)
 		}
 		scan = wf_scan_add(plan, &work[i].id, &work[i].last_id);
 		scan->fresh = true;
-		scan->strict = (work[i].flags & WF_ASSIGN_STRICT) != 0;
+		scan->place = work[i].place;
 	}
 }
 
@@ -191,7 +180,8 @@ wf_plan_missed(WfPlan *plan, TimestampTz now, const WfWorkId *first,
 			   const WfWorkId *last)
 {
 	plan->now = now;
-	wf_scan_add(plan, first, last)->strict = true;
+	/* no place is lower than the number in the id */
+	wf_scan_add(plan, first, last)->place = wf_workid_place(first, 0);
 }
 
 void

@@ -30,10 +30,10 @@ extern void wf_scan_remove(WfPlan *plan);
 /* are there more runs than one or two that have yet to be read? */
 extern bool wf_scan_is_reading(const WfPlan *plan);
 /*
- * May a read that is under way bring work of a strict group of this queue that
- * comes before what is known of it?
+ * Up to which place all work of strict groups of this queue is known; what is
+ * beyond may have to wait for something that has yet to be read.
  */
-extern bool wf_scan_may_bring(const WfPlan *plan, int32 queue_id);
+extern int64 wf_scan_known_to(const WfPlan *plan, const WfQueue *queue);
 
 /* ---- plan_line.c ---- */
 
@@ -112,6 +112,8 @@ extern WfEntry *wf_group_first(const WfStand *stand);
 extern void wf_group_forget(WfPlan *plan, WfGroup *group);
 extern void wf_group_sweep(WfPlan *plan, WfQueue *queue, bool all);
 extern bool wf_group_is_strict(const WfGroup *group);
+/* strict, and something may have yet to be read that comes before its first */
+extern bool wf_group_is_behind(const WfPlan *plan, const WfStand *stand);
 /* is this group, of which nothing need be known, one of one at a time? */
 extern bool wf_group_keeps_order(WfPlan *plan, int32 queue_id, uint64 hash);
 /* dropped: forgotten unless something in it has yet to end */

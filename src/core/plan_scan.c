@@ -4,6 +4,14 @@
  *
  * The first one is at work: a chunk of it is read at a time, so that other
  * things go on meanwhile.
+ *
+ * The order of strict groups.  All rows are read in the order of their ids, and
+ * no place is lower than the number in the id: so what is still in the table has
+ * a higher place than the last id that was read, be it by a walk or because the
+ * queue is spilled.  The lowest of these bounds is up to where a queue is known.
+ * A strict group whose first entry is beyond it waits.  The side reads the
+ * tables before it tells what was committed, so that whatever was committed
+ * before a row that it has read is known, too.
  */
 #include "postgres.h"
 
@@ -31,6 +39,7 @@ wf_scan_add(WfPlan *plan, const WfWorkId *first, const WfWorkId *last)
 	}
 	scan = &plan->scans[plan->nscans++];
 	memset(scan, 0, sizeof(*scan));
+	scan->place = PG_INT64_MAX;
 	if (first != NULL && !is_zero(first))
 		scan->after = wf_workid_before(first);
 	if (last != NULL)
@@ -61,32 +70,34 @@ wf_scan_is_reading(const WfPlan *plan)
 		   (scan->kind == WF_SCAN_RANGE && !scan->single);
 }
 
-bool
-wf_scan_may_bring(const WfPlan *plan, int32 queue_id)
+/* What it has yet to read has a higher place than this. */
+static int64
+read_to(const WfScan *scan)
 {
+	return wf_workid_place(&scan->after, 0);
+}
+
+int64
+wf_scan_known_to(const WfPlan *plan, const WfQueue *queue)
+{
+	int32 queue_id = queue->rules.queue_id;
+	int64 known_to = PG_INT64_MAX;
+
+	if (queue->spill.on)
+		known_to = wf_workid_place(&queue->spill.upto, 0);
 	for (int i = 0; i < plan->nscans; i++)
 	{
 		const WfScan *scan = &plan->scans[i];
 
-		switch (scan->kind)
-		{
-			case WF_SCAN_RANGE:
-				if (scan->strict)
-					return true;
-				break;
-			case WF_SCAN_ALL:
-				if (plan->loading && scan->after_queue <= queue_id)
-					return true;
-				break;
-			case WF_SCAN_QUEUE:
-				if (scan->after_queue == queue_id)
-					return true;
-				break;
-			case WF_SCAN_TIMERS:
-				break;
-		}
+		if (scan->kind == WF_SCAN_RANGE && scan->place != PG_INT64_MAX)
+			known_to = Min(known_to, Max(scan->place - 1, read_to(scan)));
+		else if (scan->kind == WF_SCAN_ALL && plan->loading &&
+				 scan->after_queue <= queue_id)
+			known_to = scan->after_queue < queue_id
+						   ? 0
+						   : Min(known_to, read_to(scan));
 	}
-	return false;
+	return known_to;
 }
 
 WfScan *

@@ -173,10 +173,11 @@ typedef struct WfLimiter
 
 typedef enum WfStanding
 {
-	WF_GROUP_OUT,  /* nothing waits, or its limit is reached */
-	WF_GROUP_TURN, /* fair: in side->turns */
-	WF_GROUP_HEAD, /* in side->heads, by its first entry */
-	WF_GROUP_RATE  /* in side->rate_waits, until rate_free_at */
+	WF_GROUP_OUT,	/* nothing waits, or its limit is reached */
+	WF_GROUP_TURN,	/* fair: in side->turns */
+	WF_GROUP_HEAD,	/* in side->heads, by its first entry */
+	WF_GROUP_RATE,	/* in side->rate_waits, until rate_free_at */
+	WF_GROUP_BEHIND /* in side->behind, until what comes before is read */
 } WfStanding;
 
 typedef enum WfSideOf
@@ -194,7 +195,7 @@ typedef struct WfStand
 	WfStanding standing;
 	WfLine line; /* those that wait and are not active; see above */
 	dlist_node turn;
-	WfHeapNode node; /* heads or rate_waits */
+	WfHeapNode node; /* heads, rate_waits or behind */
 	int32 credit;	 /* starts left in this turn */
 	TimestampTz rate_free_at;
 } WfStand;
@@ -240,9 +241,10 @@ typedef struct WfSide
 	WfLine resumed;	  /* active ones that wait and have begun */
 	WfLine held;	  /* active ones that wait and have not begun */
 	WfLine plain;	  /* the others, as far as no group matters */
-	dlist_head turns; /* these three are of WfStand */
+	dlist_head turns; /* these four are of WfStand */
 	WfHeap heads;
 	WfHeap rate_waits;
+	WfHeap behind;
 } WfSide;
 
 typedef struct WfQueue
@@ -258,6 +260,7 @@ typedef struct WfQueue
 	WfSide sides[WF_SIDES];
 	struct wf_groups_hash *groups;
 	WfLimiter limiter;
+	int64 known_to; /* wf_scan_known_to(), when it was last looked */
 	TimestampTz reading_since; /* fair: since when scans keep it closed */
 	bool rate_short;		   /* the last look ended at a rate limit */
 	uint32 nwishes;			   /* reservations that are under way */

@@ -21,7 +21,11 @@ typedef struct WfWork
 	int32 queue_id;
 	int32 priority;
 	uint64 group;			 /* wf_group_hash() of its group_key; 0: none */
-	int64 place;			 /* in a strict group: lower starts first */
+	/*
+	 * In a strict group: lower starts first.  Of a range: the lowest of all that
+	 * is of strict groups, PG_INT64_MAX where nothing is.
+	 */
+	int64 place;
 	TimestampTz due_at;		 /* earliest start; 0: at once, ASLEEP: never */
 	TimestampTz deadline_at; /* DT_NOEND: none */
 	XLogRecPtr lsn;			 /* of the enqueue's commit; 0 when on disk */
@@ -43,8 +47,6 @@ typedef struct WfWork
 #define WF_ASSIGN_LEASED 0x0200 /* somebody has it, until due_at */
 #define WF_ASSIGN_LOCKED 0x0400 /* a transaction still open has its row */
 #define WF_ASSIGN_DEAD	 0x0800
-/* a range: some of it is in strict groups */
-#define WF_ASSIGN_STRICT 0x1000
 
 /*
  * A walk over unfinished runs, and messages (store/work.h), in id order, in
@@ -67,12 +69,12 @@ typedef struct WfScan
 	WfWorkId after;		   /* exclusive; these three move on with each chunk */
 	WfWorkId upto;		   /* inclusive */
 	TimestampTz from_due;  /* caller's own: where it began */
+	int64 place;		   /* caller's own: RANGE, as in WfWork */
 	bool done;
 	bool single;   /* caller's own: it is for one run */
 	bool reread;   /* ... which was seen in a cell and not read */
 	bool woken;	   /* ... for which something was sent */
 	bool fresh;	   /* caller's own: what it finds is new */
-	bool strict;   /* caller's own: it may find some of strict groups */
 	int64 foreign; /* rows of another origin seen so far */
 } WfScan;
 

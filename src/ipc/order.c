@@ -111,7 +111,6 @@ wf_order_note(const WfWork *work)
 		return;
 	add_note(&work->id, work->place, element_of(work->queue_id, work->group),
 			 &tid);
-	wf_note_strict();
 }
 
 static void
@@ -274,6 +273,19 @@ wf_order_settle(void)
 
 /* ---- callbacks ---- */
 
+static void
+tell(void)
+{
+	int64 lowest = PG_INT64_MAX;
+
+	for (int i = 0; i < nnotes; i++)
+	{
+		raise_to(&notes[i]);
+		lowest = Min(lowest, notes[i].place);
+	}
+	wf_note_lowest(lowest);
+}
+
 /* In the COMMIT arm nothing may fail. */
 static void
 at_xact_end(XactEvent event, void *arg)
@@ -289,8 +301,8 @@ at_xact_end(XactEvent event, void *arg)
 				list_notes();
 			return;
 		case XACT_EVENT_COMMIT:
-			for (int i = 0; i < nnotes; i++)
-				raise_to(&notes[i]);
+			if (nnotes > 0)
+				tell();
 			break;
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
@@ -312,6 +324,7 @@ at_subxact_end(SubXactEvent event, SubTransactionId mySubid,
 		nnotes--;
 }
 
+/* Callbacks are called last first: that of wakeup.c comes after ours. */
 void
 wf_order_init(void)
 {

@@ -41,7 +41,7 @@ typedef struct Notes
 	WfWork runs[WF_NOTES_SINGLE];
 	SubTransactionId subids[WF_NOTES_SINGLE];
 	bool ranged; /* more than fit: low..high counts */
-	bool strict; /* some are in strict groups */
+	int64 lowest; /* place in strict groups; 0: none */
 	pg_uuid_t low;
 	pg_uuid_t high;
 	uint32 events;
@@ -70,7 +70,7 @@ notes_clear(void)
 {
 	notes.n = 0;
 	notes.ranged = false;
-	notes.strict = false;
+	notes.lowest = 0;
 	notes.events = 0;
 	notes.definition = false;
 	notes.nrechecks = 0;
@@ -106,9 +106,9 @@ wf_note_run(const WfWork *run)
 }
 
 void
-wf_note_strict(void)
+wf_note_lowest(int64 place)
 {
-	notes.strict = true;
+	notes.lowest = place;
 }
 
 void
@@ -204,7 +204,7 @@ database_lock(void)
 
 static void
 deliver_range(const pg_uuid_t *low, const pg_uuid_t *high, XLogRecPtr lsn,
-			  bool strict)
+			  int64 lowest)
 {
 	WfDatabase *db = database_lock();
 	WfWork range = {0};
@@ -214,7 +214,7 @@ deliver_range(const pg_uuid_t *low, const pg_uuid_t *high, XLogRecPtr lsn,
 	range.id = *low;
 	range.last_id = *high;
 	range.lsn = lsn;
-	range.flags = strict ? WF_ASSIGN_STRICT : 0;
+	range.place = lowest != 0 ? lowest : PG_INT64_MAX;
 	range.deadline_at = DT_NOEND;
 	SpinLockAcquire(&db->ring_lock);
 	ring_push(db, &range);
@@ -312,7 +312,7 @@ deliver(bool committed)
 
 	if (committed && notes.ranged)
 		deliver_range(&notes.low, &notes.high, XactLastCommitEnd,
-					  notes.strict);
+					  notes.lowest);
 }
 
 /* XACT_EVENT_PREPARE: leave word for whoever commits it */
@@ -361,9 +361,8 @@ at_xact_end(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_COMMIT:
-			if (notes_are_empty())
-				return;
-			deliver(true);
+			if (!notes_are_empty())
+				deliver(true);
 			break;
 		case XACT_EVENT_ABORT:
 			if (notes.nrechecks > 0)
@@ -482,7 +481,7 @@ deliver_ended(const WfPrepared *before)
 
 	/* COMMIT PREPARED has flushed its record */
 	memset(&high, 0xFF, sizeof(high));
-	deliver_range(&low, &high, InvalidXLogRecPtr, true);
+	deliver_range(&low, &high, InvalidXLogRecPtr, notes.lowest);
 }
 
 /*

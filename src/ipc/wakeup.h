@@ -25,8 +25,11 @@ extern void wf_wakeup_init(void);
 /* A run was inserted by the current (sub)transaction. */
 extern void wf_note_run(const WfWork *run);
 
-/* Some of it is in strict groups. */
-extern void wf_note_strict(void);
+/*
+ * The lowest place of what was written into strict groups: from a callback at
+ * COMMIT that comes before ours.
+ */
+extern void wf_note_lowest(int64 place);
 
 /* Its row, written by this transaction, has another place and is there now. */
 extern void wf_note_moved(const WfWorkId *id, int64 place, ItemPointer tid);
