@@ -257,7 +257,6 @@ wf_gate_not_begun(WfPlan *plan, WfEntry *entry)
 	if (entry->active && !entry->admitted)
 	{
 		wf_gate_set_active(entry, false);
-		entry->returned = true;
 		if (entry->group != NULL)
 			wf_group_settle(plan, entry->group);
 	}
