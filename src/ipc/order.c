@@ -226,11 +226,11 @@ wf_order_prepared(TransactionId xid)
 	ResourceOwner owner = CurrentResourceOwner;
 	bool read_only = XactReadOnly;
 
-	WF_STOP("prepared-committed");
 	BeginInternalSubTransaction(NULL);
 	PG_TRY();
 	{
 		XactReadOnly = false;
+		WF_STOP("prepared-committed");
 		place_listed(xid, true);
 		ReleaseCurrentSubTransaction();
 	}
@@ -242,7 +242,6 @@ wf_order_prepared(TransactionId xid)
 		error = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
-		wf_note_events(WF_EVENT_PREPARED);
 		ereport(WARNING,
 				(errcode(error->sqlerrcode),
 				 errmsg("order in groups was not kept for a prepared transaction"),

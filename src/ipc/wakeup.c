@@ -476,7 +476,8 @@ deliver_ended(const WfPrepared *before)
 	pg_atomic_fetch_add_u64(&db->definitions, 1);
 	wf_receivers_changed(MyDatabaseId);
 	pg_atomic_fetch_or_u32(&db->events, WF_EVENT_REQUEST | WF_EVENT_CONTROL |
-											WF_EVENT_SIGNALS);
+											WF_EVENT_SIGNALS |
+											WF_EVENT_PREPARED);
 	LWLockRelease(wf_shared->lock);
 
 	/* COMMIT PREPARED has flushed its record */
