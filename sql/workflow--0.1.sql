@@ -147,6 +147,7 @@ CREATE TABLE _workflow.run (
 	origin			bigint NOT NULL,
 	enqueued_at		timestamptz NOT NULL,
 	run_at			timestamptz NOT NULL,
+	place			bigint NOT NULL,
 	workflow_id		integer NOT NULL,
 	body_id			integer NOT NULL,
 	queue_id		integer NOT NULL,
@@ -199,8 +200,8 @@ CREATE TABLE _workflow.run (
 CREATE INDEX run_unfinished ON _workflow.run (queue_id, run_id) WHERE finished_at IS NULL;
 -- what waits for a time
 CREATE INDEX run_due ON _workflow.run (due_at, run_id) WHERE finished_at IS NULL AND due_at IS NOT NULL;
--- who is busy in a group
-CREATE INDEX run_group ON _workflow.run (queue_id, group_key, run_id) WHERE finished_at IS NULL AND group_key IS NOT NULL;
+-- who is busy in a group, and who comes next in it
+CREATE INDEX run_group ON _workflow.run (queue_id, group_key, place) WHERE finished_at IS NULL AND group_key IS NOT NULL;
 -- failed runs that keep their group closed
 CREATE INDEX run_blocking ON _workflow.run (queue_id) WHERE state = 'f'::"char" AND waiting_for = 'x'::"char";
 -- dead letters
@@ -299,6 +300,7 @@ CREATE TABLE _workflow.message (
 	origin			bigint NOT NULL,
 	enqueued_at		timestamptz NOT NULL,
 	run_at			timestamptz NOT NULL,
+	place			bigint NOT NULL,
 	due_at			timestamptz,
 	lease_until		timestamptz,
 	finished_at		timestamptz,
@@ -329,10 +331,20 @@ CREATE TABLE _workflow.message (
 CREATE INDEX message_unfinished ON _workflow.message (queue_id, message_id) WHERE finished_at IS NULL;
 -- what waits for a time
 CREATE INDEX message_due ON _workflow.message (due_at, message_id) WHERE finished_at IS NULL AND due_at IS NOT NULL;
+-- who comes next in a group
+CREATE INDEX message_group ON _workflow.message (queue_id, group_key, place) WHERE finished_at IS NULL AND group_key IS NOT NULL;
 -- dead letters, and acknowledged ones that are kept
 CREATE INDEX message_finished ON _workflow.message (queue_id, finished_at) WHERE finished_at IS NOT NULL;
 -- tasks
 CREATE INDEX message_run ON _workflow.message (run_id, run_ordinal) WHERE run_id IS NOT NULL;
+
+-- What prepared transactions have put into strict groups; gone when they have
+-- been committed and their work has its place.
+CREATE TABLE _workflow.prepared_work (
+	xid			bigint NOT NULL,
+	work_ids	uuid[] NOT NULL,
+	CONSTRAINT prepared_work_pkey PRIMARY KEY (xid)
+);
 
 -- Keys of messages, remembered also after the message is gone.
 CREATE TABLE _workflow.message_key (
@@ -463,6 +475,10 @@ COMMENT ON COLUMN _workflow.monitor.role_name IS 'name of the role; oid and name
 COMMENT ON COLUMN _workflow.monitor.role IS 'the role';
 COMMENT ON COLUMN _workflow.monitor.origin IS 'database that the oid is of';
 
+COMMENT ON TABLE _workflow.prepared_work IS 'work of prepared transactions that gets its place when they are committed';
+COMMENT ON COLUMN _workflow.prepared_work.xid IS 'the transaction';
+COMMENT ON COLUMN _workflow.prepared_work.work_ids IS 'ids of runs, and of messages as the scheduler has them, in the order of the calls';
+
 COMMENT ON TABLE _workflow.rate IS 'starts reserved against rate limits, until they count no more';
 COMMENT ON COLUMN _workflow.rate.rate_id IS 'key, rising';
 COMMENT ON COLUMN _workflow.rate.queue_id IS 'the queue';
@@ -475,6 +491,7 @@ COMMENT ON COLUMN _workflow.run.run_id IS 'key; version 7, rising in the order o
 COMMENT ON COLUMN _workflow.run.origin IS 'database that the run belongs to, see control.origin';
 COMMENT ON COLUMN _workflow.run.enqueued_at IS 'when it was enqueued';
 COMMENT ON COLUMN _workflow.run.run_at IS 'when it may start at the earliest';
+COMMENT ON COLUMN _workflow.run.place IS 'its place in a group whose limit is one: lower starts first; drawn from the counter of ids, again where a later commit would come before an earlier one';
 COMMENT ON COLUMN _workflow.run.workflow_id IS 'its workflow';
 COMMENT ON COLUMN _workflow.run.body_id IS 'version of the body it is replayed with';
 COMMENT ON COLUMN _workflow.run.queue_id IS 'its queue';
@@ -579,6 +596,7 @@ COMMENT ON COLUMN _workflow.message.message_id IS 'key, rising in the order of t
 COMMENT ON COLUMN _workflow.message.origin IS 'database that it belongs to, see control.origin';
 COMMENT ON COLUMN _workflow.message.enqueued_at IS 'when it was sent';
 COMMENT ON COLUMN _workflow.message.run_at IS 'when it may be received at the earliest, as sent';
+COMMENT ON COLUMN _workflow.message.place IS 'its place in a group whose limit is one, as in _workflow.run';
 COMMENT ON COLUMN _workflow.message.due_at IS 'when it may be received next; NULL: at once';
 COMMENT ON COLUMN _workflow.message.lease_until IS 'until when its receipt holds; NULL: nobody has it';
 COMMENT ON COLUMN _workflow.message.finished_at IS 'when it was acknowledged or died; NULL: unfinished';

@@ -466,6 +466,7 @@ extern void wf_plan_totals(const WfPlan *plan, WfPlanTotals *out);
 #define WF_BREAK_FAIR	   0x0800 /* a group keeps its turn */
 #define WF_BREAK_RESUME	   0x1000 /* resuming does not let it go on */
 #define WF_BREAK_CLAIM	   0x4000 /* starts what is being written */
+#define WF_BREAK_KNOWN	   0x8000 /* does not wait for what is unread */
 
 #ifdef WF_TEST_BUILD
 /* Leaves out a rule, so that a checker can be seen to find it. */

@@ -18,8 +18,6 @@
  */
 #include "postgres.h"
 
-#include "access/transam.h"
-
 #include "core/plan_parts.h"
 
 static bool
@@ -72,11 +70,7 @@ wf_learn_of(WfPlan *plan, const WfWork *work, const WfScan *from_scan)
 	WfEntry *entry = wf_ready_find(plan, &work->id);
 	WfScan *scan;
 
-	/* what was committed before, and a scan has yet to find, comes first */
-	if (entry == NULL && !from_scan &&
-		((work->flags & WF_ASSIGN_REREAD) ||
-		 (plan->nscans > 0 && !(work->flags & WF_ASSIGN_BEGUN) &&
-		  wf_group_keeps_order(plan, work->queue_id, work->group))))
+	if (entry == NULL && !from_scan && (work->flags & WF_ASSIGN_REREAD))
 	{
 		scan = wf_scan_add(plan, &work->id, &work->id);
 		scan->single = true;
@@ -178,7 +172,7 @@ wf_plan_heard(WfPlan *plan, TimestampTz now, const WfWork *work, int n)
 		}
 		scan = wf_scan_add(plan, &work[i].id, &work[i].last_id);
 		scan->fresh = true;
-		scan->xid = work[i].xid;
+		scan->place = work[i].place;
 	}
 }
 
@@ -187,7 +181,8 @@ wf_plan_missed(WfPlan *plan, TimestampTz now, const WfWorkId *first,
 			   const WfWorkId *last)
 {
 	plan->now = now;
-	(void) wf_scan_add(plan, first, last);
+	/* no place is lower than the number in the id */
+	wf_scan_add(plan, first, last)->place = wf_workid_place(first, 0);
 }
 
 void
@@ -205,17 +200,6 @@ wf_plan_suspect(WfPlan *plan, WfWorkId *ids, int n)
 }
 
 /* ---- rows that were read ---- */
-
-/*
- * In a strict group the order of commits counts: what another transaction has
- * written between the ids of this one comes by its own entry of the ring.
- */
-static bool
-is_of_another(WfPlan *plan, const WfScan *scan, const WfWork *work)
-{
-	return TransactionIdIsValid(scan->xid) && work->xid != scan->xid &&
-		   wf_group_keeps_order(plan, work->queue_id, work->group);
-}
 
 /* Its row was not there, or is not ours: it has ended, or is parked. */
 static void
@@ -267,8 +251,6 @@ wf_plan_read(WfPlan *plan, TimestampTz now, const WfScan *at, WfWork *rows,
 	plan->now = now;
 	for (int i = 0; i < n; i++)
 	{
-		if (is_of_another(plan, &scan, &rows[i]))
-			continue;
 		if (scan.fresh)
 			rows[i].flags |= WF_ASSIGN_FRESH;
 		wf_learn_of(plan, &rows[i], &scan);

@@ -6,6 +6,14 @@
  * things go on meanwhile.  Where everything is read, there is a walk for each
  * queue and kind of work, and these take turns: so what waits in one of them is
  * known soon, however much there is in another.
+ *
+ * The order of strict groups.  All rows are read in the order of their ids, and
+ * no place is lower than the number in the id: so what is still in the table has
+ * a higher place than the last id that was read, be it by a walk or because the
+ * queue is spilled.  The lowest of these bounds is up to where a queue is known.
+ * A strict group whose first entry is beyond it waits.  The side reads the
+ * tables before it tells what was committed, so that whatever was committed
+ * before a row that it has read is known, too.
  */
 #include "postgres.h"
 
@@ -33,6 +41,7 @@ wf_scan_add(WfPlan *plan, const WfWorkId *first, const WfWorkId *last)
 	}
 	scan = &plan->scans[plan->nscans++];
 	memset(scan, 0, sizeof(*scan));
+	scan->place = PG_INT64_MAX;
 	if (first != NULL && !is_zero(first))
 		scan->after = wf_workid_before(first);
 	if (last != NULL)
@@ -58,6 +67,34 @@ wf_scan_is_reading(const WfPlan *plan)
 		   (scan->kind == WF_SCAN_RANGE && !scan->single);
 }
 
+/* What it has yet to read has a higher place than this. */
+static int64
+read_to(const WfScan *scan)
+{
+	return wf_workid_place(&scan->after, 0);
+}
+
+int64
+wf_scan_known_to(const WfPlan *plan, const WfQueue *queue)
+{
+	int32 queue_id = queue->rules.queue_id;
+	int64 known_to = PG_INT64_MAX;
+
+	if (queue->spill.on)
+		known_to = wf_workid_place(&queue->spill.upto, 0);
+	for (int i = 0; i < plan->nscans; i++)
+	{
+		const WfScan *scan = &plan->scans[i];
+
+		if (scan->kind == WF_SCAN_RANGE && scan->place != PG_INT64_MAX)
+			known_to = Min(known_to, Max(scan->place - 1, read_to(scan)));
+		else if (scan->kind == WF_SCAN_TURN && scan->loads &&
+				 scan->after_queue == queue_id)
+			known_to = Min(known_to, read_to(scan));
+	}
+	return known_to;
+}
+
 WfScan *
 wf_plan_scan(WfPlan *plan)
 {
@@ -78,91 +115,18 @@ add_turn(WfPlan *plan, int32 queue_id, int sides, bool loads)
 	plan->nloading += loads;
 }
 
-/* Both sides of it have to be read in one order. */
-static bool
-has_strict_groups(WfPlan *plan, int32 queue_id)
-{
-	return wf_group_keeps_order(plan, queue_id, 1);
-}
-
-static bool
-is_among(int32 queue_id, const int32 *queues, int n)
-{
-	for (int i = 0; i < n; i++)
-	{
-		if (queues[i] == queue_id)
-			return true;
-	}
-	return false;
-}
-
 static void
 add_turns(WfPlan *plan, const WfPlanQueues *queues, bool loads)
 {
-	static const int both = WF_SCAN_RUNS | WF_SCAN_MESSAGES;
 	int nbefore = plan->nscans;
 
 	for (int i = 0; i < queues->nruns; i++)
-	{
-		int32 id = queues->of_runs[i];
-
-		add_turn(plan, id, has_strict_groups(plan, id) ? both : WF_SCAN_RUNS,
-				 loads);
-	}
+		add_turn(plan, queues->of_runs[i], WF_SCAN_RUNS, loads);
 	for (int i = 0; i < queues->nmessages; i++)
-	{
-		int32 id = queues->of_messages[i];
-
-		if (!has_strict_groups(plan, id))
-			add_turn(plan, id, WF_SCAN_MESSAGES, loads);
-		else if (!is_among(id, queues->of_runs, queues->nruns))
-			add_turn(plan, id, both, loads);
-	}
+		add_turn(plan, queues->of_messages[i], WF_SCAN_MESSAGES, loads);
 	/* a load that finds nothing ends as any other */
 	if (plan->nscans == nbefore)
-		add_turn(plan, WF_DEFAULT_QUEUE, both, loads);
-}
-
-/* The walk of the same queue among those behind i, or 0. */
-static int
-find_other_turn(const WfPlan *plan, int i)
-{
-	for (int j = i + 1; j < plan->nscans; j++)
-	{
-		if (plan->scans[j].kind == WF_SCAN_TURN &&
-			plan->scans[j].after_queue == plan->scans[i].after_queue)
-			return j;
-	}
-	return 0;
-}
-
-/*
- * The rules of queues have changed while walks take turns: where a queue keeps
- * the order of its groups from now on, one walk reads both of its sides.
- */
-void
-wf_scan_join_turns(WfPlan *plan)
-{
-	for (int i = 0; i < plan->nscans; i++)
-	{
-		WfScan *scan = &plan->scans[i];
-		int other;
-
-		if (scan->kind != WF_SCAN_TURN ||
-			!has_strict_groups(plan, scan->after_queue))
-			continue;
-		scan->sides = WF_SCAN_RUNS | WF_SCAN_MESSAGES;
-		other = find_other_turn(plan, i);
-		if (other == 0)
-			continue;
-		if (wf_workid_cmp(&plan->scans[other].after, &scan->after) < 0)
-			scan->after = plan->scans[other].after;
-		plan->nloading -= scan->loads && plan->scans[other].loads;
-		scan->loads |= plan->scans[other].loads;
-		plan->nscans--;
-		memmove(&plan->scans[other], &plan->scans[other + 1],
-				(plan->nscans - other) * sizeof(WfScan));
-	}
+		add_turn(plan, WF_DEFAULT_QUEUE, WF_SCAN_RUNS, loads);
 }
 
 /*

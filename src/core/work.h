@@ -21,12 +21,16 @@ typedef struct WfWork
 	int32 queue_id;
 	int32 priority;
 	uint64 group;			 /* wf_group_hash() of its group_key; 0: none */
+	/*
+	 * In a strict group: lower starts first.  Of a range: the lowest of all that
+	 * is of strict groups, PG_INT64_MAX where nothing is.
+	 */
+	int64 place;
 	TimestampTz due_at;		 /* earliest start; 0: at once, ASLEEP: never */
 	TimestampTz deadline_at; /* DT_NOEND: none */
 	XLogRecPtr lsn;			 /* of the enqueue's commit; 0 when on disk */
 	uint32 flags;			 /* WF_ASSIGN_* */
 	ItemPointerData tid;	 /* where its row was seen, or invalid */
-	TransactionId xid;		 /* who wrote it, or all of a range; or invalid */
 } WfWork;
 
 /* WfWork.flags and WfCell.flags */
@@ -67,9 +71,9 @@ typedef struct WfScan
 	TimestampTz after_due; /* with `after`, exclusive */
 	WfWorkId after;		   /* exclusive; these three move on with each chunk */
 	WfWorkId upto;		   /* inclusive */
-	TransactionId xid;	   /* caller's own: who wrote them, if known */
 	TimestampTz from_due;  /* caller's own: where it began */
-	int sides;			   /* WF_SCAN_RUNS, WF_SCAN_MESSAGES, or both */
+	int64 place;		   /* caller's own: RANGE, as in WfWork */
+	int sides;			   /* WF_SCAN_RUNS or WF_SCAN_MESSAGES */
 	bool done;
 	bool loads;	   /* caller's own: at the start of a plan */
 	bool single;   /* caller's own: it is for one run */

@@ -91,7 +91,7 @@ create(Oid database, WfDatabaseState state)
 	 * There may be prepared transactions from before shared memory was made.
 	 * Assume so, until the first COMMIT PREPARED finds none left.
 	 */
-	db->prepared = db->prepared_nested = true;
+	db->prepared = true;
 	memset(&db->prepared_low, 0, sizeof(db->prepared_low));
 	SpinLockRelease(&db->ring_lock);
 

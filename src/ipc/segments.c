@@ -14,6 +14,7 @@
 #include "storage/shmem.h"
 
 #include "ipc/exits.h"
+#include "ipc/order.h"
 #include "ipc/queue_stats.h"
 #include "ipc/receivers.h"
 #include "ipc/segments.h"
@@ -30,6 +31,7 @@ wf_segments_request(void)
 	RequestAddinShmemSpace(wf_receivers_size());
 	RequestAddinShmemSpace(wf_shelves_size());
 	RequestAddinShmemSpace(wf_exits_size());
+	RequestAddinShmemSpace(wf_order_size());
 	RequestNamedLWLockTranche(WF_SHMEM_TRANCHE, WF_SHMEM_LOCKS);
 }
 
@@ -45,5 +47,6 @@ wf_segments_startup(void)
 	wf_receivers_startup(found);
 	wf_shelves_startup();
 	wf_exits_startup();
+	wf_order_startup();
 	LWLockRelease(AddinShmemInitLock);
 }

@@ -161,6 +161,7 @@ typedef struct WfSlot
 #define WF_EVENT_SIGNALS 0x10 /* look for what was sent to runs */
 #define WF_EVENT_KEPT	 0x20 /* something is kept for some time only */
 #define WF_EVENT_DEAD	 0x40 /* dead letters were retried or deleted */
+#define WF_EVENT_PREPARED 0x80 /* work was committed without its place */
 
 /*
  * All changes are made through ipc/entries.h, under the lock:
@@ -216,7 +217,6 @@ typedef struct WfDatabase
 	WfWork spill;			/* ring_lock; id..last_id was not entered */
 	pg_uuid_t prepared_low; /* ring_lock; lowest id in a PREPAREd xact */
 	bool prepared;			/* ring_lock; prepared_low is valid */
-	bool prepared_nested;	/* ring_lock; some wrote in a subtransaction */
 	uint64 prepared_seq;	/* ring_lock; rises with every PREPARE */
 	WfWork ring[WF_RING_SIZE];
 
@@ -295,6 +295,9 @@ extern WfDatabase *wf_database_get(Oid database);
 /* Draws the next run id, or message id. */
 extern void wf_runid_draw(pg_uuid_t *out);
 extern int64 wf_messageid_draw(void);
+
+/* ... or place, by the same counter. */
+extern int64 wf_place_draw(void);
 
 /* Wake-ups; safe in a commit callback (no ERROR, no allocation). */
 extern void wf_wake_launcher(void);

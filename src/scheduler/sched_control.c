@@ -168,6 +168,8 @@ wf_control_events(WfScheduler *s)
 		leave_if_dropped(s);
 	if (events & WF_EVENT_CONTROL)
 		read_control(s);
+	if (events & WF_EVENT_PREPARED)
+		wf_reads_settle(s);
 	if (events & WF_EVENT_RESCAN)
 		wf_reads_all(s, false);
 	if (events & WF_EVENT_REQUEST)

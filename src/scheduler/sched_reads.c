@@ -8,15 +8,19 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 
 #include "base/stoppoint.h"
 #include "ipc/exits.h"
 #include "ipc/marks.h"
+#include "ipc/order.h"
 #include "ipc/queue_stats.h"
 #include "ipc/stats.h"
 #include "scheduler/scheduler.h"
 #include "store/continue.h"
+#include "store/prepared.h"
 #include "store/work.h"
 
 /* ---- strikes ---- */
@@ -85,12 +89,17 @@ read_chunk(WfScheduler *s)
 {
 	WfScan scan = *wf_plan_scan(s->plan);
 	bool loading = wf_plan_is_loading(s->plan);
+	/* before the snapshot: what it shows was prepared earlier */
+	bool prepared = s->db->prepared;
 	XLogRecPtr lsn;
 	WfWindow w;
 	int n;
 
+	pg_memory_barrier();
 	wf_sched_begin(s, &w, "reading runs");
 	n = wf_work_scan(&scan, s->rows, WF_PLAN_CHUNK);
+	if (prepared && n > 0)
+		n = wf_prepared_filter(s->rows, n);
 	lsn = wf_exits_seen_upto();
 	WF_STOP("sched-scan-commit");
 	wf_sched_commit(s, &w);
@@ -104,6 +113,22 @@ read_chunk(WfScheduler *s)
 		/* what was told to the scheduler before us is in the table */
 		wf_signals_look(s, false);
 	}
+}
+
+/* Work that was prepared, and committed by who could not give it its place. */
+void
+wf_reads_settle(WfScheduler *s)
+{
+	if (s->control.foreign)
+		return;
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	pgstat_report_activity(STATE_RUNNING, "placing prepared runs");
+	wf_order_settle();
+	WF_STOP("sched-settle-commit");
+	CommitTransactionCommand();
+	pgstat_report_activity(STATE_IDLE, NULL);
+	MemoryContextSwitchTo(s->cycle_cxt);
 }
 
 void

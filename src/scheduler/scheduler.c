@@ -182,6 +182,7 @@ start_up(WfScheduler *s)
 	if (struck)
 		wf_marks_settle(MyDatabaseId);
 
+	wf_reads_settle(s);
 	wf_cells_load(s);
 	wf_control_apply(s);
 	wf_news_discard(s);
@@ -274,6 +275,8 @@ cycle(WfScheduler *s)
 	set_plan(s);
 
 	wf_cells_reap(s);
+	/* before the ring: what was committed before a row that is read is in it */
+	wf_reads_go_on(s);
 	wf_news_tell(s);
 	/* after the ring: events that came with a run count for it */
 	if (pg_atomic_read_u32(&db->events) != 0)
@@ -282,7 +285,6 @@ cycle(WfScheduler *s)
 	/* a slice of each kind of bulk work */
 	wf_requests_go_on(s);
 	wf_signals_go_on(s);
-	wf_reads_go_on(s);
 	decide(s);
 	/* else something may be unread */
 	if (!s->more && s->events == 0 && !wf_plan_is_busy(s->plan) &&

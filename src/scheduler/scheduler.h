@@ -203,6 +203,7 @@ extern bool wf_reads_strikes(WfScheduler *s);
 /* begins to read all that is unfinished; "loads": for the first time */
 extern void wf_reads_all(WfScheduler *s, bool loads);
 /* the next chunk of the walk at work, and what is short behind it */
+extern void wf_reads_settle(WfScheduler *s);
 extern void wf_reads_go_on(WfScheduler *s);
 /* signals of a run that goes on as another one, and is over */
 extern void wf_reads_forward(WfScheduler *s, const WfWorkId *id);

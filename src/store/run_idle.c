@@ -27,8 +27,7 @@
 
 /* ---- finding work ---- */
 
-#define SCAN_COLUMNS \
-	WF_INFO_COLUMNS ", r.origin, r.state, r.ctid, r.xmin, r.due_at"
+#define SCAN_COLUMNS WF_INFO_COLUMNS ", r.origin, r.state, r.ctid, r.due_at"
 
 /* a range of ids, which is of late: by primary key */
 static WfStmt scan_range = {
@@ -132,10 +131,9 @@ wf_run_scan(WfScan *scan, WfWork *out, int max)
 
 		wf_info_fill(i, &out[n]);
 		wf_spi_get_tid(i, WF_INFO_N + 3, &out[n].tid);
-		out[n].xid = wf_spi_get_xid(i, WF_INFO_N + 4);
 		scan->after = out[n].id;
 		scan->after_queue = out[n].queue_id;
-		scan->after_due = wf_spi_get_time(i, WF_INFO_N + 5, 0);
+		scan->after_due = wf_spi_get_time(i, WF_INFO_N + 4, 0);
 		if (wf_spi_get_int64(i, WF_INFO_N + 1, 0) != origin)
 			scan->foreign++;
 		else if (state == WF_RUN_QUEUED || state == WF_RUN_WAITING ||

@@ -3,9 +3,9 @@
  *		A world around the plan of the scheduler (core/plan.h): tables, executors,
  *		receivers and a clock, all of them models.
  *
- * sim_world.c has the tables and what is read from them, sim_memory.c executors
- * and receivers in shared memory, sim_events.c what happens, sim_check.c what
- * must hold.  Everything follows from one seed.
+ * sim_world.c has the tables and what is read from them, sim_clients.c the
+ * transactions that write them, sim_memory.c executors and receivers in shared
+ * memory, sim_events.c what happens, sim_check.c what must hold.  Everything follows from one seed.
  */
 #ifndef CORE_TEST_SIM_H
 #define CORE_TEST_SIM_H
@@ -23,6 +23,12 @@
 #define SIM_CHUNK	  20
 #define SIM_PENDING	  4096
 #define SIM_STARTS	  4096
+#define SIM_TX		  6
+#define SIM_TX_ROWS	  40
+
+/* rules that clients leave out, beside those of the plan */
+#define SIM_BREAK_COMPARE 0x10000 /* old places are not compared at commit */
+#define SIM_BREAK_RAISE	  0x20000 /* what is committed is not remembered */
 
 typedef enum SimState
 {
@@ -41,6 +47,7 @@ typedef struct SimRow
 {
 	WfWorkId id;
 	uint64 ticks;
+	int64 place;
 	bool message;
 	SimState state;
 	int32 queue_id;
@@ -62,9 +69,26 @@ typedef struct SimRow
 	int seat;	  /* where it is offered, or taken; -1: nowhere */
 	int receiver; /* whose open transaction has its row; -1: nobody's */
 	int retries;
-	uint64 drawn;	  /* number of the event, as of its id ... */
-	uint64 committed; /* ... and of its commit */
+	bool strict;	 /* its group had a limit of one when it was written */
+	uint64 drawn;	 /* number of the event, as of its id, ... */
+	uint64 issued;	 /* of its commit, and when that ... */
+	uint64 returned; /* ... has returned; 0: it has not */
 } SimRow;
+
+/* a transaction of a client; see sim_clients.c */
+typedef enum SimTxPhase
+{
+	SIM_TX_OPEN,
+	SIM_TX_COMMITTING,
+	SIM_TX_VISIBLE
+} SimTxPhase;
+
+typedef struct SimTx
+{
+	SimTxPhase phase;
+	int n;
+	WfWorkId ids[SIM_TX_ROWS];
+} SimTx;
 
 typedef enum SimCellState
 {
@@ -183,6 +207,9 @@ typedef struct Sim
 	int npaused;
 	bool halted;
 	bool role_may[SIM_ROLES + 1];
+	SimTx open[SIM_TX];
+	int nopen;
+	int64 highest[SIM_QUEUES][SIM_GROUPS + 1]; /* place that was committed */
 	SimReserved *reserved;
 	int nreserved;
 	int reserved_allocated;
@@ -231,7 +258,8 @@ extern void sim_new_plan(Sim *sim);
 extern SimRow *sim_row(Sim *sim, const WfWorkId *id);
 /* a new row, open; NULL when there are many */
 extern SimRow *sim_insert(Sim *sim, bool message);
-extern void sim_commit(Sim *sim, int first, int n);
+extern void sim_describe(Sim *sim, const SimRow *row, WfWork *work);
+extern void sim_push(Sim *sim, const WfWork *work);
 extern void sim_tell_ring(Sim *sim);
 extern void sim_note(Sim *sim, const SimRow *row, uint32 flags);
 extern bool sim_read_chunk(Sim *sim);
@@ -240,6 +268,14 @@ extern void sim_tell_rules(Sim *sim, bool first);
 extern bool sim_is_finished(const SimRow *row);
 extern void sim_look(Sim *sim, const WfPlanRequest *request);
 extern void sim_change_rules(Sim *sim, int32 queue_id, bool open);
+
+/* ---- sim_clients.c ---- */
+
+extern void sim_enqueue(Sim *sim);
+/* the next thing that a client with an open transaction does */
+extern void sim_client(Sim *sim);
+/* all of them come to their end */
+extern void sim_end_clients(Sim *sim);
 
 /* ---- sim_memory.c ---- */
 

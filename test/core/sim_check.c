@@ -110,27 +110,27 @@ sim_closed(Sim *sim, const SimRow *one)
 /* ---- order ---- */
 
 /*
- * In a strict group nothing starts before what was committed before its own id
- * was drawn, of all that was enqueued under the present rules.
+ * In a strict group nothing starts before what was committed before its own
+ * commit was issued, of all that was enqueued under the present rules.
  */
 static void
 check_order(Sim *sim, const SimRow *one)
 {
 	const WfQueueRules *rules = &sim->rules[one->queue_id];
 
-	/* one with a priority may have been let into memory before the others */
-	if (one->begun || one->started || one->delayed || one->priority > 0 ||
-		one->retries > 0 || one->group == 0 || rules->group_max_active != 1)
+	if (one->begun || one->started || one->delayed || one->retries > 0 ||
+		one->group == 0 || rules->group_max_active != 1 ||
+		one->drawn <= sim->strict_since[one->queue_id])
 		return;
-	for (int i = 0; i < sim->nrows && &sim->rows[i] != one; i++)
+	for (int i = 0; i < sim->nrows; i++)
 	{
 		const SimRow *row = &sim->rows[i];
 
 		if (row->queue_id == one->queue_id && row->group == one->group &&
 			row->state == SIM_QUEUED && !row->started && !row->delayed &&
 			row->retries == 0 && !is_in_hand(row) && row->writers == 0 &&
-			row->committed < one->drawn &&
-			row->committed > sim->strict_since[one->queue_id])
+			row->returned != 0 && row->returned < one->issued &&
+			row->drawn > sim->strict_since[one->queue_id])
 			sim_fault(sim, "order of a strict group in queue %d",
 					  one->queue_id);
 	}
@@ -144,7 +144,8 @@ is_waiting_group(Sim *sim, WfQueue *queue, uint64 group)
 	WfGroup *g = wf_group_find(queue, group);
 
 	return g != NULL && g->stands[WF_SIDE_RUNS].line.n > 0 &&
-		   g->limiter.rate == NULL && g->stands[0].standing != WF_GROUP_OUT;
+		   g->limiter.rate == NULL && g->stands[0].standing != WF_GROUP_OUT &&
+		   g->stands[0].standing != WF_GROUP_BEHIND;
 }
 
 /* Counts starts of a group while others wait for their turn. */

@@ -8,9 +8,6 @@
 
 #include "sim.h"
 
-/* rows beyond which nothing new is enqueued before all has ended */
-#define MAX_ROWS 700
-
 /* ---- answers to what the plan asks ---- */
 
 static void
@@ -214,31 +211,6 @@ decide(Sim *sim)
 
 /* ---- clients ---- */
 
-static void
-enqueue(Sim *sim)
-{
-	int n =
-		sim_once_in(sim, 10) ? 1 + sim_below(sim, 40) : 1 + sim_below(sim, 3);
-	int first = sim->nrows;
-	bool messages = sim_once_in(sim, 3);
-	int32 queue_id = sim_below(sim, SIM_QUEUES);
-	uint64 group = sim_below(sim, SIM_GROUPS + 1);
-
-	if (sim->nrows + n > MAX_ROWS)
-		return;
-	for (int i = 0; i < n; i++)
-	{
-		SimRow *row = sim_insert(sim, messages);
-
-		if (n > 3)
-			row->queue_id = queue_id;
-		if (n > 20)
-			row->group = group;
-	}
-	sim->shelf_heeded &= !messages;
-	sim_commit(sim, first, n);
-}
-
 static SimRow *
 any_row(Sim *sim)
 {
@@ -288,6 +260,7 @@ again(Sim *sim, SimRow *row)
 				   .queue_id = row->queue_id,
 				   .priority = row->priority,
 				   .group = row->group,
+				   .place = row->place,
 				   .deadline_at = DT_NOEND};
 
 	row->state = SIM_QUEUED;
@@ -469,8 +442,10 @@ sim_step(Sim *sim)
 	int dice = sim_below(sim, 100);
 
 	sim->events++;
-	if (dice < 12)
-		enqueue(sim);
+	if (dice < 6)
+		sim_enqueue(sim);
+	else if (dice < 12)
+		sim_client(sim);
 	else if (dice < 42)
 		sim_executor(sim, sim_below(sim, SIM_SLOTS));
 	else if (dice < 57)
@@ -604,6 +579,7 @@ sim_settle(Sim *sim)
 	int rounds = 0;
 
 	sim->settling = true;
+	sim_end_clients(sim);
 	sim->halted = false;
 	sim->npaused = 0;
 	for (int i = 0; i < SIM_QUEUES; i++)

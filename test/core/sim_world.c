@@ -153,17 +153,20 @@ sim_insert(Sim *sim, bool message)
 		row->due_at = sim->now + sim_below(sim, 100) * USECS_PER_SEC;
 		row->delayed = true;
 	}
+	row->place = wf_workid_place(&row->id, row->due_at);
 	row->deadline_at = DT_NOEND;
 	if (!message && sim_once_in(sim, 20))
 		row->deadline_at = sim->now + sim_below(sim, 60) * USECS_PER_SEC;
 	row->seat = row->receiver = -1;
 	row->drawn = sim->events;
+	row->strict =
+		row->group != 0 && sim->rules[row->queue_id].group_max_active == 1;
 	return row;
 }
 
 /* What a read, or a commit, says of a row. */
-static void
-describe(Sim *sim, const SimRow *row, WfWork *work)
+void
+sim_describe(Sim *sim, const SimRow *row, WfWork *work)
 {
 	memset(work, 0, sizeof(*work));
 	work->id = work->last_id = row->id;
@@ -172,6 +175,7 @@ describe(Sim *sim, const SimRow *row, WfWork *work)
 	work->queue_id = row->queue_id;
 	work->priority = row->priority;
 	work->group = row->group;
+	work->place = row->place;
 	work->due_at = row->due_at;
 	work->deadline_at = row->deadline_at;
 	if (row->begun || row->state == SIM_WAITING)
@@ -198,8 +202,8 @@ describe(Sim *sim, const SimRow *row, WfWork *work)
 
 /* ---- commits ---- */
 
-static void
-push(Sim *sim, const WfWork *work)
+void
+sim_push(Sim *sim, const WfWork *work)
 {
 	if (sim->nring < lengthof(sim->ring) && !sim->missed)
 	{
@@ -219,35 +223,9 @@ sim_note(Sim *sim, const SimRow *row, uint32 flags)
 {
 	WfWork work;
 
-	describe(sim, row, &work);
+	sim_describe(sim, row, &work);
 	work.flags = flags;
-	push(sim, &work);
-}
-
-/* n rows from this one on: each told by itself, or as a range. */
-void
-sim_commit(Sim *sim, int first, int n)
-{
-	WfWork work;
-
-	for (int i = first; i < first + n; i++)
-	{
-		sim->rows[i].state = SIM_QUEUED;
-		sim->rows[i].committed = sim->events;
-		if (n > 8)
-			continue;
-		describe(sim, &sim->rows[i], &work);
-		if (!work.due_at)
-			work.flags |= WF_ASSIGN_FRESH;
-		work.xid = 1 + sim->events;
-		push(sim, &work);
-	}
-	if (n <= 8)
-		return;
-	memset(&work, 0, sizeof(work));
-	work.id = sim->rows[first].id;
-	work.last_id = sim->rows[first + n - 1].id;
-	push(sim, &work);
+	sim_push(sim, &work);
 }
 
 void
@@ -340,7 +318,7 @@ sim_read_chunk(Sim *sim)
 
 		if (row == NULL)
 			break;
-		describe(sim, row, &rows[n++]);
+		sim_describe(sim, row, &rows[n++]);
 		scan.after = row->id;
 		scan.after_queue = row->queue_id;
 		scan.after_due = row->due_at;
@@ -363,7 +341,7 @@ sim_look(Sim *sim, const WfPlanRequest *request)
 					   NULL);
 		return;
 	}
-	describe(sim, row, &work);
+	sim_describe(sim, row, &work);
 	wf_plan_looked(sim->plan, sim->now, &request->id, request->epoch, &work);
 }
 
@@ -428,7 +406,7 @@ read_started(Sim *sim, WfStarted *started)
 		if (!is_started(row) || !wf_plan_counts_anew(sim->plan, rules) ||
 			(failed && (!rules->blocks || row->group == 0)))
 			continue;
-		describe(sim, row, &started[n].work);
+		sim_describe(sim, row, &started[n].work);
 		started[n].stopped = failed || row->state == SIM_PARKED;
 		started[n].failed = failed;
 		n++;

@@ -33,6 +33,9 @@ static const struct
 	{WF_BREAK_SPILL, "what was left in the table is not read again"},
 	{WF_BREAK_FAIR, "a group keeps its turn"},
 	{WF_BREAK_RESUME, "what was let go on stays held"},
+	{WF_BREAK_KNOWN, "a strict group does not wait for what is unread"},
+	{SIM_BREAK_COMPARE, "places are not compared at commit"},
+	{SIM_BREAK_RAISE, "the highest place is not remembered"},
 	{WF_BREAK_CLAIM, "a run is started while its row is written"},
 };
 
