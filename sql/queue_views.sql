@@ -37,7 +37,7 @@ SELECT r.* FROM _workflow.workflow w, jsonb_populate_record(NULL::_workflow.run,
 	'run_id', id(n), 'origin', _workflow.origin(), 'enqueued_at', now(), 'run_at', now(),
 	'workflow_id', w.workflow_id, 'body_id', w.body_id, 'priority', 0, 'state', 'q',
 	'queue_id', coalesce((SELECT queue_id FROM _workflow.queue q WHERE q.name = queue), 0),
-	'owner', who::regrole::oid, 'owner_name', who, 'group_key', group_key, 'input', '{}', 'seed', gen_random_uuid()) || settings) r
+	'owner', who::regrole::oid, 'owner_name', who, 'group_key', group_key, 'input', '{}', 'seed', gen_random_uuid(), 'dedup_no', 0) || settings) r
  WHERE w.name = 'work' AND w.dropped_at IS NULL
 RETURNING 1
 $$;

@@ -54,6 +54,7 @@ CREATE TABLE _workflow.workflow (
 	on_failure		text NOT NULL,
 	keep_succeeded	interval,
 	keep_failed		interval,
+	dedup_scope		text NOT NULL DEFAULT 'kept',
 	description		text,
 	paused_at		timestamptz,
 	paused_by		text,
@@ -168,6 +169,7 @@ CREATE TABLE _workflow.run (
 	body_attempts	integer,
 	parent_ordinal	integer,
 	item			integer,
+	dedup_no		integer NOT NULL DEFAULT 0,
 	run_as_by		oid,
 	parent_run_id	uuid,
 	seed			uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
@@ -210,7 +212,7 @@ CREATE INDEX run_finished ON _workflow.run (workflow_id, state, finished_at) WHE
 -- children, and items of a map
 CREATE INDEX run_parent ON _workflow.run (parent_run_id, parent_ordinal, item) WHERE parent_run_id IS NOT NULL;
 -- By name first: in a restored database an oid may be somebody else's.
-CREATE UNIQUE INDEX run_dedup_key ON _workflow.run (workflow_id, owner_name, dedup_key, owner) WHERE dedup_key IS NOT NULL;
+CREATE UNIQUE INDEX run_dedup_key ON _workflow.run (workflow_id, owner_name, dedup_key, owner, dedup_no) WHERE dedup_key IS NOT NULL;
 
 CREATE TABLE _workflow.step (
 	run_id			uuid NOT NULL,
@@ -403,6 +405,7 @@ COMMENT ON COLUMN _workflow.workflow.run_timeout IS 'longest time of a run, from
 COMMENT ON COLUMN _workflow.workflow.on_failure IS 'fail, or park: stop at a step that gave up, until retry_run()';
 COMMENT ON COLUMN _workflow.workflow.keep_succeeded IS 'how long succeeded and cancelled runs are kept; NULL: for ever';
 COMMENT ON COLUMN _workflow.workflow.keep_failed IS 'how long failed runs are kept; NULL: for ever';
+COMMENT ON COLUMN _workflow.workflow.dedup_scope IS 'among which runs a dedup_key is unique: kept, unfinished or queued';
 COMMENT ON COLUMN _workflow.workflow.description IS 'what the workflow is for';
 COMMENT ON COLUMN _workflow.workflow.paused_at IS 'when pause_workflow() was called; NULL: not paused';
 COMMENT ON COLUMN _workflow.workflow.paused_by IS 'role that paused it';
@@ -504,7 +507,8 @@ COMMENT ON COLUMN _workflow.run.end_state IS 'compensating: the state in which i
 COMMENT ON COLUMN _workflow.run.paused_at IS 'when pause_run() took effect; NULL: not paused';
 COMMENT ON COLUMN _workflow.run.owner_name IS 'name of the owner; oid and name must match';
 COMMENT ON COLUMN _workflow.run.run_as_by_name IS 'name of the role run_as_by; oid and name must match';
-COMMENT ON COLUMN _workflow.run.dedup_key IS 'identity given by the client; one run per workflow, owner and key';
+COMMENT ON COLUMN _workflow.run.dedup_key IS 'identity given by the client; one run per workflow, owner and key among those that the workflow''s dedup_scope counts';
+COMMENT ON COLUMN _workflow.run.dedup_no IS 'how many runs had the key before, as far as they are kept: the highest has it now';
 COMMENT ON COLUMN _workflow.run.group_key IS 'group within the queue';
 COMMENT ON COLUMN _workflow.run.reason IS 'why it failed or was parked, one word';
 COMMENT ON COLUMN _workflow.run.error_code IS 'SQLSTATE of the error that stopped it';
@@ -803,11 +807,12 @@ CREATE FUNCTION workflow.create_workflow(
 	keep_failed interval DEFAULT NULL,
 	search_path text DEFAULT NULL,
 	description text DEFAULT NULL,
+	dedup_scope text DEFAULT 'kept',
 	or_replace boolean DEFAULT false)
 	RETURNS void
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_create_workflow';
-COMMENT ON FUNCTION workflow.create_workflow(text, text, text, workflow.policy, interval, text, text, interval, interval, text, text, boolean) IS
+COMMENT ON FUNCTION workflow.create_workflow(text, text, text, workflow.policy, interval, text, text, interval, interval, text, text, text, boolean) IS
 	'makes a workflow of a function: f(input jsonb) RETURNS jsonb';
 
 CREATE FUNCTION workflow.alter_workflow(
@@ -822,11 +827,12 @@ CREATE FUNCTION workflow.alter_workflow(
 	keep_failed interval DEFAULT NULL,
 	search_path text DEFAULT NULL,
 	description text DEFAULT NULL,
+	dedup_scope text DEFAULT NULL,
 	reset text[] DEFAULT NULL)
 	RETURNS void
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_alter_workflow';
-COMMENT ON FUNCTION workflow.alter_workflow(text, text, text, workflow.policy, interval, text, text, interval, interval, text, text, text[]) IS
+COMMENT ON FUNCTION workflow.alter_workflow(text, text, text, workflow.policy, interval, text, text, interval, interval, text, text, text, text[]) IS
 	'changes a workflow: NULL leaves a property as it is, reset names those that go back to their defaults';
 
 CREATE FUNCTION workflow.drop_workflow(
@@ -988,6 +994,27 @@ CREATE FUNCTION workflow.enqueue_workflow(
 	AS 'MODULE_PATHNAME', 'workflow_enqueue_workflow';
 COMMENT ON FUNCTION workflow.enqueue_workflow(text, jsonb, text, text, text, text, text, integer, interval, timestamptz, interval, jsonb, text, jsonb) IS
 	'starts a run of a workflow when the transaction commits, and returns its run_id';
+
+CREATE FUNCTION workflow.enqueue_run(
+	workflow text,
+	input jsonb DEFAULT '{}',
+	dedup_key text DEFAULT NULL,
+	on_duplicate text DEFAULT 'return',
+	group_key text DEFAULT NULL,
+	on_busy text DEFAULT 'wait',
+	queue text DEFAULT NULL,
+	priority integer DEFAULT 0,
+	delay interval DEFAULT NULL,
+	run_at timestamptz DEFAULT NULL,
+	run_timeout interval DEFAULT NULL,
+	attributes jsonb DEFAULT NULL,
+	signal text DEFAULT NULL,
+	signal_payload jsonb DEFAULT NULL)
+	RETURNS TABLE (run_id uuid, created boolean, state text)
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE ROWS 1
+	AS 'MODULE_PATHNAME', 'workflow_enqueue_run';
+COMMENT ON FUNCTION workflow.enqueue_run(text, jsonb, text, text, text, text, text, integer, interval, timestamptz, interval, jsonb, text, jsonb) IS
+	'the same as enqueue_workflow(), which tells whether the run is new and what state it is in; no row where that gives NULL';
 
 CREATE FUNCTION workflow.find_run(
 	workflow text,
@@ -1584,6 +1611,7 @@ SELECT w.name AS workflow,
        w.on_failure,
        w.keep_succeeded,
        w.keep_failed,
+       w.dedup_scope,
        w.description,
        w.paused_at,
        w.paused_by,
@@ -1607,6 +1635,7 @@ COMMENT ON COLUMN workflow.workflows.run_timeout IS 'longest time of a run, from
 COMMENT ON COLUMN workflow.workflows.on_failure IS 'fail, or park: stop at a step that gave up, until retry_run()';
 COMMENT ON COLUMN workflow.workflows.keep_succeeded IS 'how long succeeded and cancelled runs are kept; NULL: for ever';
 COMMENT ON COLUMN workflow.workflows.keep_failed IS 'how long failed runs are kept; NULL: for ever';
+COMMENT ON COLUMN workflow.workflows.dedup_scope IS 'among which runs a dedup_key is unique: kept, unfinished or queued';
 COMMENT ON COLUMN workflow.workflows.description IS 'what the workflow is for';
 COMMENT ON COLUMN workflow.workflows.paused_at IS 'when it was paused; NULL: not paused';
 COMMENT ON COLUMN workflow.workflows.paused_by IS 'role that paused it';

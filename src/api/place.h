@@ -16,7 +16,8 @@ typedef enum WfOnDuplicate
 	WF_DUPLICATE_RETURN,
 	WF_DUPLICATE_SKIP,
 	WF_DUPLICATE_REJECT,
-	WF_DUPLICATE_REPLACE
+	WF_DUPLICATE_REPLACE,
+	WF_DUPLICATE_RETRY
 } WfOnDuplicate;
 
 typedef enum WfOnBusy
@@ -37,6 +38,13 @@ typedef enum WfPlaced
 extern WfOnDuplicate wf_arg_on_duplicate(FunctionCallInfo fcinfo, int arg);
 extern WfOnBusy wf_arg_on_busy(FunctionCallInfo fcinfo, int arg,
 							   int group_arg);
+
+/*
+ * Is there a run that answers for the dedup_key, without one being made?  Of
+ * *run only workflow, owner and key are looked at.  No window may be open.
+ */
+extern bool wf_run_answers(const WfWorkflow *def, WfNewRun *run,
+						   WfKeptRun *kept);
 
 /*
  * Inserts the run, or says why not: *kept is set with WF_KEPT.  Raises 23505

@@ -13,10 +13,11 @@
 typedef struct WfHandover
 {
 	char *dedup_key; /* or NULL */
+	int32 dedup_no;	 /* its place among the runs of that key */
 	bool has_parent;
 	pg_uuid_t parent_run_id;
 	int32 parent_ordinal;
-	int32 item; /* -1: none */
+	int32 item;		/* -1: none */
 	pg_uuid_t seed; /* of the successor; the caller's to set */
 } WfHandover;
 
