@@ -25,7 +25,7 @@ INSERT INTO _workflow.queue
 SELECT q.* FROM jsonb_populate_record(NULL::_workflow.queue, jsonb_build_object(
 	'queue_id', nextval('_workflow.queue_queue_id_seq'), 'name', name,
 	'owner', who::regrole::oid, 'owner_name', who, 'closed', false, 'on_group_failure', 'continue',
-	'fair', false, 'rate_period', '1 s', 'lease', '30 s', 'dedup_window', '5 min', 'created_at', now(), 'altered_at', now()) || settings) q;
+	'fair', false, 'rate_period', '1 s', 'lease', '30 s', 'dedup_window', '5 min', 'dedup_scope', 'window', 'created_at', now(), 'altered_at', now()) || settings) q;
 $$;
 CREATE FUNCTION id(n int) RETURNS uuid LANGUAGE sql AS $$
 SELECT ('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid

@@ -96,6 +96,7 @@ CREATE TABLE _workflow.queue (
 	policy				workflow.policy,
 	lease				interval NOT NULL DEFAULT '30 s',
 	dedup_window		interval NOT NULL DEFAULT '5 min',
+	dedup_scope			text NOT NULL DEFAULT 'window',
 	keep_acked			interval,
 	keep_dead			interval,
 	notify_channel		text,
@@ -439,6 +440,7 @@ COMMENT ON COLUMN _workflow.queue.group_rate_limit IS 'starts of each group in a
 COMMENT ON COLUMN _workflow.queue.policy IS 'policy of its messages, and of steps where neither call nor workflow have one';
 COMMENT ON COLUMN _workflow.queue.lease IS 'how long a receipt holds a message, from the commit of receive()';
 COMMENT ON COLUMN _workflow.queue.dedup_window IS 'how long a dedup_key of a message is remembered';
+COMMENT ON COLUMN _workflow.queue.dedup_scope IS 'for how long a dedup_key of a message is its own: window, unfinished or queued';
 COMMENT ON COLUMN _workflow.queue.keep_acked IS 'how long acknowledged messages are kept; NULL: not at all';
 COMMENT ON COLUMN _workflow.queue.keep_dead IS 'how long dead messages are kept; NULL: for ever';
 COMMENT ON COLUMN _workflow.queue.notify_channel IS 'channel of NOTIFY for alerts and for ready messages; NULL: none';
@@ -881,6 +883,7 @@ CREATE FUNCTION workflow.create_queue(
 	closed boolean DEFAULT false,
 	lease interval DEFAULT '30 s',
 	dedup_window interval DEFAULT '5 min',
+	dedup_scope text DEFAULT 'window',
 	keep_acked interval DEFAULT NULL,
 	keep_dead interval DEFAULT NULL,
 	notify_channel text DEFAULT NULL,
@@ -894,7 +897,7 @@ CREATE FUNCTION workflow.create_queue(
 	RETURNS void
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_create_queue';
-COMMENT ON FUNCTION workflow.create_queue(text, integer, integer, integer, text, boolean, jsonb, integer, interval, integer, workflow.policy, boolean, interval, interval, interval, interval, text, text, integer, interval, integer, text, text, boolean) IS
+COMMENT ON FUNCTION workflow.create_queue(text, integer, integer, integer, text, boolean, jsonb, integer, interval, integer, workflow.policy, boolean, interval, interval, text, interval, interval, text, text, integer, interval, integer, text, text, boolean) IS
 	'makes a queue: how many of its runs may be under way, in which order they start, and how often';
 
 CREATE FUNCTION workflow.alter_queue(
@@ -912,6 +915,7 @@ CREATE FUNCTION workflow.alter_queue(
 	closed boolean DEFAULT NULL,
 	lease interval DEFAULT NULL,
 	dedup_window interval DEFAULT NULL,
+	dedup_scope text DEFAULT NULL,
 	keep_acked interval DEFAULT NULL,
 	keep_dead interval DEFAULT NULL,
 	notify_channel text DEFAULT NULL,
@@ -925,7 +929,7 @@ CREATE FUNCTION workflow.alter_queue(
 	RETURNS void
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_alter_queue';
-COMMENT ON FUNCTION workflow.alter_queue(text, integer, integer, integer, text, boolean, jsonb, integer, interval, integer, workflow.policy, boolean, interval, interval, interval, interval, text, text, integer, interval, integer, text, text, text[]) IS
+COMMENT ON FUNCTION workflow.alter_queue(text, integer, integer, integer, text, boolean, jsonb, integer, interval, integer, workflow.policy, boolean, interval, interval, text, interval, interval, text, text, integer, interval, integer, text, text, text[]) IS
 	'changes a queue at once, also for what waits in it: NULL leaves a property as it is, reset names those that go back to their defaults';
 
 CREATE FUNCTION workflow.drop_queue(
@@ -1954,7 +1958,7 @@ SELECT i.queue_id,
                        coalesce(q.owner_name, pg_get_userbyid(e.extowner)::text))
        OR EXISTS (SELECT FROM _workflow.queue_grant a
                    WHERE a.queue_id = q.queue_id AND a.privilege = 'receive'
-                     AND _workflow.reads(a.role, a.role_name)) AS reads
+                     AND (a.role_name = 'public' OR _workflow.reads(a.role, a.role_name))) AS reads
   FROM (SELECT 0 AS queue_id UNION SELECT queue_id FROM _workflow.queue) i
   JOIN pg_extension e ON e.extname = 'workflow'
   LEFT JOIN _workflow.queue q ON q.queue_id = i.queue_id
@@ -2116,6 +2120,7 @@ SELECT CASE WHEN i.queue_id = 0 THEN 'default' ELSE q.name END AS queue,
        q.policy,
        coalesce(q.lease, '30 s') AS lease,
        coalesce(q.dedup_window, '5 min') AS dedup_window,
+       coalesce(q.dedup_scope, 'window') AS dedup_scope,
        q.keep_acked,
        q.keep_dead,
        q.notify_channel,
@@ -2152,7 +2157,7 @@ SELECT CASE WHEN i.queue_id = 0 THEN 'default' ELSE q.name END AS queue,
     OR _workflow.sees(q.owner, q.owner_name)
     OR EXISTS (SELECT FROM _workflow.queue_grant a
                 WHERE a.queue_id = q.queue_id
-                  AND _workflow.reads(a.role, a.role_name));
+                  AND (a.role_name = 'public' OR _workflow.reads(a.role, a.role_name)));
 
 COMMENT ON VIEW workflow.queues IS 'queues that are open, that the current user or a role he is a member of owns, or on which he was granted something';
 COMMENT ON COLUMN workflow.queues.queue IS 'name of the queue';
@@ -2170,6 +2175,7 @@ COMMENT ON COLUMN workflow.queues.group_rate_limit IS 'starts of each group in a
 COMMENT ON COLUMN workflow.queues.policy IS 'policy of its messages, and of steps where neither call nor workflow have one';
 COMMENT ON COLUMN workflow.queues.lease IS 'how long a receipt holds a message';
 COMMENT ON COLUMN workflow.queues.dedup_window IS 'how long a dedup_key of a message is remembered';
+COMMENT ON COLUMN workflow.queues.dedup_scope IS 'for how long a dedup_key of a message is its own: window, unfinished or queued';
 COMMENT ON COLUMN workflow.queues.keep_acked IS 'how long acknowledged messages are kept; NULL: not at all';
 COMMENT ON COLUMN workflow.queues.keep_dead IS 'how long dead messages are kept; NULL: for ever';
 COMMENT ON COLUMN workflow.queues.notify_channel IS 'channel of NOTIFY for alerts and for ready messages; NULL: none';
@@ -2283,7 +2289,7 @@ SELECT CASE WHEN i.queue_id = 0 THEN 'default' ELSE q.name END AS queue,
     OR _workflow.sees(q.owner, q.owner_name)
     OR EXISTS (SELECT FROM _workflow.queue_grant a
                 WHERE a.queue_id = q.queue_id
-                  AND _workflow.reads(a.role, a.role_name));
+                  AND (a.role_name = 'public' OR _workflow.reads(a.role, a.role_name)));
 
 COMMENT ON VIEW workflow.stat_queues IS 'counters per queue, from memory: lost in a crash';
 COMMENT ON COLUMN workflow.stat_queues.queue IS 'name of the queue';

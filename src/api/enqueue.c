@@ -214,7 +214,7 @@ wf_enqueue(FunctionCallInfo fcinfo, WfNewRun *run, WfKeptRun *kept)
 	const WfKnownWorkflow *known;
 	const WfQueueSend *queue;
 	WfOnDuplicate on_duplicate =
-		wf_arg_on_duplicate(fcinfo, WF_ENQUEUE_ON_DUPLICATE);
+		wf_arg_on_duplicate(fcinfo, WF_ENQUEUE_ON_DUPLICATE, true);
 	WfOnBusy on_busy =
 		wf_arg_on_busy(fcinfo, WF_ENQUEUE_ON_BUSY, WF_ENQUEUE_GROUP_KEY);
 	WfWork info;
@@ -313,7 +313,7 @@ enqueue(FunctionCallInfo fcinfo, const char *function, Enqueued *out)
 	wf_arg_require(fcinfo, WF_ENQUEUE_WORKFLOW, "name of a workflow");
 	read_signal(fcinfo, &signal);
 	placed = wf_enqueue(fcinfo, &run, &kept);
-	on_duplicate = wf_arg_on_duplicate(fcinfo, WF_ENQUEUE_ON_DUPLICATE);
+	on_duplicate = wf_arg_on_duplicate(fcinfo, WF_ENQUEUE_ON_DUPLICATE, true);
 	if (placed == WF_BUSY ||
 		(placed == WF_KEPT && on_duplicate == WF_DUPLICATE_SKIP))
 		return false;

@@ -65,7 +65,7 @@ find_word(text *value, const char *const *words, int n)
 }
 
 WfOnDuplicate
-wf_arg_on_duplicate(FunctionCallInfo fcinfo, int arg)
+wf_arg_on_duplicate(FunctionCallInfo fcinfo, int arg, bool retries)
 {
 	int word;
 
@@ -73,10 +73,11 @@ wf_arg_on_duplicate(FunctionCallInfo fcinfo, int arg)
 		return WF_DUPLICATE_RETURN;
 	word = find_word(PG_GETARG_TEXT_PP(arg), on_duplicate_words,
 					 lengthof(on_duplicate_words));
-	if (word < 0)
+	if (word < 0 || (word == WF_DUPLICATE_RETRY && !retries))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("on_duplicate must be \"return\", \"skip\", \"reject\", \"replace\" or \"retry\""),
+				 retries ? errmsg("on_duplicate must be \"return\", \"skip\", \"reject\", \"replace\" or \"retry\"")
+						 : errmsg("on_duplicate must be \"return\", \"skip\", \"reject\" or \"replace\""),
 				 errdetail("The value is \"%s\".",
 						   text_to_cstring(PG_GETARG_TEXT_PP(arg))),
 				 errhint("It says what to do when the dedup_key was used before.")));

@@ -34,8 +34,12 @@ typedef enum WfPlaced
 	WF_BUSY	   /* one of its group is unfinished */
 } WfPlaced;
 
-/* Reads an argument, NULL for the default; raises 22023. */
-extern WfOnDuplicate wf_arg_on_duplicate(FunctionCallInfo fcinfo, int arg);
+/*
+ * Reads an argument, NULL for the default; raises 22023.  "retries": is 'retry'
+ * one of the values?
+ */
+extern WfOnDuplicate wf_arg_on_duplicate(FunctionCallInfo fcinfo, int arg,
+										 bool retries);
 extern WfOnBusy wf_arg_on_busy(FunctionCallInfo fcinfo, int arg,
 							   int group_arg);
 
