@@ -992,11 +992,13 @@ CREATE FUNCTION workflow.enqueue_workflow(
 	run_timeout interval DEFAULT NULL,
 	attributes jsonb DEFAULT NULL,
 	signal text DEFAULT NULL,
-	signal_payload jsonb DEFAULT NULL)
+	signal_payload jsonb DEFAULT NULL,
+	debounce interval DEFAULT NULL,
+	debounce_max interval DEFAULT NULL)
 	RETURNS uuid
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_enqueue_workflow';
-COMMENT ON FUNCTION workflow.enqueue_workflow(text, jsonb, text, text, text, text, text, integer, interval, timestamptz, interval, jsonb, text, jsonb) IS
+COMMENT ON FUNCTION workflow.enqueue_workflow(text, jsonb, text, text, text, text, text, integer, interval, timestamptz, interval, jsonb, text, jsonb, interval, interval) IS
 	'starts a run of a workflow when the transaction commits, and returns its run_id';
 
 CREATE FUNCTION workflow.enqueue_run(
@@ -1013,11 +1015,13 @@ CREATE FUNCTION workflow.enqueue_run(
 	run_timeout interval DEFAULT NULL,
 	attributes jsonb DEFAULT NULL,
 	signal text DEFAULT NULL,
-	signal_payload jsonb DEFAULT NULL)
+	signal_payload jsonb DEFAULT NULL,
+	debounce interval DEFAULT NULL,
+	debounce_max interval DEFAULT NULL)
 	RETURNS TABLE (run_id uuid, created boolean, state text)
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE ROWS 1
 	AS 'MODULE_PATHNAME', 'workflow_enqueue_run';
-COMMENT ON FUNCTION workflow.enqueue_run(text, jsonb, text, text, text, text, text, integer, interval, timestamptz, interval, jsonb, text, jsonb) IS
+COMMENT ON FUNCTION workflow.enqueue_run(text, jsonb, text, text, text, text, text, integer, interval, timestamptz, interval, jsonb, text, jsonb, interval, interval) IS
 	'the same as enqueue_workflow(), which tells whether the run is new and what state it is in; no row where that gives NULL';
 
 CREATE FUNCTION workflow.find_run(
@@ -1171,11 +1175,13 @@ CREATE FUNCTION workflow.send(
 	on_duplicate text DEFAULT 'return',
 	priority integer DEFAULT 0,
 	delay interval DEFAULT NULL,
-	run_at timestamptz DEFAULT NULL)
+	run_at timestamptz DEFAULT NULL,
+	debounce interval DEFAULT NULL,
+	debounce_max interval DEFAULT NULL)
 	RETURNS bigint
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_send';
-COMMENT ON FUNCTION workflow.send(text, jsonb, jsonb, text, text, text, integer, interval, timestamptz) IS
+COMMENT ON FUNCTION workflow.send(text, jsonb, jsonb, text, text, text, integer, interval, timestamptz, interval, interval) IS
 	'puts a message in a queue when the transaction commits, and returns its message_id';
 
 CREATE FUNCTION workflow.send_batch(

@@ -41,6 +41,7 @@
 #include "base/spi.h"
 #include "ipc/wakeup.h"
 #include "store/enqueue.h"
+#include "store/signal.h"
 
 PG_FUNCTION_INFO_V1(workflow_enqueue_workflow);
 PG_FUNCTION_INFO_V1(workflow_enqueue_run);
@@ -79,6 +80,18 @@ empty_input(void)
 		MemoryContextSwitchTo(old);
 	}
 	return empty;
+}
+
+static void
+read_debounce(FunctionCallInfo fcinfo, WfOnDuplicate on_duplicate,
+			  WfOnBusy on_busy, WfDebounce *out)
+{
+	bool plain = !PG_ARGISNULL(WF_ENQUEUE_DEDUP_KEY) &&
+				 on_duplicate == WF_DUPLICATE_RETURN &&
+				 on_busy == WF_BUSY_WAIT && PG_ARGISNULL(WF_ENQUEUE_DELAY) &&
+				 PG_ARGISNULL(WF_ENQUEUE_RUN_AT);
+
+	wf_arg_debounce(fcinfo, WF_ENQUEUE_DEBOUNCE, plain, out);
 }
 
 static void
@@ -170,6 +183,25 @@ send_signal(const FirstSignal *signal, WfPlaced placed, const WfNewRun *run,
 	(void) wf_signal_send(&kept->run_id, signal->name, signal->payload, NULL);
 }
 
+/* A debounced run has had its signal with the first call. */
+static void
+require_same_signal(const FirstSignal *signal, const pg_uuid_t *run_id)
+{
+	WfWindow window;
+	bool has;
+
+	wf_window_open(&window);
+	has = wf_signal_has(run_id, signal->name, signal->payload);
+	wf_window_close(&window);
+	if (!has)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a debounced call must equal the first one"),
+				 errdetail("The run was not enqueued with the signal \"%s\" and this payload.",
+						   signal->name),
+				 errhint("Send further signals with workflow.signal_run().")));
+}
+
 /* ---- the functions ---- */
 
 /* The queue that is given or the workflow's, open to the current user. */
@@ -217,6 +249,7 @@ wf_enqueue(FunctionCallInfo fcinfo, WfNewRun *run, WfKeptRun *kept)
 		wf_arg_on_duplicate(fcinfo, WF_ENQUEUE_ON_DUPLICATE, true);
 	WfOnBusy on_busy =
 		wf_arg_on_busy(fcinfo, WF_ENQUEUE_ON_BUSY, WF_ENQUEUE_GROUP_KEY);
+	WfDebounce debounce;
 	WfWork info;
 	text *name;
 	WfPlaced placed;
@@ -224,6 +257,10 @@ wf_enqueue(FunctionCallInfo fcinfo, WfNewRun *run, WfKeptRun *kept)
 	run->enqueued_at = wf_clock_now();
 	run->run_at = wf_arg_start(fcinfo, WF_ENQUEUE_DELAY, WF_ENQUEUE_RUN_AT,
 							   "run", run->enqueued_at);
+	read_debounce(fcinfo, on_duplicate, on_busy, &debounce);
+	if (debounce.given)
+		run->run_at =
+			wf_debounce_start(&debounce, run->enqueued_at, run->enqueued_at);
 	run->delayed = run->run_at > run->enqueued_at;
 	read_values(fcinfo, run);
 
@@ -243,8 +280,8 @@ wf_enqueue(FunctionCallInfo fcinfo, WfNewRun *run, WfKeptRun *kept)
 	wf_runid_draw(&run->run_id);
 	ItemPointerSetInvalid(&run->tid);
 
-	placed =
-		wf_run_place(&known->def, queue, run, on_duplicate, on_busy, kept);
+	placed = wf_run_place(&known->def, queue, run, on_duplicate, on_busy,
+						  &debounce, kept);
 	if (placed != WF_PLACED)
 		return placed;
 	wf_count_enqueued(run->workflow_id, run->queue_id);
@@ -319,7 +356,10 @@ enqueue(FunctionCallInfo fcinfo, const char *function, Enqueued *out)
 		return false;
 	if (placed == WF_KEPT && on_duplicate == WF_DUPLICATE_RETRY)
 		retried = retry_kept(&kept);
-	if (signal.name != NULL)
+	if (signal.name != NULL && placed == WF_KEPT &&
+		!PG_ARGISNULL(WF_ENQUEUE_DEBOUNCE))
+		require_same_signal(&signal, &kept.run_id);
+	else if (signal.name != NULL)
 		send_signal(&signal, placed, &run, &kept, retried);
 	out->created = placed == WF_PLACED;
 	out->run_id = out->created ? run.run_id : kept.run_id;

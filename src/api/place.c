@@ -42,6 +42,7 @@ typedef struct Placing
 	WfNewRun *run;
 	WfOnDuplicate on_duplicate;
 	WfOnBusy on_busy;
+	const WfDebounce *debounce;
 	WfKeptRun *kept;
 	bool entered; /* the group is free and locked */
 	WfGroupGate gate;
@@ -177,6 +178,22 @@ find_kept(Placing *p)
 							run->dedup_key, p->kept);
 }
 
+/* Has the scheduler look at the kept run again when the transaction has ended. */
+static void
+note_kept(const Placing *p)
+{
+	WfWork info = {0};
+
+	info.id = p->kept->run_id;
+	info.last_id = info.id;
+	info.owner = p->run->owner;
+	info.workflow_id = p->run->workflow_id;
+	info.queue_id = p->run->queue_id;
+	info.deadline_at = DT_NOEND;
+	info.flags = WF_ASSIGN_DEDUP | WF_ASSIGN_REREAD;
+	wf_note_recheck(&info);
+}
+
 /*
  * Removes the kept run, if it has not begun, so that another can take its
  * place: WF_PLACED.  WF_KEPT when it has, or may be about to.  Its lock is kept
@@ -186,7 +203,6 @@ find_kept(Placing *p)
 static WfPlaced
 remove_untouched(Placing *p)
 {
-	WfWork info = {0};
 	pg_uuid_t old = p->kept->run_id;
 
 	/* a step of that very run would find the lock to be its own */
@@ -194,14 +210,7 @@ remove_untouched(Placing *p)
 		!wf_run_lock_to_replace(&old))
 		return WF_KEPT;
 
-	info.id = old;
-	info.last_id = old;
-	info.owner = p->run->owner;
-	info.workflow_id = p->run->workflow_id;
-	info.queue_id = p->run->queue_id;
-	info.deadline_at = DT_NOEND;
-	info.flags = WF_ASSIGN_DEDUP | WF_ASSIGN_REREAD;
-	wf_note_recheck(&info);
+	note_kept(p);
 
 	/* it may have begun, and even ended, before we had the lock */
 	if (!find_kept(p) || memcmp(&p->kept->run_id, &old, UUID_LEN) != 0 ||
@@ -213,6 +222,39 @@ remove_untouched(Placing *p)
 	wf_signal_move(&old, &p->run->run_id);
 	wf_run_delete(&old);
 	return WF_PLACED;
+}
+
+/*
+ * debounce: writes what this call asks for into the kept run, which has not
+ * begun and cannot before the transaction has ended, as for remove_untouched().
+ * False when it has begun after all.
+ */
+static bool
+put_off(Placing *p)
+{
+	pg_uuid_t old = p->kept->run_id;
+	WfNewRun *run = p->run;
+
+	if (wf_word_runs(&old) || !wf_run_lock_to_replace(&old))
+		return false;
+	note_kept(p);
+	if (!find_kept(p) || memcmp(&p->kept->run_id, &old, UUID_LEN) != 0 ||
+		p->kept->begun)
+		return false;
+	if (run->deadline_at != DT_NOEND)
+		run->deadline_at -= run->run_at;
+	run->run_at =
+		wf_debounce_start(p->debounce, p->kept->enqueued_at, run->enqueued_at);
+	if (run->deadline_at != DT_NOEND)
+		run->deadline_at += run->run_at;
+	if (wf_run_rewrite(&old, run))
+		return true;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("a debounced call must equal the first one"),
+			 errdetail("Run %s, which has not begun, was enqueued with another queue, group_key or run_timeout.",
+					   uuid_text(&old)),
+			 errhint("Only input, priority, attributes and the time of the start may differ. Pass another dedup_key where another run is meant.")));
 }
 
 /* Is the kept run one of those among which the key is unique? */
@@ -308,6 +350,12 @@ insert_or_keep(Placing *p)
 			if (!find_in_scope(p))
 				continue;
 		}
+		if (p->debounce->given)
+		{
+			if (put_off(p))
+				return WF_KEPT;
+			continue;
+		}
 		if (p->on_duplicate != WF_DUPLICATE_REPLACE)
 			return WF_KEPT;
 		removed = remove_untouched(p);
@@ -356,19 +404,23 @@ wf_run_answers(const WfWorkflow *def, WfNewRun *run, WfKeptRun *kept)
 
 WfPlaced
 wf_run_place(const WfWorkflow *def, const WfQueueSend *queue, WfNewRun *run,
-			 WfOnDuplicate on_duplicate, WfOnBusy on_busy, WfKeptRun *kept)
+			 WfOnDuplicate on_duplicate, WfOnBusy on_busy,
+			 const WfDebounce *debounce, WfKeptRun *kept)
 {
 	Placing p = {.def = def,
 				 .queue = queue,
 				 .run = run,
 				 .on_duplicate = on_duplicate,
 				 .on_busy = on_busy,
+				 .debounce = debounce,
 				 .kept = kept};
 	WfWindow window;
 	WfPlaced placed;
 
 	if (on_duplicate == WF_DUPLICATE_RETRY)
 		require_kept_scope(def);
+	if (debounce->given && def->dedup_scope != WF_SCOPE_QUEUED)
+		wf_raise_debounce_scope("workflow", def->name);
 	if (DatumGetPointer(run->dedup_key) == NULL)
 		placed = insert_plain(&p);
 	else

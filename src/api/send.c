@@ -48,7 +48,9 @@ typedef enum Argument
 	ARG_ON_DUPLICATE,
 	ARG_PRIORITY,
 	ARG_DELAY,
-	ARG_RUN_AT
+	ARG_RUN_AT,
+	ARG_DEBOUNCE, /* of send() */
+	ARG_DEBOUNCE_MAX
 } Argument;
 
 /* ---- what all messages of a call have in common ---- */
@@ -57,6 +59,7 @@ typedef struct Sending
 {
 	const WfQueueSend *queue;
 	WfOnDuplicate on_duplicate;
+	WfDebounce debounce;
 	WfNewMessage common;
 } Sending;
 
@@ -69,6 +72,7 @@ read_common(FunctionCallInfo fcinfo, const char *function, Sending *s)
 	wf_require_preloaded();
 	wf_require_writable(function);
 	wf_arg_require(fcinfo, ARG_QUEUE, "name of a queue");
+	memset(&s->debounce, 0, sizeof(s->debounce));
 	s->on_duplicate = wf_arg_on_duplicate(fcinfo, ARG_ON_DUPLICATE, false);
 	memset(common, 0, sizeof(*common));
 	common->enqueued_at = wf_clock_now();
@@ -174,6 +178,38 @@ replace_untouched(const WfNewMessage *message, TimestampTz expires_at,
 }
 
 /*
+ * debounce: writes what this call asks for into the message that has the key,
+ * and was not received.  False when it was after all, or is being received.
+ */
+static bool
+put_off(const Sending *s, const WfNewMessage *message, int64 *kept)
+{
+	WfNewMessage rewritten = *message;
+	WfUsedKey used;
+	WfRewrite result;
+
+	/* waits for another client that does the same */
+	if (!wf_message_key_find(message, true, &used) || !used.untouched)
+		return false;
+	rewritten.message_id = used.message_id;
+	rewritten.run_at = wf_debounce_start(&s->debounce, used.enqueued_at,
+										 message->enqueued_at);
+	result = wf_message_rewrite(&rewritten);
+	if (result == WF_REWRITE_DIFFERS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a debounced call must equal the first one"),
+				 errdetail("Message " INT64_FORMAT ", which was not received, was sent with another group_key.",
+						   used.message_id),
+				 errhint("Only payload, headers, priority and the time may differ. Pass another dedup_key where another message is meant.")));
+	if (result == WF_REWRITE_GONE)
+		return false;
+	wf_note_message(used.message_id);
+	*kept = used.message_id;
+	return true;
+}
+
+/*
  * In a window: claims the message's key.  False when another message has it,
  * whose id is set in *kept; true also sets that, to one that it replaces, or 0.
  */
@@ -202,6 +238,15 @@ claim_key(const Sending *s, const WfNewMessage *message, int64 *kept)
 				return true;
 			continue;
 		}
+		if (s->debounce.given)
+		{
+			if (put_off(s, message, kept))
+				return false;
+			/* it is being received just now: the key is free */
+			if (wf_message_key_move(message, used.message_id, expires_at))
+				return true;
+			continue;
+		}
 		if (s->on_duplicate == WF_DUPLICATE_REPLACE &&
 			replace_untouched(message, expires_at, kept))
 			return true;
@@ -225,6 +270,25 @@ note_sent(const WfNewMessage *message)
 
 /* ---- send ---- */
 
+static void
+read_debounce(FunctionCallInfo fcinfo, Sending *s)
+{
+	WfNewMessage *message = &s->common;
+	bool plain = !PG_ARGISNULL(ARG_DEDUP_KEY) &&
+				 s->on_duplicate == WF_DUPLICATE_RETURN &&
+				 PG_ARGISNULL(ARG_DELAY) && PG_ARGISNULL(ARG_RUN_AT);
+
+	wf_arg_debounce(fcinfo, ARG_DEBOUNCE, plain, &s->debounce);
+	if (!s->debounce.given)
+		return;
+	if (s->queue->dedup_scope != WF_KEY_QUEUED)
+		wf_raise_debounce_scope("queue", s->queue->name);
+	message->run_at = wf_debounce_start(&s->debounce, message->enqueued_at,
+										message->enqueued_at);
+	message->delayed = message->run_at > message->enqueued_at;
+}
+
+
 Datum
 workflow_send(PG_FUNCTION_ARGS)
 {
@@ -233,6 +297,7 @@ workflow_send(PG_FUNCTION_ARGS)
 	int64 kept;
 
 	read_common(fcinfo, "send", &s);
+	read_debounce(fcinfo, &s);
 	wf_arg_require(fcinfo, ARG_PAYLOAD, "payload");
 	message->payload = PG_GETARG_DATUM(ARG_PAYLOAD);
 	check_payload(message->payload);

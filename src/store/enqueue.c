@@ -217,6 +217,40 @@ wf_run_find_kept(int32 workflow_id, Oid owner, Datum owner_name,
 	return true;
 }
 
+static WfStmt rewrite_run = {
+	"UPDATE _workflow.run"
+	"   SET input = $2, priority = $3, attributes = $4, run_at = $5,"
+	"       due_at = $5, deadline_at = $6"
+	" WHERE run_id = $1 AND queue_id = $7"
+	"   AND group_key IS NOT DISTINCT FROM $8"
+	"   AND deadline_at - run_at IS NOT DISTINCT FROM $6 - $5",
+	8,
+	{UUIDOID, JSONBOID, INT4OID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+	 INT4OID, TEXTOID}};
+
+bool
+wf_run_rewrite(const pg_uuid_t *run_id, const WfNewRun *run)
+{
+	char nulls[] = "        ";
+	Datum values[8];
+
+	values[0] = UUIDPGetDatum(run_id);
+	values[1] = run->input;
+	values[2] = Int32GetDatum(run->priority);
+	values[3] = run->attributes;
+	if (DatumGetPointer(run->attributes) == NULL)
+		nulls[3] = 'n';
+	values[4] = TimestampTzGetDatum(run->run_at);
+	values[5] = TimestampTzGetDatum(run->deadline_at);
+	if (run->deadline_at == DT_NOEND)
+		nulls[5] = 'n';
+	values[6] = Int32GetDatum(run->queue_id);
+	values[7] = run->group_key;
+	if (DatumGetPointer(run->group_key) == NULL)
+		nulls[7] = 'n';
+	return wf_spi_run(&rewrite_run, values, nulls, false, 0) == 1;
+}
+
 static WfStmt delete_run = {
 	"DELETE FROM _workflow.run WHERE run_id = $1", 1, {UUIDOID}, NULL};
 

@@ -70,6 +70,13 @@ typedef struct WfKeptRun
 extern bool wf_run_find_kept(int32 workflow_id, Oid owner, Datum owner_name,
 							 Datum dedup_key, WfKeptRun *out);
 
+/*
+ * Writes input, priority, attributes and times of *run into a run that has not
+ * begun; the caller has its lock.  False when the two differ in queue, group or
+ * time-out.
+ */
+extern bool wf_run_rewrite(const pg_uuid_t *run_id, const WfNewRun *run);
+
 /* Deletes a run that never began, and what was asked of it. */
 extern void wf_run_delete(const pg_uuid_t *run_id);
 

@@ -122,6 +122,43 @@ static WfStmt delete_untouched = {
 	1,
 	{INT8OID}};
 
+static WfStmt lock_untouched = {
+	"SELECT group_key IS NOT DISTINCT FROM $2"
+	"  FROM _workflow.message"
+	" WHERE message_id = $1 AND state = 'q'::\"char\" AND attempt = 0"
+	"   FOR UPDATE SKIP LOCKED",
+	2,
+	{INT8OID, TEXTOID}};
+
+static WfStmt rewrite = {
+	"UPDATE _workflow.message"
+	"   SET payload = $2, headers = $3, priority = $4,"
+	"       run_at = $5, due_at = $5"
+	" WHERE message_id = $1",
+	5,
+	{INT8OID, JSONBOID, JSONBOID, INT4OID, TIMESTAMPTZOID}};
+
+WfRewrite
+wf_message_rewrite(const WfNewMessage *message)
+{
+	char nulls[] = "     ";
+	Datum values[5] = {Int64GetDatum(message->message_id), message->group_key};
+
+	nulls[1] = DatumGetPointer(message->group_key) == NULL ? 'n' : ' ';
+	if (wf_spi_run(&lock_untouched, values, nulls, false, 1) == 0)
+		return WF_REWRITE_GONE;
+	if (!wf_spi_get_bool(0, 1, false))
+		return WF_REWRITE_DIFFERS;
+	values[1] = message->payload;
+	values[2] = message->headers;
+	nulls[1] = ' ';
+	nulls[2] = DatumGetPointer(message->headers) == NULL ? 'n' : ' ';
+	values[3] = Int32GetDatum(message->priority);
+	values[4] = TimestampTzGetDatum(message->run_at);
+	(void) wf_spi_run(&rewrite, values, nulls, false, 0);
+	return WF_REWRITTEN;
+}
+
 static WfStmt purge_queue = {
 	"WITH chosen AS"
 	" (SELECT message_id"

@@ -38,7 +38,7 @@ wf_message_key_claim(const WfNewMessage *message, TimestampTz expires_at)
 
 #define FIND_KEY                                                     \
 	"SELECT k.message_id, k.expires_at, m.state IN ('q', 'l'),"      \
-	"       m.state = 'q' AND m.attempt = 0"                         \
+	"       m.state = 'q' AND m.attempt = 0, m.enqueued_at"          \
 	"  FROM _workflow.message_key k"                                 \
 	"  LEFT JOIN _workflow.message m ON m.message_id = k.message_id" \
 	" WHERE k.queue_id = $1 AND k.owner_name = $2"                   \
@@ -73,6 +73,7 @@ wf_message_key_find(const WfNewMessage *message, bool lock, WfUsedKey *out)
 	out->expires_at = wf_spi_get_time(0, 2, 0);
 	out->unfinished = wf_spi_get_bool(0, 3, false);
 	out->untouched = wf_spi_get_bool(0, 4, false);
+	out->enqueued_at = wf_spi_get_time(0, 5, 0);
 	return true;
 }
 

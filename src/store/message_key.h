@@ -27,6 +27,7 @@ typedef struct WfUsedKey
 {
 	int64 message_id;
 	TimestampTz expires_at;
+	TimestampTz enqueued_at; /* of its message, where that is there */
 	bool unfinished; /* its message is neither done nor dead nor gone */
 	bool untouched;	 /* ... and was never received */
 } WfUsedKey;
