@@ -13,6 +13,7 @@
 typedef struct WfHandover
 {
 	char *dedup_key; /* or NULL */
+	int32 dedup_no;	 /* its place among the runs of that key */
 	bool has_parent;
 	pg_uuid_t parent_run_id;
 	int32 parent_ordinal;

@@ -174,4 +174,7 @@ extern bool wf_run_lock(const pg_uuid_t *run_id);
  */
 extern bool wf_run_lock_to_replace(const pg_uuid_t *run_id);
 
+/* Has an executor the run's lock, so that the run is moving on just now? */
+extern bool wf_run_is_locked(const pg_uuid_t *run_id);
+
 #endif /* WF_STORE_RUN_H */

@@ -36,6 +36,21 @@ wf_signal_insert(const pg_uuid_t *run_id, const char *name,
 	return wf_spi_run(&insert_signal, values, nulls, false, 0) == 1;
 }
 
+static WfStmt has_signal = {"SELECT FROM _workflow.signal"
+							" WHERE run_id = $1 AND name = $2 AND payload = $3"
+							" LIMIT 1",
+							3,
+							{UUIDOID, TEXTOID, JSONBOID}};
+
+bool
+wf_signal_has(const pg_uuid_t *run_id, const char *name, const Jsonb *payload)
+{
+	Datum values[3] = {UUIDPGetDatum(run_id), CStringGetTextDatum(name),
+					   PointerGetDatum(payload)};
+
+	return wf_spi_run(&has_signal, values, NULL, false, 1) == 1;
+}
+
 static WfStmt move_signals = {
 	"UPDATE _workflow.signal SET run_id = $2 WHERE run_id = $1",
 	2,

@@ -24,6 +24,10 @@ extern bool wf_signal_insert(const pg_uuid_t *run_id, const char *name,
 							 const char *by, TimestampTz now);
 
 /* Another run takes the place of this one, and gets what was sent to it. */
+/* Was this signal sent to the run, by whomever? */
+extern bool wf_signal_has(const pg_uuid_t *run_id, const char *name,
+						  const Jsonb *payload);
+
 extern void wf_signal_move(const pg_uuid_t *from, const pg_uuid_t *to);
 
 /*
