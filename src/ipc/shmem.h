@@ -205,6 +205,7 @@ typedef struct WfDatabase
 	TimestampTz start_after; /* lock; launcher's back-off */
 	int failures;			 /* lock; launcher: quick ends in a row */
 	TimestampTz starved_at;	 /* lock; asked in vain for a first executor */
+	uint32 absences;		 /* lock; times without a scheduler so far */
 
 	pg_atomic_uint32 events;	  /* WF_EVENT_*, set by anybody */
 	pg_atomic_uint64 definitions; /* rises with each change of one */
@@ -234,6 +235,7 @@ typedef struct WfDatabase
 	/* for views; written by the scheduler, single words, read unlocked */
 	bool stopped;			  /* control row says so */
 	bool foreign;			  /* origin or site differs: start() needed */
+	uint32 stops;			  /* times that either was so, up to now */
 	uint32 ready;			  /* runs ready in memory */
 	uint32 timers;			  /* runs waiting for a time */
 	TimestampTz oldest_ready; /* 0 when none */

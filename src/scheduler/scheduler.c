@@ -331,7 +331,7 @@ workflow_scheduler_main(Datum arg)
 	WfScheduler *s = &scheduler;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, die);
+	pqsignal(SIGTERM, wf_worker_die);
 	pqsignal(SIGINT, SIG_IGN);
 	BackgroundWorkerUnblockSignals();
 
