@@ -351,6 +351,13 @@ say_ready(StringInfo out, const WfDatabase *db)
 		out,
 		"The run is ready and waits for an executor: %u runs are ready, %d executors are there, workflow.executors is %d.",
 		db->ready, executors, wf_executors);
+	if (wf_executors > 1 && executors == wf_executors - 1)
+		appendStringInfoString(
+			out,
+			" The last one is for another role than the one that has all others.");
+	if (wf_executors_per_role >= 0)
+		appendStringInfo(out, " workflow.executors_per_role is %d.",
+						 wf_executors_per_role);
 	if (db->short_since != 0 || wf_shared->short_since != 0)
 		appendStringInfoString(
 			out,

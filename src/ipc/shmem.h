@@ -126,6 +126,8 @@ typedef struct WfSlot
 	bool failed_start; /* lock; GONE: ended before it was connected */
 	bool abandoned;	   /* lock; freed at its end, nobody has to look */
 	bool in_user_code; /* executor; was it there when it ended? */
+	bool swallowed;	   /* it was ended, as user code went on after a cancel;
+						* set by executor or scheduler */
 
 	pg_atomic_uint32 retire;  /* scheduler: exit when idle, take no more */
 	pg_atomic_uint32 cancels; /* scheduler: SIGINTs sent so far */

@@ -34,6 +34,8 @@ static const struct
 	{WF_BREAK_FAIR, "a group keeps its turn"},
 	{WF_BREAK_RESUME, "what was let go on stays held"},
 	{WF_BREAK_CLAIM, "a run is started while its row is written"},
+	{WF_BREAK_SHARE, "a role takes the last executor as well"},
+	{WF_BREAK_TURNS, "who had the executor gets it again"},
 };
 
 static int64
