@@ -651,12 +651,12 @@ COMMENT ON COLUMN _workflow.attempt.attempt IS 'number of the attempt, from 1';
 COMMENT ON COLUMN _workflow.attempt.error_code IS 'SQLSTATE with which it failed';
 COMMENT ON COLUMN _workflow.attempt.error_message IS 'message of that error';
 
-COMMENT ON TABLE _workflow.audit IS 'what operators did to runs';
+COMMENT ON TABLE _workflow.audit IS 'what operators did to runs, and processes of runs that were ended for their sake';
 COMMENT ON COLUMN _workflow.audit.audit_id IS 'key, rising';
 COMMENT ON COLUMN _workflow.audit.run_id IS 'the run';
 COMMENT ON COLUMN _workflow.audit.at IS 'when it was asked for';
-COMMENT ON COLUMN _workflow.audit.action IS 'name of the function that was called';
-COMMENT ON COLUMN _workflow.audit.role_name IS 'role that called it';
+COMMENT ON COLUMN _workflow.audit.action IS 'name of the function that was called; terminated: by the engine, which asked nobody';
+COMMENT ON COLUMN _workflow.audit.role_name IS 'role that called it; empty: the engine';
 COMMENT ON COLUMN _workflow.audit.reason IS 'reason given';
 COMMENT ON COLUMN _workflow.audit.detail IS 'arguments that matter';
 
@@ -1892,7 +1892,7 @@ SELECT a.run_id,
        a.detail
   FROM _workflow.audit a
   JOIN _workflow.run r ON r.run_id = a.run_id
- WHERE _workflow.sees(r.owner, r.owner_name);
+ WHERE a.action <> 'terminated' AND _workflow.sees(r.owner, r.owner_name);
 
 COMMENT ON VIEW workflow.audit_log IS 'what operators did to these runs';
 COMMENT ON COLUMN workflow.audit_log.run_id IS 'the run';

@@ -150,6 +150,7 @@ extern WfPlan *wf_plan_create(const WfMemory *memory, const WfPlanPort *port,
 typedef struct WfPlanSettings
 {
 	int executors;		 /* at most so many */
+	int per_role;		 /* ... of one role; -1: no limit but the one above */
 	int64 memory;		 /* bytes that entries may take */
 	uint32 floor;		 /* entries of each queue that may wait all the same */
 	bool short_of_slots; /* the server has no room for more executors */
@@ -467,6 +468,8 @@ extern void wf_plan_totals(const WfPlan *plan, WfPlanTotals *out);
 #define WF_BREAK_RESUME	   0x1000 /* resuming does not let it go on */
 #define WF_BREAK_CLAIM	   0x4000 /* starts what is being written */
 #define WF_BREAK_KNOWN	   0x8000 /* does not wait for what is unread */
+#define WF_BREAK_SHARE	   0x10000 /* a role takes the last executor, too */
+#define WF_BREAK_TURNS	   0x20000 /* who had an executor gets the next */
 
 #ifdef WF_TEST_BUILD
 /* Leaves out a rule, so that a checker can be seen to find it. */

@@ -289,6 +289,7 @@ typedef struct WfSeat
 	TimestampTz started_at;	 /* of the process */
 	TimestampTz progress_at; /* last end of a run, or first after idling */
 	bool slow;				 /* the last run took long */
+	bool served;			 /* a run has ended here */
 	bool retiring;			 /* told to end */
 } WfSeat;
 

@@ -131,11 +131,17 @@ run_cell(WfExecutor *executor, WfCell *cell)
 
 /* ---- life ---- */
 
-/* However short the age that is allowed, each process runs at least one. */
+/*
+ * However short the age that is allowed, each process runs at least one; so
+ * does one that has to make way for another role, if it was offered something.
+ */
 static bool
 is_over(WfExecutor *executor)
 {
-	if (executor->retire || pg_atomic_read_u32(&executor->slot->retire) != 0)
+	if (executor->retire)
+		return true;
+	if (pg_atomic_read_u32(&executor->slot->retire) != 0 &&
+		(executor->taken_at != 0 || count_offered(executor->slot) == 0))
 		return true;
 	return wf_executor_max_age >= 0 && executor->taken_at != 0 &&
 		   wf_clock_now() >= executor->slot->started_at +

@@ -126,6 +126,8 @@ typedef struct WfSlot
 	bool failed_start; /* lock; GONE: ended before it was connected */
 	bool abandoned;	   /* lock; freed at its end, nobody has to look */
 	bool in_user_code; /* executor; was it there when it ended? */
+	bool swallowed;	   /* it was ended, as user code went on after a cancel;
+						* set by executor or scheduler */
 
 	pg_atomic_uint32 retire;  /* scheduler: exit when idle, take no more */
 	pg_atomic_uint32 cancels; /* scheduler: SIGINTs sent so far */
@@ -206,6 +208,7 @@ typedef struct WfDatabase
 	TimestampTz start_after; /* lock; launcher's back-off */
 	int failures;			 /* lock; launcher: quick ends in a row */
 	TimestampTz starved_at;	 /* lock; asked in vain for a first executor */
+	uint32 absences;		 /* lock; times without a scheduler so far */
 
 	pg_atomic_uint32 events;	  /* WF_EVENT_*, set by anybody */
 	pg_atomic_uint64 definitions; /* rises with each change of one */
@@ -234,6 +237,7 @@ typedef struct WfDatabase
 	/* for views; written by the scheduler, single words, read unlocked */
 	bool stopped;			  /* control row says so */
 	bool foreign;			  /* origin or site differs: start() needed */
+	uint32 stops;			  /* times that either was so, up to now */
 	uint32 ready;			  /* runs ready in memory */
 	uint32 timers;			  /* runs waiting for a time */
 	TimestampTz oldest_ready; /* 0 when none */

@@ -101,10 +101,25 @@ wf_control_refresh(WfScheduler *s)
 	wf_alerts_read(s);
 }
 
+/* Before anybody is refused for that: who gets nothing may ask why. */
+static void
+show_stopped(const WfScheduler *s)
+{
+	WfDatabase *db = s->db;
+
+	if ((s->control.stopped || s->control.foreign) && !db->stopped &&
+		!db->foreign)
+		db->stops++;
+	db->stopped = s->control.stopped;
+	db->foreign = s->control.foreign;
+}
+
 void
 wf_control_apply(WfScheduler *s)
 {
 	WfPlanRules *rules = s->rules;
+
+	show_stopped(s);
 
 	s->halted = s->control.stopped || s->control.foreign || !wf_enabled;
 	rules->halted = s->halted;

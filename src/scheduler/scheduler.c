@@ -91,6 +91,7 @@ make_plan(WfScheduler *s)
 		MemoryContextAlloc(s->life_cxt, 2 * WF_PLAN_CHUNK * sizeof(WfWork));
 	wf_alerts_init(s);
 	wf_retention_init(s);
+	wf_grace_init(s);
 }
 
 static Oid
@@ -222,11 +223,21 @@ answer_idle(WfScheduler *s, uint64 asked)
 	ConditionVariableBroadcast(&db->idle_cv);
 }
 
+/* As many as there can be at all: the launcher and we are workers, too. */
+static int
+most_executors(void)
+{
+	int most = Min(wf_executors, Max(wf_shared->nslots - 2, 1));
+
+	return wf_max_executors >= 0 ? Min(most, wf_max_executors) : most;
+}
+
 static void
 set_plan(WfScheduler *s)
 {
 	WfPlanSettings settings = {
-		.executors = wf_executors,
+		.executors = most_executors(),
+		.per_role = wf_executors_per_role,
 		.memory = wf_scheduler_memory * INT64CONST(1024),
 		.floor = SPILL_FLOOR,
 		.short_of_slots =
@@ -277,6 +288,7 @@ cycle(WfScheduler *s)
 	wf_cells_reap(s);
 	/* before the ring: what was committed before a row that is read is in it */
 	wf_reads_go_on(s);
+	wf_grace_run(s);
 	wf_news_tell(s);
 	/* after the ring: events that came with a run count for it */
 	if (pg_atomic_read_u32(&db->events) != 0)
@@ -338,7 +350,7 @@ workflow_scheduler_main(Datum arg)
 	WfScheduler *s = &scheduler;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, die);
+	pqsignal(SIGTERM, wf_worker_die);
 	pqsignal(SIGINT, SIG_IGN);
 	BackgroundWorkerUnblockSignals();
 

@@ -18,6 +18,7 @@
  *					sched_control.c		stop and start, pauses, rules
  *					sched_alerts.c		who is told of what happens in a queue
  *					sched_retention.c	what was kept long enough
+ *					sched_grace.c		processes that go on after a cancel
  *	both			sched_show.c		what views show
  *
  * scheduler.c has main, start-up and the cycle; sched_window.c transactions.
@@ -35,6 +36,7 @@
 
 struct WfAlerts;
 struct WfRetention;
+struct WfGrace;
 
 /* over what clients ask of runs, in the order of their requests */
 typedef struct WfRequestWalk
@@ -103,6 +105,7 @@ typedef struct WfScheduler
 
 	struct WfAlerts *alerts;
 	struct WfRetention *retention;
+	struct WfGrace *grace;
 } WfScheduler;
 
 /*
@@ -291,6 +294,16 @@ extern void wf_alerts_gauges(WfScheduler *s, int32 queue_id,
 							 const WfQueueGauges *g);
 /* In the cycle: tells what there is to tell. */
 extern void wf_alerts_run(WfScheduler *s);
+
+/* ---- sched_grace.c ---- */
+
+extern void wf_grace_init(WfScheduler *s);
+/* the run in this cell was cancelled: its executor is given time to heed that */
+extern void wf_grace_begin(WfScheduler *s, int index, int at);
+/* an executor has ended with the run in this cell */
+extern void wf_grace_lost(WfScheduler *s, int index, int at);
+/* In the cycle: ends those whose time is over, and tells of those that ended. */
+extern void wf_grace_run(WfScheduler *s);
 
 /* ---- sched_show.c ---- */
 

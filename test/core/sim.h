@@ -126,6 +126,7 @@ typedef struct SimSlot
 	SimSlotState state;
 	Oid role;
 	TimestampTz started_at;
+	bool served; /* has begun a run */
 	bool retire;
 	bool failed_start;
 	SimCell cells[WF_CELLS];
@@ -210,6 +211,8 @@ typedef struct Sim
 	SimTx open[SIM_TX];
 	int nopen;
 	int64 highest[SIM_QUEUES][SIM_GROUPS + 1]; /* place that was committed */
+	int executors; /* settings */
+	int per_role;
 	SimReserved *reserved;
 	int nreserved;
 	int reserved_allocated;
@@ -239,6 +242,8 @@ typedef struct Sim
 	/* fair: starts of one group while another waited */
 	int passed[SIM_QUEUES][SIM_GROUPS + 1][SIM_GROUPS + 1];
 	uint64 strict_since[SIM_QUEUES]; /* event of the last change of rules */
+	/* runs of others begun while a role had work and no executor */
+	int starved[SIM_ROLES + 1];
 
 	struct SimBlock *blocks; /* the plan's memory */
 	uint64 offers;
@@ -253,6 +258,8 @@ typedef struct Sim
 
 extern Sim *sim_create(uint64 seed, uint32 broken);
 extern void sim_destroy(Sim *sim);
+/* tells the plan the settings */
+extern void sim_set(Sim *sim);
 /* a plan that knows nothing yet */
 extern void sim_new_plan(Sim *sim);
 extern SimRow *sim_row(Sim *sim, const WfWorkId *id);
@@ -303,6 +310,8 @@ extern void sim_fault(Sim *sim, const char *fmt, ...)
 extern void sim_check_offer(Sim *sim, SimRow *row);
 extern void sim_check_taken(Sim *sim, SimRow *row);
 extern void sim_check_begin(Sim *sim, SimRow *row, const SimCell *cell);
+extern void sim_check_turns(Sim *sim, const SimRow *row);
+extern void sim_check_hire(Sim *sim, Oid role);
 extern void sim_check_handed(Sim *sim, SimRow *row);
 /* the plan has been told that this one keeps its group closed */
 extern void sim_closed(Sim *sim, const SimRow *row);

@@ -365,9 +365,16 @@ alter(Sim *sim)
 	}
 	else if (what < 9)
 		sim->halted = !sim->halted && sim_once_in(sim, 3);
-	else
+	else if (sim_once_in(sim, 2))
 		for (int i = 2; i <= SIM_ROLES; i++)
 			sim->role_may[i] = !sim_once_in(sim, 5);
+	else
+	{
+		sim->executors =
+			sim_once_in(sim, 2) ? 1 + sim_below(sim, 2) : SIM_SLOTS - 1;
+		sim->per_role = sim_once_in(sim, 4) ? 1 + sim_below(sim, 3) : -1;
+		sim_set(sim);
+	}
 	sim->shelf_heeded = false;
 	sim_tell_rules(sim, false);
 	sim_act(sim);
@@ -419,6 +426,7 @@ restart(Sim *sim)
 	for (int i = 0; i < sim->nreserved; i++)
 		sim->reserved[i].left = 0;
 	memset(sim->passed, 0, sizeof(sim->passed));
+	memset(sim->starved, 0, sizeof(sim->starved));
 	sim_new_plan(sim);
 	sim_found(sim);
 	sim_tell_rules(sim, true);

@@ -49,17 +49,25 @@ give_back(void *arg, void *memory)
 }
 
 void
+sim_set(Sim *sim)
+{
+	WfPlanSettings settings = {.executors = sim->executors,
+							   .per_role = sim->per_role,
+							   .memory = 60 * 400,
+							   .floor = 20};
+
+	wf_plan_set(sim->plan, &settings);
+}
+
+void
 sim_new_plan(Sim *sim)
 {
 	WfMemory memory = {.get = get, .give_back = give_back, .arg = sim};
 	WfPlanPort port = {.take_back = sim_take_back, .arg = sim};
-	WfPlanSettings settings = {
-		.executors = SIM_SLOTS - 1, .memory = 60 * 400, .floor = 20};
-
 	while (sim->blocks != NULL)
 		give_back(sim, sim->blocks + 1);
 	sim->plan = wf_plan_create(&memory, &port, SIM_SLOTS, SIM_RECEIVERS);
-	wf_plan_set(sim->plan, &settings);
+	sim_set(sim);
 	wf_plan_break(sim->plan, sim->broken);
 }
 
@@ -75,6 +83,8 @@ sim_create(uint64 seed, uint32 broken)
 		sim->rules[i].queue_id = i;
 	for (int i = 0; i <= SIM_ROLES; i++)
 		sim->role_may[i] = true;
+	sim->executors = SIM_SLOTS - 1;
+	sim->per_role = -1;
 	sim_new_plan(sim);
 	sim_tell_rules(sim, true);
 	wf_plan_shelf_starts(sim->plan, 0);

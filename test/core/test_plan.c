@@ -37,6 +37,8 @@ static const struct
 	{SIM_BREAK_COMPARE, "places are not compared at commit"},
 	{SIM_BREAK_RAISE, "the highest place is not remembered"},
 	{WF_BREAK_CLAIM, "a run is started while its row is written"},
+	{WF_BREAK_SHARE, "a role takes the last executor as well"},
+	{WF_BREAK_TURNS, "who had the executor gets it again"},
 };
 
 static int64
