@@ -7,6 +7,7 @@
 #   make check             every test;  make check-<group>  one group of them
 #   make demo              the main job, shown on a throw-away server
 #   make psql              a prompt on a throw-away server
+#   make check-long        the long forms of tests that have one
 #   make simulate          the scheduler's plan in a simulated world, for long
 #   make bench             the benchmarks
 #   make bench-long        with a snapshot held for 30 minutes
@@ -42,7 +43,7 @@ PG_CPPFLAGS += -DWF_TEST_BUILD
 endif
 
 TEST_GROUPS = build layers headers style syntax core regress isolation tap crash
-TEST_TARGETS = check $(TEST_GROUPS:%=check-%) simulate demo psql bench \
+TEST_TARGETS = check $(TEST_GROUPS:%=check-%) check-long simulate demo psql bench \
 	bench-long bench-pairs fuzz
 BUILD_TARGETS = all install uninstall clean installcheck dist deb
 
@@ -103,6 +104,10 @@ check:
 
 $(TEST_GROUPS:%=check-%): check-%:
 	@$(WF_SRC)test/run $*
+
+# The long forms of tests that have one.
+check-long:
+	@$(WF_SRC)test/run long
 
 # SIM_EVENTS and SIM_SEED: how many events, and which.
 simulate:

@@ -14,6 +14,7 @@
 
 #include "api/arguments.h"
 #include "api/runs.h"
+#include "api/served.h"
 #include "api/sight.h"
 #include "base/clock.h"
 #include "base/guc.h"
@@ -350,6 +351,13 @@ say_ready(StringInfo out, const WfDatabase *db)
 		out,
 		"The run is ready and waits for an executor: %u runs are ready, %d executors are there, workflow.executors is %d.",
 		db->ready, executors, wf_executors);
+	if (wf_executors > 1 && executors == wf_executors - 1)
+		appendStringInfoString(
+			out,
+			" The last one is for another role than the one that has all others.");
+	if (wf_executors_per_role >= 0)
+		appendStringInfo(out, " workflow.executors_per_role is %d.",
+						 wf_executors_per_role);
 	if (db->short_since != 0 || wf_shared->short_since != 0)
 		appendStringInfoString(
 			out,
@@ -362,12 +370,37 @@ say_due(StringInfo out, const Known *k)
 {
 	WfDatabase *db = wf_database_find(MyDatabaseId);
 
-	if (db == NULL || (db->state != WF_DB_LIVE && db->state != WF_DB_LOADING))
+	if (db == NULL || !wf_served_by_scheduler())
 		appendStringInfoString(
 			out,
 			"The run waits for the scheduler of this database, which is not running.");
 	else if (!say_group(out, k) && !say_limit(out, &k->queue))
 		say_ready(out, db);
+}
+
+/* False when the run is due: it waits neither for its body nor for a time. */
+static bool
+say_asleep_or_early(StringInfo out, const Known *k, TimestampTz now)
+{
+	const WfRunView *run = &k->run;
+
+	if ((run->state == WF_RUN_WAITING &&
+		 (run->due_at == 0 || run->due_at > now)) ||
+		(run->state == WF_RUN_COMPENSATING &&
+		 run->waiting_for == WF_WAIT_TASK))
+		say_asleep(out, k);
+	else if (run->waiting_for == WF_WAIT_RETRY && run->due_at > now)
+		say_retry(out, run, &k->step, k->has_step);
+	else if (Max(run->due_at, run->run_at) > now)
+		appendStringInfo(out, "The run waits for its start time, %s.",
+						 timestamptz_to_str(Max(run->due_at, run->run_at)));
+	else
+		return false;
+	/* whatever it waits for, nobody would see it come */
+	if (!wf_served_by_scheduler())
+		appendStringInfoString(
+			out, " The scheduler of this database is not running.");
+	return true;
 }
 
 /* A run that has not ended, is not parked and is in no executor. */
@@ -405,17 +438,7 @@ say_waiting(StringInfo out, const Known *k)
 			run->pause_reason ? run->pause_reason : "");
 	else if (k->queue.paused)
 		say_paused(out, &k->queue);
-	else if ((run->state == WF_RUN_WAITING &&
-			  (run->due_at == 0 || run->due_at > now)) ||
-			 (run->state == WF_RUN_COMPENSATING &&
-			  run->waiting_for == WF_WAIT_TASK))
-		say_asleep(out, k);
-	else if (run->waiting_for == WF_WAIT_RETRY && run->due_at > now)
-		say_retry(out, run, &k->step, k->has_step);
-	else if (Max(run->due_at, run->run_at) > now)
-		appendStringInfo(out, "The run waits for its start time, %s.",
-						 timestamptz_to_str(Max(run->due_at, run->run_at)));
-	else
+	else if (!say_asleep_or_early(out, k, now))
 		say_due(out, k);
 }
 

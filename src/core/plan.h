@@ -150,6 +150,7 @@ extern WfPlan *wf_plan_create(const WfMemory *memory, const WfPlanPort *port,
 typedef struct WfPlanSettings
 {
 	int executors;		 /* at most so many */
+	int per_role;		 /* ... of one role; -1: no limit but the one above */
 	int64 memory;		 /* bytes that entries may take */
 	uint32 floor;		 /* entries of each queue that may wait all the same */
 	bool short_of_slots; /* the server has no room for more executors */
@@ -178,10 +179,23 @@ extern const WfDeath *wf_plan_deaths(WfPlan *plan, int *n);
 
 /* the read at work, or NULL; its "after" moves on with each chunk */
 extern WfScan *wf_plan_scan(WfPlan *plan);
-/* everything, as at the start of a plan */
-extern void wf_plan_load(WfPlan *plan, TimestampTz now);
-/* everything again, as something may have been missed */
-extern void wf_plan_rescan(WfPlan *plan, TimestampTz now);
+/*
+ * Everything, at the start of a plan, or again as something may have been
+ * missed: queues with unfinished runs and with unfinished messages, as a
+ * snapshot sees them that is newer than whatever was not told.
+ */
+typedef struct WfPlanQueues
+{
+	const int32 *of_runs;
+	int nruns;
+	const int32 *of_messages;
+	int nmessages;
+} WfPlanQueues;
+
+extern void wf_plan_load(WfPlan *plan, TimestampTz now,
+						 const WfPlanQueues *queues);
+extern void wf_plan_rescan(WfPlan *plan, TimestampTz now,
+						   const WfPlanQueues *queues);
 extern bool wf_plan_is_loading(const WfPlan *plan);
 
 /* ---- plan_learn.c: of work ---- */
@@ -455,6 +469,9 @@ extern void wf_plan_totals(const WfPlan *plan, WfPlanTotals *out);
 #define WF_BREAK_RESUME	   0x1000 /* resuming does not let it go on */
 #define WF_BREAK_LOOK	   0x2000 /* what is handed out is given back */
 #define WF_BREAK_CLAIM	   0x4000 /* starts what is being written */
+#define WF_BREAK_KNOWN	   0x8000 /* does not wait for what is unread */
+#define WF_BREAK_SHARE	   0x10000 /* a role takes the last executor, too */
+#define WF_BREAK_TURNS	   0x20000 /* who had an executor gets the next */
 
 #ifdef WF_TEST_BUILD
 /* Leaves out a rule, so that a checker can be seen to find it. */

@@ -142,7 +142,8 @@ make_way(WfPlan *plan, WfRole *role)
 	{
 		WfSeat *seat = dlist_container(WfSeat, role_node, iter.cur);
 
-		for (int i = 0; i < WF_CELLS; i++)
+		/* the last run of one that goes stays */
+		for (int i = 0; i < WF_CELLS && can_take(seat); i++)
 		{
 			WfEntry *entry = seat->entries[i];
 

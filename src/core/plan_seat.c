@@ -148,16 +148,22 @@ wf_seat_take_back(WfPlan *plan, WfEntry *entry)
 	return true;
 }
 
-void
-wf_seat_clear_offers(WfPlan *plan, WfSeat *seat)
+static void
+clear_offers(WfPlan *plan, WfSeat *seat, const WfEntry *spared)
 {
 	for (int i = 0; i < WF_CELLS; i++)
 	{
 		WfEntry *entry = seat->entries[i];
 
-		if (entry != NULL && wf_seat_take_back(plan, entry))
+		if (entry != NULL && entry != spared && wf_seat_take_back(plan, entry))
 			wf_ready_place(plan, entry);
 	}
+}
+
+void
+wf_seat_clear_offers(WfPlan *plan, WfSeat *seat)
+{
+	clear_offers(plan, seat, NULL);
 }
 
 void
@@ -166,14 +172,35 @@ wf_seat_interrupt(WfPlan *plan, WfEntry *entry, uint32 bits)
 	wf_request_act(plan, WF_ACTION_INTERRUPT, entry->seat, entry->cell, bits);
 }
 
-/* Ends the executor after the run it has in hand. */
+/* The entry that comes first of those in its cells; NULL: there is none. */
+static WfEntry *
+first_in_cells(const WfSeat *seat)
+{
+	int first = -1;
+
+	for (int i = 0; i < WF_CELLS; i++)
+	{
+		if (seat->entries[i] != NULL &&
+			(first < 0 || seat->seqs[i] < seat->seqs[first]))
+			first = i;
+	}
+	return first < 0 ? NULL : seat->entries[first];
+}
+
+/*
+ * Ends the executor after the run it has in hand; one that has had none keeps
+ * the first that it was offered, or roles that take turns would go on taking
+ * turns without any run.
+ */
 void
 wf_seat_retire(WfPlan *plan, WfSeat *seat)
 {
+	WfEntry *spared = seat->served ? NULL : first_in_cells(seat);
+
 	if (seat->retiring)
 		return;
 	seat->retiring = true;
-	wf_seat_clear_offers(plan, seat);
+	clear_offers(plan, seat, spared);
 	wf_request_act(plan, WF_ACTION_RETIRE, seat - plan->seats, 0, 0);
 }
 
@@ -308,6 +335,7 @@ wf_plan_cells(WfPlan *plan, TimestampTz now, int index, const WfCellNews *news,
 	{
 		seat->slow = now - seat->progress_at > nended * WF_SEAT_SLOW_USEC;
 		seat->progress_at = now;
+		seat->served = true;
 	}
 }
 

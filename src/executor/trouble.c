@@ -14,6 +14,7 @@
 #include "executor/announce.h"
 #include "executor/ending.h"
 #include "executor/settle.h"
+#include "executor/step.h"
 #include "executor/trouble.h"
 #include "executor/user_code.h"
 #include "executor/write.h"
@@ -38,9 +39,9 @@ set_timed_out(WfError *error, const WfPolicy *policy)
 	memset(error, 0, sizeof(*error));
 	strlcpy(error->code, "WF003", sizeof(error->code));
 	error->message = "step timed out";
-	if (policy->timeout > 0)
+	if (wf_step_timeout(policy) > 0)
 		error->detail = psprintf("It did not end within %.3f s.",
-								 policy->timeout / 1000000.0);
+								 wf_step_timeout(policy) / 1000000.0);
 }
 
 /* An attempt of the step failed with this error.  What comes next? */

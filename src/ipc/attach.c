@@ -11,12 +11,18 @@
  *
  * A process that is killed without running callbacks (SIGKILL, a crash) makes
  * the postmaster restart everything, shared memory included.
+ *
+ * A scheduler that somebody ends with SIGTERM has not failed, however often
+ * that happens; only its own errors make the next one wait.
  */
 #include "postgres.h"
+
+#include <signal.h>
 
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "storage/ipc.h"
+#include "tcop/tcopprot.h"
 #include "utils/guc.h"
 
 #include "base/compat.h"
@@ -31,6 +37,16 @@ static bool am_scheduler;
 static bool connected = false;
 static bool no_extension = false;
 
+/* SIGTERM has come */
+static volatile sig_atomic_t told_to_end = false;
+
+void
+wf_worker_die(SIGNAL_ARGS)
+{
+	told_to_end = true;
+	die(postgres_signal_arg);
+}
+
 static void
 leave(int code, Datum arg)
 {
@@ -40,7 +56,7 @@ leave(int code, Datum arg)
 		return;
 	my_index = -1;
 	if (am_scheduler)
-		wf_scheduler_left(index, my_generation, no_extension);
+		wf_scheduler_left(index, my_generation, no_extension, told_to_end);
 	else
 		wf_executor_left(index, my_generation, connected);
 }
@@ -70,7 +86,10 @@ WfDatabase *
 wf_scheduler_attach(int index)
 {
 	WF_STOP("scheduler-attach");
-	return attach(index, true) ? &wf_databases[index] : NULL;
+	if (!attach(index, true))
+		return NULL;
+	WF_STOP("scheduler-attached");
+	return &wf_databases[index];
 }
 
 WfSlot *

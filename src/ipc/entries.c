@@ -80,6 +80,7 @@ create(Oid database, WfDatabaseState state)
 	db->start_after = 0;
 	db->failures = 0;
 	db->starved_at = 0;
+	db->absences++;
 	pg_atomic_write_u32(&db->events, 0);
 	pg_atomic_fetch_add_u64(&db->definitions, 1);
 
@@ -91,7 +92,7 @@ create(Oid database, WfDatabaseState state)
 	 * There may be prepared transactions from before shared memory was made.
 	 * Assume so, until the first COMMIT PREPARED finds none left.
 	 */
-	db->prepared = db->prepared_nested = true;
+	db->prepared = true;
 	memset(&db->prepared_low, 0, sizeof(db->prepared_low));
 	SpinLockRelease(&db->ring_lock);
 
@@ -367,7 +368,7 @@ wf_scheduler_loaded(int index)
 }
 
 void
-wf_scheduler_left(int index, uint32 generation, bool no_extension)
+wf_scheduler_left(int index, uint32 generation, bool no_extension, bool told)
 {
 	WfDatabase *db = &wf_databases[index];
 	TimestampTz now = wf_clock_now();
@@ -379,7 +380,10 @@ wf_scheduler_left(int index, uint32 generation, bool no_extension)
 	{
 		TimestampTz lived =
 			TimestampTzPlusMilliseconds(db->scheduler_since, WF_LIVED_MS);
+		bool failed = !told && !no_extension && db->holds == 0 && now < lived;
 
+		if (db->state == WF_DB_LIVE)
+			db->absences++;
 		db->pid = 0;
 		db->proc = NULL;
 		db->scheduler_since = 0;
@@ -390,8 +394,7 @@ wf_scheduler_left(int index, uint32 generation, bool no_extension)
 		else
 		{
 			db->state = WF_DB_WANTED;
-			wf_entry_back_off(db, now,
-							  !no_extension && db->holds == 0 && now < lived);
+			wf_entry_back_off(db, now, failed);
 		}
 	}
 	wf_entry_wake_launcher();

@@ -200,6 +200,12 @@ wf_messageid_draw(void)
 	return (int64) draw_ticks();
 }
 
+int64
+wf_place_draw(void)
+{
+	return (int64) draw_ticks();
+}
+
 /*
  * Wake-ups.  The PGPROC is looked at under the lock, which its owner takes
  * exclusively to clear it before it ends, so the latch is that of our process.

@@ -126,6 +126,8 @@ typedef struct WfSlot
 	bool failed_start; /* lock; GONE: ended before it was connected */
 	bool abandoned;	   /* lock; freed at its end, nobody has to look */
 	bool in_user_code; /* executor; was it there when it ended? */
+	bool swallowed;	   /* it was ended, as user code went on after a cancel;
+						* set by executor or scheduler */
 
 	pg_atomic_uint32 retire;  /* scheduler: exit when idle, take no more */
 	pg_atomic_uint32 cancels; /* scheduler: SIGINTs sent so far */
@@ -161,6 +163,7 @@ typedef struct WfSlot
 #define WF_EVENT_SIGNALS 0x10 /* look for what was sent to runs */
 #define WF_EVENT_KEPT	 0x20 /* something is kept for some time only */
 #define WF_EVENT_DEAD	 0x40 /* dead letters were retried or deleted */
+#define WF_EVENT_PREPARED 0x80 /* work was committed without its place */
 
 /*
  * All changes are made through ipc/entries.h, under the lock:
@@ -205,6 +208,7 @@ typedef struct WfDatabase
 	TimestampTz start_after; /* lock; launcher's back-off */
 	int failures;			 /* lock; launcher: quick ends in a row */
 	TimestampTz starved_at;	 /* lock; asked in vain for a first executor */
+	uint32 absences;		 /* lock; times without a scheduler so far */
 
 	pg_atomic_uint32 events;	  /* WF_EVENT_*, set by anybody */
 	pg_atomic_uint64 definitions; /* rises with each change of one */
@@ -216,7 +220,6 @@ typedef struct WfDatabase
 	WfWork spill;			/* ring_lock; id..last_id was not entered */
 	pg_uuid_t prepared_low; /* ring_lock; lowest id in a PREPAREd xact */
 	bool prepared;			/* ring_lock; prepared_low is valid */
-	bool prepared_nested;	/* ring_lock; some wrote in a subtransaction */
 	uint64 prepared_seq;	/* ring_lock; rises with every PREPARE */
 	WfWork ring[WF_RING_SIZE];
 
@@ -234,6 +237,7 @@ typedef struct WfDatabase
 	/* for views; written by the scheduler, single words, read unlocked */
 	bool stopped;			  /* control row says so */
 	bool foreign;			  /* origin or site differs: start() needed */
+	uint32 stops;			  /* times that either was so, up to now */
 	uint32 ready;			  /* runs ready in memory */
 	uint32 timers;			  /* runs waiting for a time */
 	TimestampTz oldest_ready; /* 0 when none */
@@ -295,6 +299,9 @@ extern WfDatabase *wf_database_get(Oid database);
 /* Draws the next run id, or message id. */
 extern void wf_runid_draw(pg_uuid_t *out);
 extern int64 wf_messageid_draw(void);
+
+/* ... or place, by the same counter. */
+extern int64 wf_place_draw(void);
 
 /* Wake-ups; safe in a commit callback (no ERROR, no allocation). */
 extern void wf_wake_launcher(void);

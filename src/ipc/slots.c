@@ -127,6 +127,7 @@ wf_slot_request(Oid database, Oid role)
 		slot->failed_start = false;
 		slot->abandoned = false;
 		slot->in_user_code = false;
+		slot->swallowed = false;
 		pg_atomic_write_u32(&slot->retire, 0);
 		pg_atomic_write_u32(&slot->cancels, 0);
 		pg_atomic_write_u32(&slot->idle, 0);

@@ -102,6 +102,7 @@ wf_cells_interrupt(WfScheduler *s, int index, int at, uint32 request)
 		{
 			pg_atomic_fetch_add_u32(&slot->cancels, 1);
 			(void) kill(slot->pid, SIGINT);
+			wf_grace_begin(s, index, at);
 		}
 	}
 	LWLockRelease(wf_shared->lock);
@@ -179,7 +180,10 @@ reap_cells(WfScheduler *s, int index, bool gone)
 		if (state == WF_CELL_DONE)
 			read_done(s, cell, &news[n++]);
 		else if (gone && state == WF_CELL_TAKEN)
+		{
+			wf_grace_lost(s, index, i);
 			read_lost(s, cell, &news[n++]);
+		}
 		else if (entry->rated && state == WF_CELL_TAKEN && cell->begun_at != 0)
 		{
 			news[n].kind = WF_CELL_HAS_BEGUN;
@@ -250,6 +254,8 @@ load_cell(WfScheduler *s, int index, int i)
 	work.group = cell->group;
 	work.deadline_at = DT_NOEND;
 	wf_plan_found(s->plan, s->now, index, i, &work);
+	if (pg_atomic_read_u32(&cell->request) & (WF_REQ_CANCEL | WF_REQ_TIMEOUT))
+		wf_grace_begin(s, index, i);
 }
 
 void

@@ -3,9 +3,10 @@
  *		A world around the plan of the scheduler (core/plan.h): tables, executors,
  *		receivers and a clock, all of them models.
  *
- * sim_world.c has the tables and what is read from them, sim_memory.c executors,
- * sim_receivers.c receivers and the shelf, sim_events.c what happens, sim_check.c
- * what must hold.  Everything follows from one seed.
+ * sim_world.c has the tables and what is read from them, sim_clients.c the
+ * transactions that write them, sim_memory.c executors, sim_receivers.c receivers
+ * and the shelf, sim_events.c what happens, sim_check.c what must hold.
+ * Everything follows from one seed.
  */
 #ifndef CORE_TEST_SIM_H
 #define CORE_TEST_SIM_H
@@ -24,6 +25,12 @@
 #define SIM_PENDING	  4096
 #define SIM_STARTS	  4096
 #define SIM_NEWS	  64
+#define SIM_TX		  6
+#define SIM_TX_ROWS	  40
+
+/* rules that clients leave out; the bits below are those of WF_BREAK_* */
+#define SIM_BREAK_COMPARE 0x1000000 /* old places are not compared at commit */
+#define SIM_BREAK_RAISE	  0x2000000 /* what is committed is not remembered */
 
 typedef enum SimState
 {
@@ -42,6 +49,7 @@ typedef struct SimRow
 {
 	WfWorkId id;
 	uint64 ticks;
+	int64 place;
 	bool message;
 	SimState state;
 	int32 queue_id;
@@ -64,10 +72,27 @@ typedef struct SimRow
 	int receiver; /* whose open transaction has its row; -1: nobody's */
 	int promised; /* who was handed it, and has yet to take its row; or -1 */
 	int retries;
-	uint64 read;	  /* number of the event, as of its last read, */
-	uint64 drawn;	  /* ... of its id ... */
-	uint64 committed; /* ... and of its commit */
+	bool strict;	 /* its group had a limit of one when it was written */
+	uint64 read;	 /* number of the event, as of its last read, */
+	uint64 drawn;	 /* ... of its id, ... */
+	uint64 issued;	 /* of its commit, and when that ... */
+	uint64 returned; /* ... has returned; 0: it has not */
 } SimRow;
+
+/* a transaction of a client; see sim_clients.c */
+typedef enum SimTxPhase
+{
+	SIM_TX_OPEN,
+	SIM_TX_COMMITTING,
+	SIM_TX_VISIBLE
+} SimTxPhase;
+
+typedef struct SimTx
+{
+	SimTxPhase phase;
+	int n;
+	WfWorkId ids[SIM_TX_ROWS];
+} SimTx;
 
 typedef enum SimCellState
 {
@@ -105,6 +130,7 @@ typedef struct SimSlot
 	SimSlotState state;
 	Oid role;
 	TimestampTz started_at;
+	bool served; /* has begun a run */
 	bool retire;
 	bool failed_start;
 	SimCell cells[WF_CELLS];
@@ -211,6 +237,11 @@ typedef struct Sim
 	int npaused;
 	bool halted;
 	bool role_may[SIM_ROLES + 1];
+	SimTx open[SIM_TX];
+	int nopen;
+	int64 highest[SIM_QUEUES][SIM_GROUPS + 1]; /* place that was committed */
+	int executors;							   /* settings */
+	int per_role;
 	SimReserved *reserved;
 	int nreserved;
 	int reserved_allocated;
@@ -247,6 +278,8 @@ typedef struct Sim
 	/* fair: starts of one group while another waited */
 	int passed[SIM_QUEUES][SIM_GROUPS + 1][SIM_GROUPS + 1];
 	uint64 strict_since[SIM_QUEUES]; /* event of the last change of rules */
+	/* runs of others begun while a role had work and no executor */
+	int starved[SIM_ROLES + 1];
 
 	struct SimBlock *blocks; /* the plan's memory */
 	uint64 offers;
@@ -263,19 +296,30 @@ typedef struct Sim
 
 extern Sim *sim_create(uint64 seed, uint32 broken);
 extern void sim_destroy(Sim *sim);
+/* tells the plan the settings */
+extern void sim_set(Sim *sim);
 /* a plan that knows nothing yet */
 extern void sim_new_plan(Sim *sim);
 extern SimRow *sim_row(Sim *sim, const WfWorkId *id);
 /* a new row, open; NULL when there are many */
 extern SimRow *sim_insert(Sim *sim, bool message);
-extern void sim_commit(Sim *sim, int first, int n);
+extern void sim_describe(Sim *sim, const SimRow *row, WfWork *work);
+extern void sim_push(Sim *sim, const WfWork *work);
 extern void sim_tell_ring(Sim *sim);
 extern void sim_note(Sim *sim, const SimRow *row, uint32 flags);
 extern bool sim_read_chunk(Sim *sim);
+extern void sim_load(Sim *sim);
 extern void sim_tell_rules(Sim *sim, bool first);
 extern bool sim_is_finished(const SimRow *row);
 extern void sim_look(Sim *sim, const WfPlanRequest *request);
 extern void sim_change_rules(Sim *sim, int32 queue_id, bool open);
+
+/* ---- sim_clients.c ---- */
+
+/* the next thing that a client with an open transaction does */
+extern void sim_client(Sim *sim);
+/* all of them come to their end */
+extern void sim_end_clients(Sim *sim);
 
 /* ---- sim_memory.c ---- */
 
@@ -323,6 +367,8 @@ extern void sim_fault(Sim *sim, const char *fmt, ...)
 extern void sim_check_offer(Sim *sim, SimRow *row);
 extern void sim_check_taken(Sim *sim, SimRow *row);
 extern void sim_check_begin(Sim *sim, SimRow *row, const SimCell *cell);
+extern void sim_check_turns(Sim *sim, const SimRow *row);
+extern void sim_check_hire(Sim *sim, Oid role);
 extern void sim_check_handed(Sim *sim, SimRow *row);
 /* the first of what is laid out */
 extern void sim_check_laid(Sim *sim, const SimRow *row);

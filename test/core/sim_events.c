@@ -8,9 +8,6 @@
 
 #include "sim.h"
 
-/* rows beyond which nothing new is enqueued before all has ended */
-#define MAX_ROWS 700
-
 /* ---- answers to what the plan asks ---- */
 
 static void
@@ -216,35 +213,6 @@ decide(Sim *sim)
 
 /* ---- clients ---- */
 
-void
-sim_enqueue(Sim *sim)
-{
-	int n =
-		sim_once_in(sim, 10) ? 1 + sim_below(sim, 40) : 1 + sim_below(sim, 3);
-	int first = sim->nrows;
-	bool messages = sim_once_in(sim, sim_is_rush(sim) ? 1 : 3);
-	int32 queue_id = sim_below(sim, SIM_QUEUES);
-	uint64 group = sim_below(sim, SIM_GROUPS + 1);
-	bool rushes = !sim_once_in(sim, 3);
-
-	if (sim->nrows + n > MAX_ROWS)
-		return;
-	for (int i = 0; i < n; i++)
-	{
-		SimRow *row = sim_insert(sim, messages);
-
-		if (n > 3)
-			row->queue_id = queue_id;
-		if (n > 20)
-			row->group = group;
-		if (messages && sim_is_rush(sim) && rushes)
-			row->queue_id = sim->rush_queue;
-		sim->shelf_heeded &= !messages || (row->priority == 0 && n <= 8 &&
-										   row->ticks > sim->last_laid);
-	}
-	sim_commit(sim, first, n);
-}
-
 static SimRow *
 any_row(Sim *sim)
 {
@@ -294,6 +262,7 @@ again(Sim *sim, SimRow *row)
 				   .queue_id = row->queue_id,
 				   .priority = row->priority,
 				   .group = row->group,
+				   .place = row->place,
 				   .deadline_at = DT_NOEND};
 
 	row->state = SIM_QUEUED;
@@ -418,9 +387,16 @@ alter(Sim *sim)
 	}
 	else if (what < 9)
 		sim->halted = !sim->halted && sim_once_in(sim, 3);
-	else
+	else if (sim_once_in(sim, 2))
 		for (int i = 2; i <= SIM_ROLES; i++)
 			sim->role_may[i] = !sim_once_in(sim, 5);
+	else
+	{
+		sim->executors =
+			sim_once_in(sim, 2) ? 1 + sim_below(sim, 2) : SIM_SLOTS - 1;
+		sim->per_role = sim_once_in(sim, 4) ? 1 + sim_below(sim, 3) : -1;
+		sim_set(sim);
+	}
 	sim->shelf_heeded = false;
 	sim_tell_rules(sim, false);
 	sim_act(sim);
@@ -479,11 +455,12 @@ restart(Sim *sim)
 	for (int i = 0; i < sim->nreserved; i++)
 		sim->reserved[i].left = 0;
 	memset(sim->passed, 0, sizeof(sim->passed));
+	memset(sim->starved, 0, sizeof(sim->starved));
 	sim_new_plan(sim);
 	sim_found(sim);
 	sim_tell_rules(sim, true);
 	wf_plan_shelf_starts(sim->plan, sim->shelf_tail);
-	wf_plan_load(sim->plan, sim->now);
+	sim_load(sim);
 	sim_tell_asks(sim);
 }
 
@@ -497,8 +474,10 @@ sim_step(Sim *sim)
 	sim->events++;
 	if (sim_is_rush(sim) && sim_once_in(sim, 2))
 		sim_rush_on(sim);
-	else if (dice < 12)
+	else if (dice < 6)
 		sim_enqueue(sim);
+	else if (dice < 12)
+		sim_client(sim);
 	else if (dice < 42)
 		sim_executor(sim, sim_below(sim, SIM_SLOTS));
 	else if (dice < 57)
@@ -641,6 +620,7 @@ sim_settle(Sim *sim)
 	int rounds = 0;
 
 	sim->settling = true;
+	sim_end_clients(sim);
 	sim->halted = false;
 	sim->npaused = 0;
 	for (int i = 0; i < SIM_QUEUES; i++)

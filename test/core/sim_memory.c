@@ -16,6 +16,7 @@ take(Sim *sim, SimCell *cell)
 
 	cell->state = SIM_CELL_TAKEN;
 	sim_check_taken(sim, row);
+	sim_check_turns(sim, row);
 }
 
 static bool
@@ -174,14 +175,15 @@ sim_executor(Sim *sim, int index)
 		end(sim, cell);
 		return;
 	}
-	if (slot->retire)
+	cell = first_cell(slot, SIM_CELL_OFFERED);
+	if (slot->retire && (slot->served || cell == NULL))
 	{
 		vanish(slot, false);
 		return;
 	}
-	cell = first_cell(slot, SIM_CELL_OFFERED);
 	if (cell == NULL)
 		return;
+	slot->served = true;
 	take(sim, cell);
 	if (!sim_once_in(sim, 4))
 		begin(sim, cell);
@@ -377,6 +379,7 @@ hire(Sim *sim, Oid role)
 		wf_plan_hired(sim->plan, sim->now, role, false);
 		return;
 	}
+	sim_check_hire(sim, role);
 	memset(&sim->slots[index], 0, sizeof(SimSlot));
 	sim->slots[index].state = SIM_SLOT_WANTED;
 	sim->slots[index].role = role;

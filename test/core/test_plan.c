@@ -35,7 +35,12 @@ static const struct
 	{WF_BREAK_RESUME, "what was let go on stays held"},
 	{WF_BREAK_SHELF, "what comes first does not empty the shelf"},
 	{WF_BREAK_LOOK, "what was just handed out is given back by a look"},
+	{WF_BREAK_KNOWN, "a strict group does not wait for what is unread"},
+	{SIM_BREAK_COMPARE, "places are not compared at commit"},
+	{SIM_BREAK_RAISE, "the highest place is not remembered"},
 	{WF_BREAK_CLAIM, "a run is started while its row is written"},
+	{WF_BREAK_SHARE, "a role takes the last executor as well"},
+	{WF_BREAK_TURNS, "who had the executor gets it again"},
 };
 
 static int64

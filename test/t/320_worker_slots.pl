@@ -10,12 +10,13 @@ use Test::More;
 use Time::HiRes qw(time usleep);
 use WorkflowTest;
 
-# launcher, logical replication launcher, and five for us
+# launcher, logical replication launcher, and five for us; a role has one
+# executor less than there may be
 my $node = new_node(
 	'main',
 	'max_worker_processes = 7',
 	'max_parallel_workers = 0',
-	'workflow.executors = 4',
+	'workflow.executors = 5',
 	"workflow.executor_idle_timeout = '10 min'");
 
 my $short = qr/WARNING:  out of background worker slots for workflow/;
