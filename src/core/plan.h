@@ -54,6 +54,7 @@
 #include "core/memory.h"
 #include "core/rate.h"
 #include "core/rules.h"
+#include "core/shortage_kind.h"
 #include "core/work.h"
 
 typedef struct WfPlan WfPlan;
@@ -270,6 +271,9 @@ typedef struct WfCellNews
 	bool yielded;		/* it was asked to */
 	bool tells_parent;	/* wake the run that waits for this */
 	WfWorkId parent_id;
+	WfShortage shortage; /* HAS_ENDED: the run has met this */
+	bool engine_met;	 /* ... in a statement of the engine's own */
+	bool wrote;			 /* HAS_ENDED: something was committed */
 } WfCellNews;
 
 extern void wf_plan_cells(WfPlan *plan, TimestampTz now, int index,
@@ -282,6 +286,23 @@ extern int wf_plan_load_of(const WfPlan *plan, int index);
 /* an action OFFER: what goes into the cell, or NULL if it was taken back */
 extern const WfEntry *wf_plan_offer(WfPlan *plan, int index, int cell,
 									uint64 *seq, uint32 *flags);
+
+/* ---- plan_slow.c: shortages ---- */
+
+/* the tables' side has met it, or a plan before this one had */
+extern void wf_plan_short(WfPlan *plan, TimestampTz now, WfShortage kind);
+/* the executor of this seat, soon gone, could not connect because of it */
+extern void wf_plan_refused(WfPlan *plan, TimestampTz now, int index,
+							WfShortage kind);
+
+typedef struct WfPlanShortage
+{
+	WfShortage kind; /* NONE: nothing is short */
+	TimestampTz since;
+	uint32 nmet; /* runs that have met it */
+} WfPlanShortage;
+
+extern void wf_plan_shortage(WfPlan *plan, WfPlanShortage *out);
 
 /* ---- plan_staff.c ---- */
 
@@ -453,6 +474,7 @@ extern void wf_plan_totals(const WfPlan *plan, WfPlanTotals *out);
 #define WF_BREAK_FAIR	   0x0800 /* a group keeps its turn */
 #define WF_BREAK_RESUME	   0x1000 /* resuming does not let it go on */
 #define WF_BREAK_CLAIM	   0x4000 /* starts what is being written */
+#define WF_BREAK_SHORTAGE  0x8000 /* goes on as ever while something is short */
 
 #ifdef WF_TEST_BUILD
 /* Leaves out a rule, so that a checker can be seen to find it. */

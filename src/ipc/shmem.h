@@ -44,6 +44,7 @@
 #include "utils/uuid.h"
 
 #include "core/cell.h"
+#include "core/shortage_kind.h"
 #include "store/run.h"
 
 #define WF_RING_SIZE	 512
@@ -75,6 +76,9 @@ typedef struct WfCell
 	TimestampTz due_at;	  /* for WF_OUTCOME_LATER and WAITS */
 	bool tells_parent;	  /* valid in DONE: wake the run that waits for this */
 	pg_uuid_t parent_id;  /* ... which is it */
+	WfShortage shortage;  /* valid in DONE: what the run has met ... */
+	bool engine_met;	  /* ... in a statement of our own */
+	bool wrote;			  /* valid in DONE: something was committed */
 } WfCell;
 
 /* ---- executor slots ---- */
@@ -116,16 +120,17 @@ typedef enum WfSlotState
 
 typedef struct WfSlot
 {
-	WfSlotState state; /* lock */
-	uint32 generation; /* lock; rises with every start and reuse */
-	uint64 wanted_seq; /* lock; order of requests */
-	Oid database;	   /* lock; written by the scheduler */
-	Oid role;		   /* likewise */
-	int pid;		   /* lock; written by the executor, 0 if none */
-	PGPROC *proc;	   /* lock; written by the executor */
-	bool failed_start; /* lock; GONE: ended before it was connected */
-	bool abandoned;	   /* lock; freed at its end, nobody has to look */
-	bool in_user_code; /* executor; was it there when it ended? */
+	WfSlotState state;	/* lock */
+	uint32 generation;	/* lock; rises with every start and reuse */
+	uint64 wanted_seq;	/* lock; order of requests */
+	Oid database;		/* lock; written by the scheduler */
+	Oid role;			/* likewise */
+	int pid;			/* lock; written by the executor, 0 if none */
+	PGPROC *proc;		/* lock; written by the executor */
+	bool failed_start;	/* lock; GONE: ended before it was connected */
+	WfShortage refused; /* lock; ... because of this */
+	bool abandoned;		/* lock; freed at its end, nobody has to look */
+	bool in_user_code;	/* executor; was it there when it ended? */
 
 	pg_atomic_uint32 retire;  /* scheduler: exit when idle, take no more */
 	pg_atomic_uint32 cancels; /* scheduler: SIGINTs sent so far */
@@ -239,6 +244,15 @@ typedef struct WfDatabase
 	TimestampTz oldest_ready; /* 0 when none */
 	TimestampTz scheduler_since;
 	TimestampTz short_since; /* 0, or since when it waits for a worker slot */
+
+	/* see ipc/shortage.h; written by the scheduler, also while it ends */
+	WfShortage shortage;
+	TimestampTz shortage_since;
+	WfShortage shortage_told;		 /* scheduler: what was logged last ... */
+	TimestampTz shortage_told_at;	 /* ... and when */
+	int shortage_ends;				 /* lock; schedulers that ended by one */
+	char shortage_text[200];		 /* lock; the last error, for the log */
+	pg_atomic_uint64 trouble_logged; /* when anybody last wrote such a line */
 } WfDatabase;
 
 typedef struct WfShared

@@ -185,6 +185,7 @@ start_up(WfScheduler *s)
 	wf_control_apply(s);
 	wf_news_discard(s);
 	wf_plan_load(s->plan, s->now);
+	wf_sched_shortage_take_over(s);
 	s->events = WF_EVENT_REQUEST;
 	s->db->scheduler_since = s->now;
 }
@@ -286,6 +287,7 @@ cycle(WfScheduler *s)
 	wf_retention_run(s);
 
 	wf_show_all(s);
+	wf_sched_shortage_show(s);
 	wf_alerts_run(s);
 	answer_idle(s, asked);
 	if (loading && !wf_plan_is_loading(s->plan))

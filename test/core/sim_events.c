@@ -404,10 +404,13 @@ static void
 pass_time(Sim *sim)
 {
 	sim_begin_taken(sim);
+	if (sim_once_in(sim, 40))
+		sim->full = !sim->full && sim_once_in(sim, 2);
 	if (sim_once_in(sim, 200))
 	{
 		/* the clock is set back: what began counts by another clock */
 		sim->now -= sim_below(sim, 20) * USECS_PER_SEC;
+		sim_slow_forget(sim);
 		sim_forget_starts(sim, -1);
 		return;
 	}
@@ -446,6 +449,7 @@ restart(Sim *sim)
 	for (int i = 0; i < sim->nreserved; i++)
 		sim->reserved[i].left = 0;
 	memset(sim->passed, 0, sizeof(sim->passed));
+	sim_slow_forget(sim);
 	sim_new_plan(sim);
 	sim_found(sim);
 	sim_tell_rules(sim, true);
@@ -604,6 +608,7 @@ sim_settle(Sim *sim)
 	int rounds = 0;
 
 	sim->settling = true;
+	sim->full = false;
 	sim->halted = false;
 	sim->npaused = 0;
 	for (int i = 0; i < SIM_QUEUES; i++)

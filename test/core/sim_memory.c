@@ -54,6 +54,20 @@ fail(SimCell *cell, SimRow *row)
 	done(cell, blocks ? WF_OUTCOME_BLOCKS : WF_OUTCOME_FAILED);
 }
 
+/* The engine's own write fails, or that of the step, which can be recorded. */
+static void
+meet_shortage(Sim *sim, SimCell *cell, SimRow *row)
+{
+	cell->shortage = WF_SHORTAGE_DISK;
+	cell->engine_met = sim_once_in(sim, 2);
+	cell->wrote = !cell->engine_met;
+	row->state = SIM_QUEUED;
+	row->due_at = cell->due_at =
+		sim->now + (cell->engine_met ? 2 : sim_below(sim, 20)) * USECS_PER_SEC;
+	done(cell, WF_OUTCOME_LATER);
+	sim->nmet++;
+}
+
 /* The row is written by whoever has it in a cell. */
 static void
 end(Sim *sim, SimCell *cell)
@@ -79,12 +93,16 @@ end(Sim *sim, SimCell *cell)
 	}
 	if (cell->request & WF_REQ_TIMEOUT)
 	{
+		cell->wrote = true;
 		fail(cell, row);
 		return;
 	}
 	row->begun = true;
+	cell->wrote = (cell->request & WF_REQ_YIELD) == 0;
 	if (cell->request & WF_REQ_YIELD)
 		done(cell, WF_OUTCOME_YIELDED);
+	else if (sim->full && !sim->settling)
+		meet_shortage(sim, cell, row);
 	else if (dice < 75)
 	{
 		row->state = SIM_ENDED;
@@ -213,6 +231,7 @@ empty(Sim *sim, SimCell *cell)
 
 	cell->state = SIM_CELL_EMPTY;
 	row->seat = -1;
+	sim_slow_back(sim, row->owner);
 	if (row->state == SIM_BLOCKING)
 		sim_closed(sim, row);
 }
@@ -238,6 +257,10 @@ read_cells(Sim *sim, int index, WfCellNews *news)
 			news[n].kind = WF_CELL_HAS_ENDED;
 			news[n].outcome = cell->outcome;
 			news[n].due_at = cell->due_at;
+			news[n].shortage = cell->shortage;
+			news[n].engine_met = cell->engine_met;
+			news[n].wrote = cell->wrote;
+			sim_slow_told(sim, slot->role, &news[n]);
 			news[n++].yielded = (cell->request & WF_REQ_YIELD) != 0;
 			empty(sim, cell);
 		}
