@@ -7,6 +7,7 @@
 #include "miscadmin.h"
 
 #include "base/clock.h"
+#include "ipc/marks.h"
 #include "ipc/shortage.h"
 
 /* lines of ours about one trouble come no faster */
@@ -75,9 +76,17 @@ static bool quiet;
 static WfDatabase *database;
 static WfShortage reported = WF_SHORTAGE_NONE;
 
+/*
+ * A PANIC, as when WAL cannot be written, comes in whatever process is the one
+ * to write it.
+ */
 static void
 look_at_report(ErrorData *edata)
 {
+	if (edata->elevel >= PANIC &&
+		wf_shortage_kind_of(unpack_sql_state(edata->sqlerrcode), true) !=
+			WF_SHORTAGE_NONE)
+		wf_mark_excuse();
 	if (watching && edata->elevel >= ERROR)
 	{
 		reported = wf_shortage_of(unpack_sql_state(edata->sqlerrcode),

@@ -234,7 +234,8 @@ set_plan(WfScheduler *s)
 #ifdef WF_TEST_BUILD
 	wf_plan_break(s->plan, WF_BROKEN("ignore-limits")
 							   ? WF_BREAK_LIMITS | WF_BREAK_RATES
-							   : 0);
+						   : WF_BROKEN("ignore-shortages") ? WF_BREAK_SHORTAGE
+														   : 0);
 #endif
 }
 
