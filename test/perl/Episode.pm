@@ -6,6 +6,7 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time usleep);
@@ -13,12 +14,15 @@ use WorkflowTest;
 
 our @EXPORT = qw(
   create_work
-  pause_work
   start_work
   short_of
   healthy
   all_done_once
   lines_a_second
+  calm_log
+  session
+  in_session
+  wait_in_session
 );
 
 # create_work(node, db): workflow "work", each run of which writes one row.
@@ -42,13 +46,14 @@ sub create_work
 	return;
 }
 
-# start_work(node, db, first, last): runs that are numbered so.
+# start_work(node, db, first, last, delay): runs that are numbered so.
 sub start_work
 {
-	my ($node, $db, $first, $last) = @_;
+	my ($node, $db, $first, $last, $delay) = @_;
+	my $later = defined $delay ? ", delay => '$delay'" : '';
 
 	$node->safe_psql($db,
-		"SELECT count(workflow.enqueue_workflow('work', to_jsonb(n)))"
+		"SELECT count(workflow.enqueue_workflow('work', to_jsonb(n)$later))"
 		  . " FROM generate_series($first, $last) n");
 	return;
 }
@@ -84,10 +89,12 @@ sub healthy
 	return;
 }
 
-# all_done_once(node, db, number): each run succeeds, and has written one row.
+# all_done_once(node, db, runs, rows = runs): each run succeeds, and each of
+# "work" has written one row.
 sub all_done_once
 {
-	my ($node, $db, $n) = @_;
+	my ($node, $db, $n, $rows) = @_;
+	$rows //= $n;
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	ok( poll_until(
@@ -97,7 +104,7 @@ sub all_done_once
 		'all runs succeed');
 	is( $node->safe_psql(
 			$db, 'SELECT count(*), count(DISTINCT n) FROM done'),
-		"$n|$n",
+		"$rows|$rows",
 		'nothing is lost, nothing doubled');
 	return;
 }
@@ -120,6 +127,68 @@ sub lines_a_second
 	}
 	note("$all lines of ours, at most $most in a second");
 	return ($most, $all / $seconds);
+}
+
+# calm_log(node, place in the log, when that was): at most about one line of
+# ours a second since.
+sub calm_log
+{
+	my ($node, $from, $began) = @_;
+	my ($most, $average) = lines_a_second($node, $from, time() - $began);
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	cmp_ok($most, '<=', 3, 'few lines in the log within a second');
+	cmp_ok($average, '<=', 1, 'and not one a second on the average');
+	return;
+}
+
+# ---- sessions that stay open ----
+
+# session(node, db, role = postgres)
+sub session
+{
+	my ($node, $db, $role) = @_;
+	my $self = { in => '', out => '' };
+	my @command = (
+		$node->installed_command('psql'), '-XqAt', '-d',
+		$node->connstr($db), '-U', $role // 'postgres');
+
+	$self->{psql} = IPC::Run::start(
+		\@command,
+		'<', \$self->{in}, '>', \$self->{out}, '2>&1',
+		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default * 3));
+	in_session($self, 'SELECT 1');
+	return $self;
+}
+
+# in_session(session, sql): what it prints, errors included.
+sub in_session
+{
+	my ($self, $sql) = @_;
+
+	$self->{out} = '';
+	$self->{in} .= "$sql;\n\\echo =end=\n";
+	$self->{psql}->pump until $self->{out} =~ /=end=\n/;
+	$self->{out} =~ s/=end=\n//;
+	chomp $self->{out};
+	return $self->{out};
+}
+
+# wait_in_session(session, sql, expected)
+sub wait_in_session
+{
+	my ($self, $sql, $expected) = @_;
+	my $end = time() + $PostgreSQL::Test::Utils::timeout_default;
+	my $last;
+
+	while (time() < $end)
+	{
+		$last = in_session($self, $sql);
+		return 1 if $last eq $expected;
+		usleep(50_000);
+	}
+	diag("still \"$last\": $sql");
+	return 0;
 }
 
 1;
