@@ -168,8 +168,7 @@ retry_body(WfExecutor *executor, WfTurn *turn)
 		return;
 	}
 	/* what a body meets may be its own fault, as what a step does */
-	executor->cell->shortage =
-		wf_shortage_of(turn->error.code, turn->error.message, false);
+	executor->cell->shortage = wf_shortage_of(&turn->error, false);
 	turn->has_later = true;
 	turn->body_attempts = attempt;
 	turn->due_at = wf_clock_now() +

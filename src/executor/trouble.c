@@ -101,8 +101,7 @@ leave_for_later(WfTurn *turn)
 static void
 log_trouble(WfExecutor *executor, const WfError *error)
 {
-	if (wf_shortage_of(error->code, error->message, true) !=
-			WF_SHORTAGE_NONE ||
+	if (wf_shortage_of(error, true) != WF_SHORTAGE_NONE ||
 		!wf_shortage_may_log(wf_database_find(MyDatabaseId)))
 		return;
 	ereport(LOG,
@@ -164,7 +163,7 @@ static void
 tell_shortage(WfExecutor *executor, const WfError *error, bool engine)
 {
 	WfCell *cell = executor->cell;
-	WfShortage kind = wf_shortage_of(error->code, error->message, engine);
+	WfShortage kind = wf_shortage_of(error, engine);
 
 	if (kind == WF_SHORTAGE_NONE || cell->engine_met)
 		return;
@@ -184,8 +183,7 @@ could_not_record(WfExecutor *executor, bool writing, const WfError *error)
 {
 	WfPolicy policy;
 
-	if (!writing ||
-		wf_shortage_of(error->code, error->message, true) == WF_SHORTAGE_NONE)
+	if (!writing || wf_shortage_of(error, true) == WF_SHORTAGE_NONE)
 		return false;
 	wf_play_policy(&executor->play, &policy);
 	return !policy.at_most_once;

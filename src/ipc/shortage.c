@@ -19,8 +19,9 @@
 
 /* ---- errors ---- */
 
-WfShortage
-wf_shortage_of(const char *code, const char *message, bool engine)
+/* A full lock table is told from lack of memory by its message. */
+static WfShortage
+kind_of(const char *code, const char *message, bool engine)
 {
 	WfShortage kind = wf_shortage_kind_of(code, engine);
 
@@ -28,6 +29,13 @@ wf_shortage_of(const char *code, const char *message, bool engine)
 		strcmp(message, _("out of shared memory")) == 0)
 		kind = WF_SHORTAGE_LOCKS;
 	return kind;
+}
+
+WfShortage
+wf_shortage_of(const WfError *error, bool engine)
+{
+	return error->by_hand ? WF_SHORTAGE_NONE
+						  : kind_of(error->code, error->message, engine);
 }
 
 void
@@ -89,8 +97,8 @@ look_at_report(ErrorData *edata)
 		wf_mark_excuse();
 	if (watching && edata->elevel >= ERROR)
 	{
-		reported = wf_shortage_of(unpack_sql_state(edata->sqlerrcode),
-								  edata->message, true);
+		reported =
+			kind_of(unpack_sql_state(edata->sqlerrcode), edata->message, true);
 		if (quiet && reported != WF_SHORTAGE_NONE &&
 			!wf_shortage_may_log(database))
 			edata->output_to_server = false;

@@ -19,11 +19,10 @@
 #include "ipc/shmem.h"
 
 /*
- * What an error says; "engine": a statement of our own has met it.  A full lock
- * table is told from lack of memory by its message.
+ * What an error says; "engine": a statement of our own has met it.  One that
+ * user code raises by hand says nothing of the server, whatever its code.
  */
-extern WfShortage wf_shortage_of(const char *code, const char *message,
-								 bool engine);
+extern WfShortage wf_shortage_of(const WfError *error, bool engine);
 
 /* The text of an error that the engine has met, for the log.  Takes the lock. */
 extern void wf_shortage_note(const char *message);

@@ -30,6 +30,7 @@ typedef struct WfError
 	char *detail;
 	char *hint;
 	char *context;
+	bool by_hand; /* user code has raised it, as by RAISE; not kept in rows */
 } WfError;
 
 /* a run's row, as the executor needs it */
@@ -57,8 +58,8 @@ typedef struct WfRun
 	int32 parent_ordinal;	 /* has_parent: the call that started it */
 	int32 item;				 /* its number in a map, from 1; else 0 */
 	bool paused;
-	bool finished; /* it has an end time */
-	bool retried; /* by retry_run(), or it is a fork: it may have steps */
+	bool finished;	/* it has an end time */
+	bool retried;	/* by retry_run(), or it is a fork: it may have steps */
 	pg_uuid_t seed; /* what random values are derived from */
 
 	/*

@@ -25,7 +25,8 @@ our @EXPORT = qw(
   wait_in_session
 );
 
-# create_work(node, db): workflow "work", each run of which writes one row.
+# create_work(node, db): workflow "work", each run of which writes one row, and
+# "new", whose runs write none.
 sub create_work
 {
 	my ($node, $db) = @_;
@@ -42,6 +43,9 @@ sub create_work
 		  RETURN input;
 		END $$;
 		SELECT workflow.create_workflow('work');
+		CREATE FUNCTION new(input jsonb) RETURNS jsonb LANGUAGE sql AS
+		  $$ SELECT workflow.step('new', 'SELECT 1') $$;
+		SELECT workflow.create_workflow('new');
 	});
 	return;
 }
@@ -73,11 +77,13 @@ sub short_of
 		"status names \"$word\"");
 }
 
-# healthy(node, db): waits until nothing is short, and notes how long that took.
+# healthy(node, db, name, when it ended = now): waits until nothing is short and
+# new work is done, and notes how long that took since the shortage ended; also
+# for make bench-recovery.
 sub healthy
 {
-	my ($node, $db) = @_;
-	my $began = time();
+	my ($node, $db, $name, $ended) = @_;
+	$ended //= time();
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	ok( poll_until(
@@ -85,7 +91,17 @@ sub healthy
 			'SELECT shortage IS NULL AND shortage_since IS NULL'
 			  . ' FROM workflow.status'),
 		'nothing is short any more');
-	note(sprintf('healthy after %.1f s', time() - $began));
+	$node->safe_psql($db, "SELECT workflow.enqueue_workflow('new')");
+	ok( poll_until(
+			$node, $db,
+			"SELECT count(*) FROM workflow.runs WHERE workflow = 'new'"
+			  . " AND state <> 'succeeded'",
+			'0'),
+		'and new work is done');
+	my $seconds = sprintf('%.1f', time() - $ended);
+	note("healthy after $seconds s");
+	append_to_file($ENV{WF_RECOVERY}, "$name\t$seconds\n")
+	  if $ENV{WF_RECOVERY};
 	return;
 }
 
@@ -99,7 +115,8 @@ sub all_done_once
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	ok( poll_until(
 			$node, $db,
-			"SELECT count(*) FROM workflow.runs WHERE state = 'succeeded'",
+			"SELECT count(*) FROM workflow.runs WHERE state = 'succeeded'"
+			  . " AND workflow <> 'new'",
 			$n, 120),
 		'all runs succeed');
 	is( $node->safe_psql(

@@ -61,7 +61,7 @@ like(
 # ---- there is room again ----
 
 free_disk($disk);
-healthy($node, 'shop');
+healthy($node, 'shop', 'disk full');
 all_done_once($node, 'shop', $runs);
 is($node->safe_psql('shop', 'SELECT count(*) FROM workflow.dead_letters'),
 	'0', 'no dead letter');

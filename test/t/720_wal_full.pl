@@ -7,7 +7,7 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(usleep);
+use Time::HiRes qw(time usleep);
 
 use SmallDisk;
 BEGIN { enter_namespace() }
@@ -66,6 +66,7 @@ ok(wait_for { panics() > 0 }, 'PostgreSQL cannot write WAL');
 usleep(5_000_000);
 note(panics() . ' times');
 free_disk("$disk/wal");
+my $freed = time();
 
 # The postmaster itself ends when it fails in recovery.
 my $there = wait_for
@@ -82,7 +83,7 @@ if (!-e $node->data_dir . '/postmaster.pid')
 		'start') == 0
 	  or die 'could not start';
 }
-healthy($node, 'shop');
+healthy($node, 'shop', 'WAL disk full', $freed);
 all_done_once($node, 'shop', $runs);
 is($node->safe_psql('shop', 'SELECT count(*) FROM workflow.dead_letters'),
 	'0', 'no run was charged');

@@ -46,7 +46,7 @@ sub episode
 	usleep(5_000_000);
 	is(in_session($watcher, $shortage), 'locks', 'as long as it lasts');
 	in_session($holder, 'SELECT pg_advisory_unlock_all()');
-	healthy($node, 'shop');
+	healthy($node, 'shop', "no locks, $name");
 	all_done_once($node, 'shop', $last);
 	calm_log($node, $log_at, $began);
 	$holder->{psql}->kill_kill;

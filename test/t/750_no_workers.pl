@@ -55,7 +55,7 @@ like(
 
 $node->safe_psql('other',
 	q{SELECT workflow.cancel_run(run_id) FROM workflow.runs});
-healthy($node, 'shop');
+healthy($node, 'shop', 'no worker process');
 all_done_once($node, 'shop', 200);
 calm_log($node, $log_at, $began);
 

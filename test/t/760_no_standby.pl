@@ -56,7 +56,7 @@ like(
 	qr/short of synchronous standbys since .*, for which commits wait/,
 	'why() tells of it');
 $standby->start;
-healthy($node, 'shop');
+healthy($node, 'shop', 'no synchronous standby');
 all_done_once($node, 'shop', 300);
 calm_log($node, $log_at, $began);
 my $log = slurp_file($node->logfile, $log_at);
