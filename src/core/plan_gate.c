@@ -244,6 +244,29 @@ wf_gate_leave(WfPlan *plan, WfEntry *entry)
 }
 
 /*
+ * A run that was found in a cell counts as begun.  Once its row has been read,
+ * and its executor has given it back without having begun it, it is a run like
+ * any other, whose start the rates have yet to allow.
+ */
+void
+wf_gate_not_begun(WfPlan *plan, WfEntry *entry)
+{
+	if (!entry->assumed || entry->partial)
+		return;
+	entry->assumed = false;
+	if (entry->flags & (WF_ASSIGN_BEGUN | WF_ASSIGN_ASLEEP))
+		return;
+	entry->begun = false;
+	if (entry->active && !entry->admitted)
+	{
+		wf_gate_set_active(entry, false);
+		entry->returned = true;
+		if (entry->group != NULL)
+			wf_group_settle(plan, entry->group);
+	}
+}
+
+/*
  * A run that stopped for repair keeps its place, also when it never began; one
  * that failed only where its queue says so.
  */

@@ -59,6 +59,7 @@ complete(WfPlan *plan, WfEntry *entry, const WfWork *work)
 	if (entry->place != WF_PLACE_KEPT)
 		return;
 	wf_ready_take(plan, entry);
+	wf_gate_not_begun(plan, entry);
 	if (work->flags & WF_ASSIGN_ASLEEP)
 		wf_rest_sleeps(plan, entry, work->due_at);
 	else

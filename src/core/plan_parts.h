@@ -154,6 +154,8 @@ extern void wf_gate_block(WfPlan *plan, WfEntry *entry);
 extern void wf_gate_begun(WfPlan *plan, WfEntry *entry, TimestampTz at);
 /* out of lane or cell, and has to wait again; active only if it has begun */
 extern void wf_gate_leave(WfPlan *plan, WfEntry *entry);
+/* an executor has given back what was found with it, and never began it */
+extern void wf_gate_not_begun(WfPlan *plan, WfEntry *entry);
 /* Does a run that stopped keep its place?  "failed": for good. */
 extern bool wf_gate_keeps(const WfEntry *entry, bool failed);
 /* do limits of what is active let one more be it? */

@@ -202,6 +202,7 @@ note_begun(WfPlan *plan, WfEntry *entry, TimestampTz begun_at)
 {
 	if (begun_at == 0)
 		return;
+	entry->assumed = false;
 	if (!entry->begun)
 		wf_flow_started(plan, entry);
 	entry->begun = true;
@@ -264,6 +265,7 @@ has_ended(WfPlan *plan, WfEntry *entry, const WfCellNews *told)
 	note_begun(plan, entry, news.begun_at);
 	wf_slow_told(plan, &plan->seats[entry->seat], &news);
 	leave_cell(plan, entry);
+	wf_gate_not_begun(plan, entry);
 	end_entry(plan, entry, &news, recheck);
 	if (news.tells_parent)
 		wf_rest_wake_id(plan, &news.parent_id);
@@ -278,6 +280,7 @@ is_lost(WfPlan *plan, WfEntry *entry, TimestampTz begun_at)
 		wf_gate_begun(plan, entry, begun_at != 0 ? begun_at : plan->now);
 	leave_cell(plan, entry);
 
+	entry->assumed = false;
 	entry->losses++;
 	wf_rest_put_back(plan, entry, plan->now + backoff(entry->losses));
 }
@@ -360,7 +363,7 @@ wf_plan_found(WfPlan *plan, TimestampTz now, int index, int cell,
 	}
 	entry = wf_ready_make(plan, work);
 	entry->partial = true;
-	entry->begun = true;
+	entry->begun = entry->assumed = true;
 	if (entry->queue != NULL)
 		wf_gate_recount(plan, entry, false);
 	seat->entries[cell] = entry;

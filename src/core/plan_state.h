@@ -168,6 +168,7 @@ struct WfEntry
 	bool rated;			 /* it holds a start of the rate limits */
 	bool solo;			 /* suspected of having crashed the server */
 	bool partial;		 /* found in a cell, its row not read yet */
+	bool assumed;		 /* found in a cell: begun, as far as anybody knows */
 	bool recheck;		 /* told to look again while in a cell */
 	uint16 claims; /* who are about to write its row: not to be started */
 };
