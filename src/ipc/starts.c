@@ -15,7 +15,7 @@
 #define WF_START_AFTER_MAX_MS 10000
 #define WF_SPARED_MS		  1000
 /* how long until a database is looked at again that allows no connections */
-#define WF_CLOSED_MS		  2000
+#define WF_CLOSED_MS 2000
 #define WF_TURN_MS			  900
 
 /* executors that a database has, or all together; lock held */

@@ -293,6 +293,10 @@ sim_reap(Sim *sim)
 
 		if (n > 0)
 			wf_plan_cells(sim->plan, sim->now, index, news, n);
+		if (slot->state == SIM_SLOT_GONE && slot->failed_start &&
+			sim_once_in(sim, 2))
+			wf_plan_refused(sim->plan, sim->now, index,
+							WF_SHORTAGE_CONNECTIONS);
 		if (slot->state == SIM_SLOT_GONE)
 			wf_plan_gone(sim->plan, sim->now, index, slot->failed_start);
 		else
