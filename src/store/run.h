@@ -30,6 +30,7 @@ typedef struct WfError
 	char *detail;
 	char *hint;
 	char *context;
+	bool by_hand; /* user code has raised it, as by RAISE; not kept in rows */
 } WfError;
 
 /* a run's row, as the executor needs it */

@@ -110,6 +110,9 @@ typedef struct SimCell
 	bool exempt; /* rules have changed since it was offered */
 	WfOutcome outcome;
 	TimestampTz due_at;
+	WfShortage shortage;
+	bool engine_met;
+	bool wrote;
 } SimCell;
 
 typedef enum SimSlotState
@@ -176,6 +179,14 @@ typedef struct SimStart
 	TimestampTz at;
 } SimStart;
 
+/* since the plan was last told that something is short: of all, or a role */
+typedef struct SimSlow
+{
+	bool on;
+	TimestampTz told_at;
+	int noffers;
+} SimSlow;
+
 typedef struct SimReserved
 {
 	int32 queue_id;
@@ -235,6 +246,11 @@ typedef struct Sim
 	int32 shelf_queue;
 	bool shelf_heeded; /* all that may change the order has been acted on */
 	WfWorkId shelf[WF_SHELF_SIZE];
+
+	/* the disk is full, for each that writes */
+	bool full;
+	SimSlow slow[SIM_ROLES + 1]; /* 0: of all */
+	uint64 nmet;
 
 	/* what really began */
 	SimStart starts[SIM_STARTS];
@@ -316,6 +332,11 @@ extern void sim_check_handed(Sim *sim, SimRow *row);
 /* the plan has been told that this one keeps its group closed */
 extern void sim_closed(Sim *sim, const SimRow *row);
 extern void sim_check_decided(Sim *sim);
+extern void sim_check_slow(Sim *sim, const SimRow *row);
+/* the plan is told what a run of this role has met */
+extern void sim_slow_told(Sim *sim, Oid role, const WfCellNews *news);
+extern void sim_slow_back(Sim *sim, Oid role);
+extern void sim_slow_forget(Sim *sim);
 extern void sim_forget_starts(Sim *sim, int32 queue_id);
 
 #endif /* CORE_TEST_SIM_H */

@@ -39,6 +39,7 @@ static const struct
 	{WF_BREAK_CLAIM, "a run is started while its row is written"},
 	{WF_BREAK_SHARE, "a role takes the last executor as well"},
 	{WF_BREAK_TURNS, "who had the executor gets it again"},
+	{WF_BREAK_SHORTAGE, "nothing slows down while something is short"},
 };
 
 static int64
@@ -73,8 +74,8 @@ simulate(uint64 seed, int64 events, uint32 broken, uint64 *needed, char *fault)
 	if (held)
 		printf("# seed " UINT64_FORMAT ": " UINT64_FORMAT
 			   " events, " UINT64_FORMAT " offers, " UINT64_FORMAT
-			   " restarts\n",
-			   seed, sim->events, sim->offers, sim->restarts);
+			   " of shortages, " UINT64_FORMAT " restarts\n",
+			   seed, sim->events, sim->offers, sim->nmet, sim->restarts);
 	sim_destroy(sim);
 	return held;
 }
