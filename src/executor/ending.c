@@ -127,14 +127,14 @@ step_to_blame(const WfPlay *play)
 }
 
 /*
- * Of what other runs did the body hears first, as it may deal with it; a step's
- * failure has parked the run before, where workflows park.
+ * Of what other runs did the body hears first, as it may deal with it, and of a
+ * step whose outcome is unknown after retry_run(); any other step's failure has
+ * parked the run before, where workflows park.
  */
 static void
 end_with_error(WfExecutor *executor, WfTurn *turn, const WfStep *blamed)
 {
-	if (blamed != NULL && blamed->match.kind != WF_STEP_KIND_STEP &&
-		wf_ending_parks(executor))
+	if (blamed != NULL && wf_ending_parks(executor))
 	{
 		wf_ending_park_at_step(executor, turn, blamed);
 		return;

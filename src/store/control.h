@@ -99,11 +99,11 @@ typedef struct WfEndedOf
  * Applies a request to a run that is in no cell:
  *
  *	cancel	any unfinished run ends as cancelled, or is to be compensated first
- *	retry	a failed or parked run, or one in back-off, is queued again; the
- *			failing step of the former gets fresh attempts, and the run its
- *			whole run_timeout, counted from its new start (retried_at: run_at
- *			must stay, as now() of the body begins with it)
- *	result	the step at which a run is parked is done, with the value of the
+ *	retry	a failed or parked run, or one in back-off, is queued again; what
+ *			the former is to do again (retry.h) gets fresh attempts, and the
+ *			run its whole run_timeout, counted from its new start (retried_at:
+ *			run_at must stay, as now() of the body begins with it)
+ *	result	the call at which a run has stopped is done, with the value of the
  *			request; the run goes on as after a retry
  *	wake	a run that sleeps or is in back-off is due now
  *	pause	sets paused_at of any unfinished run; resume clears it

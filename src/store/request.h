@@ -62,6 +62,7 @@ typedef struct WfNewRequest
 	TimestampTz due_at; /* retry: 0 for at once; delete: when it ended */
 	int32 body_id;		/* retry: 0 to keep the body */
 	bool no_undo;		/* cancel: without compensation */
+	bool repeat_unknown; /* retry: also what was started at most once */
 	int32 ordinal;		/* result */
 	Datum value;		/* result: jsonb, or 0 for NULL */
 	const char *reason; /* or NULL */
