@@ -1072,6 +1072,22 @@ CREATE FUNCTION workflow.fork_run(
 COMMENT ON FUNCTION workflow.fork_run(uuid, integer, jsonb, text) IS
 	'starts a new run with the recorded results of this one below from_ordinal when the transaction commits, and returns its run_id';
 
+CREATE FUNCTION workflow.alter_run(
+	run_id uuid,
+	priority integer DEFAULT NULL,
+	delay interval DEFAULT NULL,
+	run_at timestamptz DEFAULT NULL,
+	queue text DEFAULT NULL,
+	group_key text DEFAULT NULL,
+	attributes jsonb DEFAULT NULL,
+	reset text[] DEFAULT NULL,
+	reason text DEFAULT NULL)
+	RETURNS boolean
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_alter_run';
+COMMENT ON FUNCTION workflow.alter_run(uuid, integer, interval, timestamptz, text, text, jsonb, text[], text) IS
+	'gives a run that has not begun another place, and any unfinished one another priority; false when it has moved on';
+
 CREATE FUNCTION workflow.delete_run(run_id uuid)
 	RETURNS boolean
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
@@ -1247,6 +1263,21 @@ CREATE FUNCTION workflow.retry_message(
 	AS 'MODULE_PATHNAME', 'workflow_retry_message';
 COMMENT ON FUNCTION workflow.retry_message(bigint, interval) IS
 	'puts a dead letter back in its queue with all its attempts, and lets a message in back-off be received now; false when there is nothing to retry';
+
+CREATE FUNCTION workflow.alter_message(
+	message_id bigint,
+	priority integer DEFAULT NULL,
+	delay interval DEFAULT NULL,
+	run_at timestamptz DEFAULT NULL,
+	queue text DEFAULT NULL,
+	group_key text DEFAULT NULL,
+	reset text[] DEFAULT NULL,
+	reason text DEFAULT NULL)
+	RETURNS boolean
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_alter_message';
+COMMENT ON FUNCTION workflow.alter_message(bigint, integer, interval, timestamptz, text, text, text[], text) IS
+	'gives a message that is queued another place; of another one only the priority can be altered; false when it has moved on';
 
 CREATE FUNCTION workflow.delete_message(message_id bigint) RETURNS boolean
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE

@@ -107,6 +107,7 @@ typedef struct WfEndedOf
  *			request; the run goes on as after a retry
  *	wake	a run that sleeps or is in back-off is due now
  *	pause	sets paused_at of any unfinished run; resume clears it
+ *	alter	priority, start, queue, group and attributes, see alter.h
  *	delete	deletes a run that has ended, unless it has been retried since
  *			and has ended otherwise
  *
@@ -116,11 +117,13 @@ typedef enum WfApplied
 {
 	WF_APPLIED_NOTHING,	  /* the run has moved on, or is not there */
 	WF_APPLIED_CANCELLED, /* info->run_id and *of are set */
-	WF_APPLIED_UNDOES, /* cancelled, to be compensated: all of *info is set */
-	WF_APPLIED_QUEUED, /* likewise */
-	WF_APPLIED_WOKEN,  /* likewise */
-	WF_APPLIED_PAUSED, /* from here on only info->run_id is */
+	WF_APPLIED_UNDOES,	/* cancelled, to be compensated: all of *info is set */
+	WF_APPLIED_QUEUED,	/* likewise */
+	WF_APPLIED_WOKEN,	/* likewise */
+	WF_APPLIED_ALTERED, /* likewise */
+	WF_APPLIED_PAUSED,	/* from here on only info->run_id is */
 	WF_APPLIED_RESUMED,
+	WF_APPLIED_NOTED, /* there is nothing to do about it in memory */
 	WF_APPLIED_DELETED
 } WfApplied;
 

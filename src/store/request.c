@@ -11,6 +11,7 @@
 #include "base/spi.h"
 #include "core/state.h"
 #include "store/request.h"
+#include "store/run_info.h"
 
 static WfStmt view_run = {
 	"SELECT w.name, r.owner, r.owner_name, r.origin, r.state, r.waiting_for,"
@@ -29,7 +30,8 @@ static WfStmt view_run = {
 	"                WHERE q.run_id = r.run_id"
 	"                  AND q.kind = ANY (ARRAY['r', 's']::\"char\"[])),"
 	"       r.workflow_id, r.body_id, r.queue_id,"
-	"       r.end_state, r.continued_as"
+	"       r.end_state, r.continued_as,"
+	"       coalesce(" WF_HAS_BEGUN ", false)"
 	"  FROM _workflow.run r"
 	"  JOIN _workflow.workflow w ON w.workflow_id = r.workflow_id"
 	" WHERE r.run_id = $1 AND r.queue_id <> -1",
@@ -94,6 +96,7 @@ wf_run_view(const pg_uuid_t *run_id, MemoryContext cxt, WfRunView *out)
 	out->continued = !isnull;
 	if (out->continued)
 		wf_spi_get_uuid(0, 32, &out->continued_as);
+	out->begun = wf_spi_get_bool(0, 33, false);
 	return true;
 }
 

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/spi.h"
 #include "core/state.h"
+#include "store/alter.h"
 #include "store/control.h"
 #include "store/request.h"
 #include "store/retention.h"
@@ -205,6 +206,16 @@ apply_delete(const WfRequest *request)
 }
 
 static WfApplied
+apply_alter(const WfRequest *request, WfWork *info)
+{
+	bool planned;
+
+	if (!wf_alter_run(request, info, &planned))
+		return WF_APPLIED_NOTHING;
+	return planned ? WF_APPLIED_ALTERED : WF_APPLIED_NOTED;
+}
+
+static WfApplied
 apply(const WfRequest *request, WfWork *info, WfEndedOf *of)
 {
 	switch (request->kind)
@@ -225,6 +236,8 @@ apply(const WfRequest *request, WfWork *info, WfEndedOf *of)
 		case WF_REQUEST_RESUME:
 			return apply_resume(request) ? WF_APPLIED_RESUMED
 										 : WF_APPLIED_NOTHING;
+		case WF_REQUEST_ALTER:
+			return apply_alter(request, info);
 		case WF_REQUEST_DELETE:
 			return apply_delete(request) ? WF_APPLIED_DELETED
 										 : WF_APPLIED_NOTHING;
