@@ -231,13 +231,15 @@ has_stopped(const WfRunView *run)
 		   (run->state == WF_RUN_FAILED && run->end_state == '\0');
 }
 
+/* ... or waits for its next attempt, which its row says also while it runs? */
 static bool
 can_be_retried(const WfRunView *run)
 {
 	if (run->origin != wf_origin())
 		return false;
 	return has_stopped(run) ||
-		   (!wf_run_is_final(run->state) && run->waiting_for == WF_WAIT_RETRY);
+		   (!wf_run_is_final(run->state) &&
+			run->waiting_for == WF_WAIT_RETRY && run->due_at > wf_clock_now());
 }
 
 /* What was asked for besides the run, as the audit keeps it; NULL: nothing. */

@@ -40,8 +40,9 @@ sum_up(const WfRecord *record, WfRunEnd *end)
 		const WfStep *step = &record->steps[i];
 
 		/* the first steps of a fork are of another run */
-		if (step->started_at >= record->run.enqueued_at)
-			end->started_at = Min(end->started_at, step->started_at);
+		if (step->started_at >= record->run.enqueued_at &&
+			(end->started_at == 0 || step->started_at < end->started_at))
+			end->started_at = step->started_at;
 		end->attempts += step->attempt;
 		if (step->match.state == WF_STEP_DONE)
 			end->steps_done++;
@@ -72,7 +73,9 @@ wf_ending_set(WfExecutor *executor, WfTurn *turn, char state,
 	end->reason = reason;
 	end->finished_at = wf_clock_now();
 	end->started_at = run->started_at;
-	if (end->started_at == 0)
+	/* one that is parked before any user code has not begun */
+	if (end->started_at == 0 &&
+		(state != WF_RUN_PARKED || cell->begun_at != 0))
 		end->started_at = executor->taken_at;
 	sum_up(&executor->play.record, end);
 	if (state == WF_RUN_SUCCEEDED)
