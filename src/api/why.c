@@ -122,6 +122,10 @@ say_stopped(StringInfo out, const Known *k)
 		appendStringInfoString(
 			out,
 			" What it had done is undone. To start anew, call workflow.fork_run.");
+	else if (strcmp(run->error.code, "WF002") == 0)
+		appendStringInfo(
+			out,
+			" Find out what came of it, and tell with workflow.set_step_result; workflow.retry_run repeats it only with repeat_unknown => true.");
 	else
 		appendStringInfoString(
 			out,

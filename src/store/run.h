@@ -95,6 +95,8 @@ typedef struct WfStep
 	char *command;
 	Jsonb *result; /* NULL: SQL NULL */
 	WfError error;
+	bool given; /* the body has heard of its failure by await(), and has made
+				 * another call since */
 } WfStep;
 
 /*
