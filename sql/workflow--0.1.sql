@@ -239,6 +239,7 @@ CREATE TABLE _workflow.step (
 	error_detail	text,
 	error_hint		text,
 	error_context	text,
+	given			boolean,
 	CONSTRAINT step_pkey PRIMARY KEY (run_id, ordinal)
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.2);
 
@@ -251,6 +252,8 @@ CREATE TABLE _workflow.attempt (
 	attempt			integer NOT NULL,
 	error_code		text,
 	error_message	text,
+	kind			"char",
+	name			text,
 	CONSTRAINT attempt_pkey PRIMARY KEY (run_id, ordinal, attempt)
 );
 
@@ -268,6 +271,7 @@ CREATE TABLE _workflow.request (
 	ordinal			integer,
 	body_id			integer,
 	value			jsonb,
+	repeat_unknown	boolean,
 	CONSTRAINT request_pkey PRIMARY KEY (request_id)
 );
 -- what is asked of a run that is looked at, or has ended
@@ -568,6 +572,7 @@ COMMENT ON COLUMN _workflow.step.error_message IS 'message of that error';
 COMMENT ON COLUMN _workflow.step.error_detail IS 'detail of that error';
 COMMENT ON COLUMN _workflow.step.error_hint IS 'hint of that error';
 COMMENT ON COLUMN _workflow.step.error_context IS 'context of that error';
+COMMENT ON COLUMN _workflow.step.given IS 'the body was given the failure of this handle, and has made another call since';
 
 COMMENT ON TABLE _workflow.request IS 'what clients ask of runs, until the scheduler or the executor has seen to it';
 COMMENT ON COLUMN _workflow.request.request_id IS 'key, rising';
@@ -581,6 +586,7 @@ COMMENT ON COLUMN _workflow.request.compensate IS 'cancel: whether what the run 
 COMMENT ON COLUMN _workflow.request.ordinal IS 'result of a step: of which one';
 COMMENT ON COLUMN _workflow.request.body_id IS 'retry: body version that the run is moved to; NULL: it keeps its own';
 COMMENT ON COLUMN _workflow.request.value IS 'result of a step';
+COMMENT ON COLUMN _workflow.request.repeat_unknown IS 'retry: also what was started at most once and has an unknown outcome; NULL: not that';
 
 COMMENT ON TABLE _workflow.signal IS 'what was sent to runs: signals, and outcomes of their tasks';
 COMMENT ON COLUMN _workflow.signal.signal_id IS 'key, rising';
@@ -650,6 +656,8 @@ COMMENT ON COLUMN _workflow.attempt.ordinal IS 'number of the call in its run, f
 COMMENT ON COLUMN _workflow.attempt.attempt IS 'number of the attempt, from 1';
 COMMENT ON COLUMN _workflow.attempt.error_code IS 'SQLSTATE with which it failed';
 COMMENT ON COLUMN _workflow.attempt.error_message IS 'message of that error';
+COMMENT ON COLUMN _workflow.attempt.kind IS 'kind of the call then; NULL: as now';
+COMMENT ON COLUMN _workflow.attempt.name IS 'name of the call then; NULL: as now';
 
 COMMENT ON TABLE _workflow.audit IS 'what operators did to runs, and processes of runs that were ended for their sake';
 COMMENT ON COLUMN _workflow.audit.audit_id IS 'key, rising';
@@ -715,8 +723,8 @@ CREATE FUNCTION _workflow.server_status(
 	OUT scheduler_pid integer, OUT scheduler_since timestamptz,
 	OUT executors integer, OUT max_executors integer, OUT ready bigint,
 	OUT timers bigint, OUT oldest_ready_at timestamptz,
-	OUT short_since timestamptz, OUT origin bigint, OUT site text,
-	OUT cluster_max_executors integer)
+	OUT shortage_since timestamptz, OUT origin bigint, OUT site text,
+	OUT cluster_max_executors integer, OUT shortage text)
 	RETURNS record
 	LANGUAGE c STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
 	AS 'MODULE_PATHNAME', 'workflow_server_status';
@@ -1066,11 +1074,12 @@ CREATE FUNCTION workflow.retry_run(
 	run_id uuid,
 	delay interval DEFAULT NULL,
 	body text DEFAULT NULL,
-	reason text DEFAULT NULL)
+	reason text DEFAULT NULL,
+	repeat_unknown boolean DEFAULT false)
 	RETURNS boolean
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_retry_run';
-COMMENT ON FUNCTION workflow.retry_run(uuid, interval, text, text) IS
+COMMENT ON FUNCTION workflow.retry_run(uuid, interval, text, text, boolean) IS
 	'lets a failed or parked run go on from the step where it stopped, with another body where one is given, and one in back-off go on now; false when there is nothing to retry';
 
 CREATE FUNCTION workflow.pause_run(run_id uuid, reason text DEFAULT NULL)
@@ -1103,7 +1112,7 @@ CREATE FUNCTION workflow.set_step_result(
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_set_step_result';
 COMMENT ON FUNCTION workflow.set_step_result(uuid, integer, jsonb, text) IS
-	'gives the step at which a run is parked this result, and lets the run go on; false when it is not parked there';
+	'gives the call at which a run failed or is parked this result, and lets the run go on; false when it has not stopped there';
 
 CREATE FUNCTION workflow.fork_run(
 	run_id uuid,
@@ -1115,6 +1124,22 @@ CREATE FUNCTION workflow.fork_run(
 	AS 'MODULE_PATHNAME', 'workflow_fork_run';
 COMMENT ON FUNCTION workflow.fork_run(uuid, integer, jsonb, text) IS
 	'starts a new run with the recorded results of this one below from_ordinal when the transaction commits, and returns its run_id';
+
+CREATE FUNCTION workflow.alter_run(
+	run_id uuid,
+	priority integer DEFAULT NULL,
+	delay interval DEFAULT NULL,
+	run_at timestamptz DEFAULT NULL,
+	queue text DEFAULT NULL,
+	group_key text DEFAULT NULL,
+	attributes jsonb DEFAULT NULL,
+	reset text[] DEFAULT NULL,
+	reason text DEFAULT NULL)
+	RETURNS boolean
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_alter_run';
+COMMENT ON FUNCTION workflow.alter_run(uuid, integer, interval, timestamptz, text, text, jsonb, text[], text) IS
+	'gives a run that has not begun another place, and any unfinished one another priority; false when it has moved on';
 
 CREATE FUNCTION workflow.delete_run(run_id uuid)
 	RETURNS boolean
@@ -1293,6 +1318,21 @@ CREATE FUNCTION workflow.retry_message(
 	AS 'MODULE_PATHNAME', 'workflow_retry_message';
 COMMENT ON FUNCTION workflow.retry_message(bigint, interval) IS
 	'puts a dead letter back in its queue with all its attempts, and lets a message in back-off be received now; false when there is nothing to retry';
+
+CREATE FUNCTION workflow.alter_message(
+	message_id bigint,
+	priority integer DEFAULT NULL,
+	delay interval DEFAULT NULL,
+	run_at timestamptz DEFAULT NULL,
+	queue text DEFAULT NULL,
+	group_key text DEFAULT NULL,
+	reset text[] DEFAULT NULL,
+	reason text DEFAULT NULL)
+	RETURNS boolean
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_alter_message';
+COMMENT ON FUNCTION workflow.alter_message(bigint, integer, interval, timestamptz, text, text, text[], text) IS
+	'gives a message that is queued another place; of another one only the priority can be altered; false when it has moved on';
 
 CREATE FUNCTION workflow.delete_message(message_id bigint) RETURNS boolean
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
@@ -2239,7 +2279,8 @@ SELECT s.enabled,
        s.scheduler_since,
        s.executors,
        least(s.max_executors, nullif(s.cluster_max_executors, -1)) AS max_executors,
-       s.short_since,
+       s.shortage,
+       s.shortage_since,
        s.ready,
        s.timers,
        s.oldest_ready_at
@@ -2257,7 +2298,8 @@ COMMENT ON COLUMN workflow.status.scheduler_pid IS 'scheduler of this database; 
 COMMENT ON COLUMN workflow.status.scheduler_since IS 'when the scheduler started';
 COMMENT ON COLUMN workflow.status.executors IS 'executors of this database that are there now';
 COMMENT ON COLUMN workflow.status.max_executors IS 'how many there may be';
-COMMENT ON COLUMN workflow.status.short_since IS 'since when worker processes have been short; NULL: they are not';
+COMMENT ON COLUMN workflow.status.shortage IS 'what there is too little of: disk, memory, locks, connections, workers or standby; NULL: nothing';
+COMMENT ON COLUMN workflow.status.shortage_since IS 'since when';
 COMMENT ON COLUMN workflow.status.ready IS 'runs and messages that could start now';
 COMMENT ON COLUMN workflow.status.timers IS 'runs and messages that wait for a time';
 COMMENT ON COLUMN workflow.status.oldest_ready_at IS 'since when the oldest ready run or message has been waiting; NULL: none is';

@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "ipc/entries.h"
 #include "ipc/queue_stats.h"
+#include "ipc/shortage.h"
 #include "ipc/stats.h"
 
 /* a scheduler that lived this long did not fail at its start */
@@ -99,6 +100,10 @@ create(Oid database, WfDatabaseState state)
 	db->stopped = db->foreign = false;
 	db->ready = db->timers = 0;
 	db->oldest_ready = db->scheduler_since = db->short_since = 0;
+	db->shortage = db->shortage_told = WF_SHORTAGE_NONE;
+	db->shortage_since = db->shortage_told_at = 0;
+	db->shortage_ends = 0;
+	db->shortage_text[0] = '\0';
 	return db;
 }
 
@@ -395,6 +400,8 @@ wf_scheduler_left(int index, uint32 generation, bool no_extension, bool told)
 		{
 			db->state = WF_DB_WANTED;
 			wf_entry_back_off(db, now, failed);
+			if (wf_shortage_watched() != WF_SHORTAGE_NONE)
+				wf_shortage_ended_by(db, wf_shortage_watched(), now);
 		}
 	}
 	wf_entry_wake_launcher();

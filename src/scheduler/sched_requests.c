@@ -36,6 +36,8 @@ bits_of(const WfRequest *request)
 {
 	if (request->kind == WF_REQUEST_PAUSE)
 		return WF_REQ_YIELD | WF_REQ_AGAIN;
+	if (request->kind == WF_REQUEST_ALTER)
+		return WF_REQ_AGAIN;
 	return request->no_undo ? WF_REQ_CANCEL | WF_REQ_NO_UNDO : WF_REQ_CANCEL;
 }
 
@@ -59,6 +61,7 @@ find_way(WfScheduler *s, const WfRequest *request)
 	{
 		case WF_REQUEST_CANCEL:
 		case WF_REQUEST_PAUSE:
+		case WF_REQUEST_ALTER:
 			return wf_plan_claim(s->plan, s->now, id, bits_of(request))
 					   ? WAY_FREE
 					   : WAY_PASSED;
@@ -148,12 +151,14 @@ take_effect(WfScheduler *s, const Effect *effect)
 	switch (effect->applied)
 	{
 		case WF_APPLIED_NOTHING:
+		case WF_APPLIED_NOTED:
 			break;
 		case WF_APPLIED_CANCELLED:
 		case WF_APPLIED_UNDOES:
 			wf_rows_tell(s, &end, 1);
 			break;
 		case WF_APPLIED_QUEUED:
+		case WF_APPLIED_ALTERED:
 			wf_plan_again(s->plan, s->now, &effect->info, false);
 			break;
 		case WF_APPLIED_WOKEN:

@@ -188,6 +188,7 @@ start_up(WfScheduler *s)
 	wf_control_apply(s);
 	wf_news_discard(s);
 	wf_reads_all(s, true);
+	wf_sched_shortage_take_over(s);
 	s->events = WF_EVENT_REQUEST;
 	s->db->scheduler_since = s->now;
 }
@@ -247,7 +248,8 @@ set_plan(WfScheduler *s)
 #ifdef WF_TEST_BUILD
 	wf_plan_break(s->plan, WF_BROKEN("ignore-limits")
 							   ? WF_BREAK_LIMITS | WF_BREAK_RATES
-							   : 0);
+						   : WF_BROKEN("ignore-shortages") ? WF_BREAK_SHORTAGE
+														   : 0);
 #endif
 }
 
@@ -305,6 +307,7 @@ cycle(WfScheduler *s)
 	wf_retention_run(s);
 
 	wf_show_all(s);
+	wf_sched_shortage_show(s);
 	wf_alerts_run(s);
 	answer_idle(s, asked);
 	if (loading && !wf_plan_is_loading(s->plan))

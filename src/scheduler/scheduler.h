@@ -20,6 +20,7 @@
  *					sched_retention.c	what was kept long enough
  *					sched_grace.c		processes that go on after a cancel
  *	both			sched_show.c		what views show
+ *					sched_shortage.c	... of shortages, and what is logged
  *
  * scheduler.c has main, start-up and the cycle; sched_window.c transactions.
  */
@@ -91,8 +92,10 @@ typedef struct WfScheduler
 	TimestampTz now;	 /* when the cycle, or a transaction in it, began */
 	TimestampTz wake_at; /* look again then, whatever else is due */
 	bool more;			 /* something is left: do not sleep */
-	TimestampTz answered_at; /* when a receiver last was; 0: never */
-	uint64 ended;			 /* WfPlanTotals.ended, as of the last look */
+	TimestampTz answered_at;   /* when a receiver last was; 0: never */
+	uint64 ended;			   /* WfPlanTotals.ended, as of the last look */
+	TimestampTz standby_since; /* commits wait for a missing standby; or 0 */
+	uint32 nmet;			   /* runs that have met the present shortage */
 
 	/* bulk work, of which a slice is done in each cycle */
 	instr_time slice_began; /* of the transaction at work */
@@ -309,5 +312,12 @@ extern void wf_grace_run(WfScheduler *s);
 
 /* what views show; written only where it changed */
 extern void wf_show_all(WfScheduler *s);
+
+/* ---- sched_shortage.c ---- */
+
+/* At the start: a shortage may have ended the scheduler before us. */
+extern void wf_sched_shortage_take_over(WfScheduler *s);
+/* In the cycle: shows what is short, and logs where it begins and ends. */
+extern void wf_sched_shortage_show(WfScheduler *s);
 
 #endif /* WF_SCHEDULER_SCHEDULER_H */

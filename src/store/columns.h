@@ -29,7 +29,7 @@
 	X(attempt) X(max_attempts) X(attempts_before) X(kind) X(state) \
 	X(free_retries) X(due_at) X(message_id) X(child_run_id) X(name) \
 	X(command) X(result) X(error_code) X(error_message) X(error_detail) \
-	X(error_hint) X(error_context)
+	X(error_hint) X(error_context) X(given)
 
 #define WF_MESSAGE_COLUMNS(X) \
 	X(message_id) X(origin) X(enqueued_at) X(run_at) X(place) X(due_at) \

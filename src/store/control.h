@@ -106,14 +106,15 @@ typedef struct WfEndedOf
  * Applies a request to a run that is in no cell:
  *
  *	cancel	any unfinished run ends as cancelled, or is to be compensated first
- *	retry	a failed or parked run, or one in back-off, is queued again; the
- *			failing step of the former gets fresh attempts, and the run its
- *			whole run_timeout, counted from its new start (retried_at: run_at
- *			must stay, as now() of the body begins with it)
- *	result	the step at which a run is parked is done, with the value of the
+ *	retry	a failed or parked run, or one in back-off, is queued again; what
+ *			the former is to do again (retry.h) gets fresh attempts, and the
+ *			run its whole run_timeout, counted from its new start (retried_at:
+ *			run_at must stay, as now() of the body begins with it)
+ *	result	the call at which a run has stopped is done, with the value of the
  *			request; the run goes on as after a retry
  *	wake	a run that sleeps or is in back-off is due now
  *	pause	sets paused_at of any unfinished run; resume clears it
+ *	alter	priority, start, queue, group and attributes, see alter.h
  *	delete	deletes a run that has ended, unless it has been retried since
  *			and has ended otherwise
  *
@@ -123,11 +124,13 @@ typedef enum WfApplied
 {
 	WF_APPLIED_NOTHING,	  /* the run has moved on, or is not there */
 	WF_APPLIED_CANCELLED, /* info->run_id and *of are set */
-	WF_APPLIED_UNDOES, /* cancelled, to be compensated: all of *info is set */
-	WF_APPLIED_QUEUED, /* likewise */
-	WF_APPLIED_WOKEN,  /* likewise */
-	WF_APPLIED_PAUSED, /* from here on only info->run_id is */
+	WF_APPLIED_UNDOES,	/* cancelled, to be compensated: all of *info is set */
+	WF_APPLIED_QUEUED,	/* likewise */
+	WF_APPLIED_WOKEN,	/* likewise */
+	WF_APPLIED_ALTERED, /* likewise */
+	WF_APPLIED_PAUSED,	/* from here on only info->run_id is */
 	WF_APPLIED_RESUMED,
+	WF_APPLIED_NOTED, /* there is nothing to do about it in memory */
 	WF_APPLIED_DELETED
 } WfApplied;
 

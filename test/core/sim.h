@@ -114,6 +114,9 @@ typedef struct SimCell
 	bool exempt; /* rules have changed since it was offered */
 	WfOutcome outcome;
 	TimestampTz due_at;
+	WfShortage shortage;
+	bool engine_met;
+	bool wrote;
 } SimCell;
 
 typedef enum SimSlotState
@@ -205,6 +208,14 @@ typedef struct SimStart
 	TimestampTz at;
 } SimStart;
 
+/* since the plan was last told that something is short: of all, or a role */
+typedef struct SimSlow
+{
+	bool on;
+	TimestampTz told_at;
+	int noffers;
+} SimSlow;
+
 typedef struct SimReserved
 {
 	int32 queue_id;
@@ -271,6 +282,11 @@ typedef struct Sim
 	uint64 last_laid; /* highest number of a message on it, ever */
 	uint64 rush_until;
 	int32 rush_queue;
+
+	/* the disk is full, for each that writes */
+	bool full;
+	SimSlow slow[SIM_ROLES + 1]; /* 0: of all */
+	uint64 nmet;
 
 	/* what really began */
 	SimStart starts[SIM_STARTS];
@@ -375,6 +391,11 @@ extern void sim_check_laid(Sim *sim, const SimRow *row);
 /* the plan has been told that this one keeps its group closed */
 extern void sim_closed(Sim *sim, const SimRow *row);
 extern void sim_check_decided(Sim *sim);
+extern void sim_check_slow(Sim *sim, const SimRow *row);
+/* the plan is told what a run of this role has met */
+extern void sim_slow_told(Sim *sim, Oid role, const WfCellNews *news);
+extern void sim_slow_back(Sim *sim, Oid role);
+extern void sim_slow_forget(Sim *sim);
 extern void sim_forget_starts(Sim *sim, int32 queue_id);
 
 #endif /* CORE_TEST_SIM_H */

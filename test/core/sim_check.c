@@ -198,6 +198,7 @@ sim_check_offer(Sim *sim, SimRow *row)
 	if (sim->halted || sim->rules[row->queue_id].paused ||
 		is_workflow_paused(sim, row->workflow_id))
 		sim_fault(sim, "a run is offered that is paused");
+	sim_check_slow(sim, row);
 	if (sim_is_finished(row) || row->state == SIM_PARKED)
 		return; /* the executor finds its row so, and that is all */
 	check_limits(sim, row);
@@ -445,9 +446,67 @@ sim_check_decided(Sim *sim)
 		WfSeat *seat = wf_plan_seat_of(plan, i);
 
 		if (seat->state == WF_SEAT_LIVE && !seat->retiring &&
-			seat->load == 0 && seat->role->nready > 0)
+			seat->load == 0 && seat->role->nready > 0 &&
+			wf_slow_may_offer(plan, seat->role))
 			sim_fault(sim, "an executor idles while a run is ready");
 	}
 	if (plan->shelf.tail - plan->shelf.head > WF_SHELF_SIZE)
 		sim_fault(sim, "the shelf is overfull");
+}
+
+/* ---- shortages ---- */
+
+#define PAUSE (USECS_PER_SEC / 4)
+#define QUIET (4 * USECS_PER_SEC)
+
+void
+sim_slow_told(Sim *sim, Oid role, const WfCellNews *news)
+{
+	SimSlow met = {.on = true, .told_at = sim->now};
+
+	if (news->engine_met)
+	{
+		sim->slow[0] = met;
+		return;
+	}
+	if (news->wrote)
+		sim->slow[0].on = false;
+	if (news->shortage != WF_SHORTAGE_NONE)
+		sim->slow[role] = met;
+	else if (news->wrote)
+		sim->slow[role].on = false;
+}
+
+/* One that was offered has left its cell. */
+void
+sim_slow_back(Sim *sim, Oid role)
+{
+	sim->slow[0].noffers = Max(sim->slow[0].noffers - 1, 0);
+	sim->slow[role].noffers = Max(sim->slow[role].noffers - 1, 0);
+}
+
+/* The plan is a new one, or the clock. */
+void
+sim_slow_forget(Sim *sim)
+{
+	memset(sim->slow, 0, sizeof(sim->slow));
+}
+
+/* While a shortage is met, one probe goes at a time, and none at first. */
+void
+sim_check_slow(Sim *sim, const SimRow *row)
+{
+	for (int i = 0; i <= SIM_ROLES; i++)
+	{
+		SimSlow *slow = &sim->slow[i];
+
+		if (sim->now - slow->told_at >= PAUSE + QUIET)
+			slow->on = false;
+		if (!slow->on || (i > 0 && row->owner != i))
+			continue;
+		if (++slow->noffers > (sim->now - slow->told_at) / PAUSE)
+			sim_fault(
+				sim, "%d runs were offered %d ms after a shortage was met",
+				slow->noffers, (int) ((sim->now - slow->told_at) / 1000));
+	}
 }

@@ -406,10 +406,13 @@ static void
 pass_time(Sim *sim)
 {
 	sim_begin_taken(sim);
+	if (sim_once_in(sim, 40))
+		sim->full = !sim->full && sim_once_in(sim, 2);
 	if (sim_once_in(sim, 200))
 	{
 		/* the clock is set back: what began counts by another clock */
 		sim->now -= sim_below(sim, 20) * USECS_PER_SEC;
+		sim_slow_forget(sim);
 		sim_forget_starts(sim, -1);
 		return;
 	}
@@ -456,6 +459,7 @@ restart(Sim *sim)
 		sim->reserved[i].left = 0;
 	memset(sim->passed, 0, sizeof(sim->passed));
 	memset(sim->starved, 0, sizeof(sim->starved));
+	sim_slow_forget(sim);
 	sim_new_plan(sim);
 	sim_found(sim);
 	sim_tell_rules(sim, true);
@@ -621,6 +625,7 @@ sim_settle(Sim *sim)
 
 	sim->settling = true;
 	sim_end_clients(sim);
+	sim->full = false;
 	sim->halted = false;
 	sim->npaused = 0;
 	for (int i = 0; i < SIM_QUEUES; i++)
