@@ -72,6 +72,7 @@ typedef struct SimRow
 	int receiver; /* whose open transaction has its row; -1: nobody's */
 	int promised; /* who was handed it, and has yet to take its row; or -1 */
 	int retries;
+	bool rated;		 /* message: was counted as a start by this plan */
 	bool strict;	 /* its group had a limit of one when it was written */
 	uint64 read;	 /* number of the event, as of its last read, */
 	uint64 drawn;	 /* ... of its id, ... */

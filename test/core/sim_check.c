@@ -264,15 +264,6 @@ sim_check_turns(Sim *sim, const SimRow *one)
 	}
 }
 
-void
-sim_check_handed(Sim *sim, SimRow *row)
-{
-	if (row->promised >= 0)
-		sim_fault(sim, "a message of queue %d is handed out twice",
-				  row->queue_id);
-	check_limits(sim, row);
-	check_order(sim, row);
-}
 
 /*
  * Is it in memory, and with nobody as far as the plan knows?  What is in the
@@ -356,8 +347,8 @@ check_rate(Sim *sim, const SimRow *row, uint64 group, int32 limit)
 
 /* A start must have been reserved, shortly before it was offered. */
 static void
-check_reserved(Sim *sim, const SimRow *row, const SimCell *cell, uint64 group,
-			   int32 limit)
+check_reserved(Sim *sim, const SimRow *row, TimestampTz offered_at,
+			   uint64 group, int32 limit)
 {
 	SimReserved *first = NULL;
 
@@ -369,7 +360,7 @@ check_reserved(Sim *sim, const SimRow *row, const SimCell *cell, uint64 group,
 
 		/* of all that are good, the one that is over first */
 		if (r->queue_id == row->queue_id && r->group == group && r->left > 0 &&
-			r->at + WF_RATE_VALID_USEC >= cell->offered_at &&
+			r->at + WF_RATE_VALID_USEC >= offered_at &&
 			(first == NULL || r->at < first->at))
 			first = r;
 	}
@@ -380,22 +371,19 @@ check_reserved(Sim *sim, const SimRow *row, const SimCell *cell, uint64 group,
 				  row->queue_id, (int) group);
 }
 
-/* User code begins, in this cell. */
-void
-sim_check_begin(Sim *sim, SimRow *row, const SimCell *cell)
+/* A start of its queue and group, which was offered at that time. */
+static void
+count_start(Sim *sim, const SimRow *row, TimestampTz offered_at)
 {
 	const WfQueueRules *rules = &sim->rules[row->queue_id];
 
-	/* no executor sleeps on an offer for as long as clocks jump here */
-	if (row->started || row->begun || row->excused || cell->exempt ||
-		sim->now - cell->offered_at > 5 * USECS_PER_SEC)
-		return;
 	check_rate(sim, row, 0, rules->rate_limit);
-	check_reserved(sim, row, cell, 0, rules->rate_limit);
+	check_reserved(sim, row, offered_at, 0, rules->rate_limit);
 	if (row->group != 0)
 	{
 		check_rate(sim, row, row->group, rules->group_rate_limit);
-		check_reserved(sim, row, cell, row->group, rules->group_rate_limit);
+		check_reserved(sim, row, offered_at, row->group,
+					   rules->group_rate_limit);
 	}
 	if (sim->nstarts == SIM_STARTS)
 	{
@@ -406,6 +394,31 @@ sim_check_begin(Sim *sim, SimRow *row, const SimCell *cell)
 	sim->starts[sim->nstarts].queue_id = row->queue_id;
 	sim->starts[sim->nstarts].group = row->group;
 	sim->starts[sim->nstarts++].at = sim->now;
+}
+
+/* User code begins, in this cell. */
+void
+sim_check_begin(Sim *sim, SimRow *row, const SimCell *cell)
+{
+	/* no executor sleeps on an offer for as long as clocks jump here */
+	if (row->started || row->begun || row->excused || cell->exempt ||
+		sim->now - cell->offered_at > 5 * USECS_PER_SEC)
+		return;
+	count_start(sim, row, cell->offered_at);
+}
+
+/* To a receiver, which is a start unless it was one before. */
+void
+sim_check_handed(Sim *sim, SimRow *row)
+{
+	if (row->promised >= 0)
+		sim_fault(sim, "a message of queue %d is handed out twice",
+				  row->queue_id);
+	check_limits(sim, row);
+	check_order(sim, row);
+	if (!row->rated && !row->started && !row->begun && !row->excused)
+		count_start(sim, row, sim->now);
+	row->rated = true;
 }
 
 /* ---- after a decision that had all its answers ---- */

@@ -99,6 +99,8 @@ end_lease(Sim *sim, const WfPlanRequest *r)
 	else
 	{
 		end.fate = WF_FATE_BACK;
+		/* until the next decision others may be taken before it */
+		sim->shelf_heeded = false;
 		end.counted = true;
 		row->state = SIM_QUEUED;
 		row->begun |= r->uncounted;
@@ -448,6 +450,7 @@ restart(Sim *sim)
 	for (int i = 0; i < sim->nrows; i++)
 	{
 		sim->rows[i].writers = 0;
+		sim->rows[i].rated = false;
 		sim->rows[i].unread =
 			sim->rows[i].message &&
 			(sim->rows[i].receiver >= 0 || sim->rows[i].state == SIM_LEASED);
