@@ -494,7 +494,9 @@ extern void wf_plan_totals(const WfPlan *plan, WfPlanTotals *out);
 #define WF_BREAK_SHARE	   0x10000 /* a role takes the last executor, too */
 #define WF_BREAK_TURNS	   0x20000 /* who had an executor gets the next */
 #define WF_BREAK_SHORTAGE \
-	0x40000 /* goes on as ever while something is short */
+	0x40000						 /* goes on as ever while something is short */
+#define WF_BREAK_SOLO	 0x80000 /* suspects go together */
+#define WF_BREAK_FOREIGN 0x100000 /* rows of a copy are written */
 
 #ifdef WF_TEST_BUILD
 /* Leaves out a rule, so that a checker can be seen to find it. */

@@ -65,7 +65,8 @@ wf_dispatch_next(WfPlan *plan, WfRole *role)
 				wf_gate_leave(plan, entry);
 			wf_ready_hold(plan, entry, WF_PLACE_PAUSED);
 		}
-		else if (entry->solo && plan->nsolo_cells > 0)
+		else if (entry->solo && plan->nsolo_cells > 0 &&
+				 !wf_plan_is_broken(plan, WF_BREAK_SOLO))
 		{
 			wf_ready_take(plan, entry);
 			wf_ready_hold(plan, entry, WF_PLACE_SOLO);

@@ -153,7 +153,7 @@ wf_message_expire(WfPlan *plan)
 {
 	WfEntry *entry;
 
-	if (plan->foreign)
+	if (plan->foreign && !wf_plan_is_broken(plan, WF_BREAK_FOREIGN))
 		return;
 	while ((entry = wf_ready_next_lease(plan)) != NULL)
 	{

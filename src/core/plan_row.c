@@ -27,7 +27,7 @@ wf_row_expire(WfPlan *plan)
 {
 	WfDeadline *deadline;
 
-	if (plan->foreign)
+	if (plan->foreign && !wf_plan_is_broken(plan, WF_BREAK_FOREIGN))
 		return;
 	while ((deadline = wf_ready_next_deadline(plan)) != NULL)
 	{

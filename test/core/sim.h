@@ -25,6 +25,7 @@
 #define SIM_PENDING	  4096
 #define SIM_STARTS	  4096
 #define SIM_NEWS	  64
+#define SIM_SUSPECTS  16
 #define SIM_TX		  6
 #define SIM_TX_ROWS	  40
 
@@ -279,6 +280,9 @@ typedef struct Sim
 	int32 shelf_queue;
 	bool shelf_heeded; /* all that may change the order has been acted on */
 	WfWorkId shelf[WF_SHELF_SIZE];
+	WfWorkId suspects[SIM_SUSPECTS];
+	int nsuspects;
+	bool foreign;	  /* halted, as a copy of another database */
 	uint64 decided;	  /* event of the last decision */
 	uint64 last_laid; /* highest number of a message on it, ever */
 	uint64 rush_until;
@@ -376,6 +380,12 @@ extern void sim_answer(Sim *sim, int which);
 extern void sim_enqueue(Sim *sim);
 /* for a queue, from now on */
 extern void sim_set_rules(Sim *sim, const WfQueueRules *rules);
+
+/* ---- sim_restart.c ---- */
+
+/* the scheduler starts anew, from the tables and what executors have */
+extern void sim_restart(Sim *sim);
+extern bool sim_is_suspect(const Sim *sim, const SimRow *row);
 
 /* ---- sim_check.c ---- */
 

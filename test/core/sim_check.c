@@ -186,6 +186,21 @@ is_workflow_paused(const Sim *sim, int32 workflow_id)
 	return false;
 }
 
+/* What may have crashed the server goes one at a time. */
+static void
+check_suspects(Sim *sim, const SimRow *one)
+{
+	if (sim->nsuspects == 0 || !sim_is_suspect(sim, one))
+		return;
+	for (int i = 0; i < sim->nrows; i++)
+	{
+		const SimRow *row = &sim->rows[i];
+
+		if (row != one && row->seat >= 0 && sim_is_suspect(sim, row))
+			sim_fault(sim, "two suspects are offered at the same time");
+	}
+}
+
 void
 sim_check_offer(Sim *sim, SimRow *row)
 {
@@ -199,6 +214,7 @@ sim_check_offer(Sim *sim, SimRow *row)
 		is_workflow_paused(sim, row->workflow_id))
 		sim_fault(sim, "a run is offered that is paused");
 	sim_check_slow(sim, row);
+	check_suspects(sim, row);
 	if (sim_is_finished(row) || row->state == SIM_PARKED)
 		return; /* the executor finds its row so, and that is all */
 	check_limits(sim, row);

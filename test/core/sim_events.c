@@ -174,6 +174,8 @@ fetch_requests(Sim *sim)
 			case WF_PLAN_LEASE:
 				row = sim_row(sim, &requests[i].id);
 				row->writers++;
+				if (sim->foreign)
+					sim_fault(sim, "a row of a copy is written");
 				break;
 			default:
 				break;
@@ -388,7 +390,10 @@ alter(Sim *sim)
 		}
 	}
 	else if (what < 9)
+	{
 		sim->halted = !sim->halted && sim_once_in(sim, 3);
+		sim->foreign = sim->halted && sim_once_in(sim, 2);
+	}
 	else if (sim_once_in(sim, 2))
 		for (int i = 2; i <= SIM_ROLES; i++)
 			sim->role_may[i] = !sim_once_in(sim, 5);
@@ -440,38 +445,6 @@ pass_time(Sim *sim)
 	forget_reserved(sim);
 }
 
-/* The scheduler starts anew, from the tables and what executors have. */
-static void
-restart(Sim *sim)
-{
-	sim->restarts++;
-	sim_begin_taken(sim);
-	sim_take_promised(sim);
-	for (int i = 0; i < sim->nrows; i++)
-	{
-		sim->rows[i].writers = 0;
-		sim->rows[i].rated = false;
-		sim->rows[i].unread =
-			sim->rows[i].message &&
-			(sim->rows[i].receiver >= 0 || sim->rows[i].state == SIM_LEASED);
-	}
-	sim->npending = sim->nclaims = 0;
-	sim->nring = sim->nnews = 0;
-	sim->missed = sim->news_lost = false;
-	sim->shelf_head = sim->shelf_tail;
-	for (int i = 0; i < sim->nreserved; i++)
-		sim->reserved[i].left = 0;
-	memset(sim->passed, 0, sizeof(sim->passed));
-	memset(sim->starved, 0, sizeof(sim->starved));
-	sim_slow_forget(sim);
-	sim_new_plan(sim);
-	sim_found(sim);
-	sim_tell_rules(sim, true);
-	wf_plan_shelf_starts(sim->plan, sim->shelf_tail);
-	sim_load(sim);
-	sim_tell_asks(sim);
-}
-
 /* ---- a step ---- */
 
 void
@@ -519,7 +492,7 @@ sim_step(Sim *sim)
 	else if (dice < 95)
 		sim_handle_message(sim);
 	else if (sim_once_in(sim, 190))
-		restart(sim);
+		sim_restart(sim);
 	sim_act(sim);
 	fetch_requests(sim);
 	if (sim->npending > 0 && sim_once_in(sim, 3))
@@ -630,7 +603,7 @@ sim_settle(Sim *sim)
 	sim->settling = true;
 	sim_end_clients(sim);
 	sim->full = false;
-	sim->halted = false;
+	sim->halted = sim->foreign = false;
 	sim->npaused = 0;
 	for (int i = 0; i < SIM_QUEUES; i++)
 		sim_change_rules(sim, i, true);

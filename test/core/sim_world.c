@@ -433,6 +433,7 @@ sim_tell_rules(Sim *sim, bool first)
 	WfStarted *started = malloc((sim->nrows + 1) * sizeof(WfStarted));
 	WfRateUsed *used = malloc((sim->nreserved + 1) * sizeof(WfRateUsed));
 	WfPlanRules rules = {.halted = sim->halted,
+						 .foreign = sim->foreign,
 						 .paused = sim->paused,
 						 .npaused = sim->npaused,
 						 .queues = sim->rules,

@@ -33,6 +33,8 @@ static const struct
 	{WF_BREAK_SPILL, "what was left in the table is not read again"},
 	{WF_BREAK_FAIR, "a group keeps its turn"},
 	{WF_BREAK_RESUME, "what was let go on stays held"},
+	{WF_BREAK_SOLO, "suspects of a crash go together"},
+	{WF_BREAK_FOREIGN, "rows of a copy are written"},
 	{WF_BREAK_SHELF, "what comes first does not empty the shelf"},
 	{WF_BREAK_LOOK, "what was just handed out is given back by a look"},
 	{WF_BREAK_KNOWN, "a strict group does not wait for what is unread"},
