@@ -64,6 +64,32 @@ complete(WfPlan *plan, WfEntry *entry, const WfWork *work)
 		wf_ready_place(plan, entry);
 }
 
+/* Is there no room for this work, which has no entry, in memory? */
+static bool
+is_left(WfPlan *plan, const WfWork *work, const WfScan *from_scan)
+{
+	bool begun = (work->flags & (WF_ASSIGN_BEGUN | WF_ASSIGN_LOCKED)) != 0;
+	bool due = work->due_at <= plan->now;
+	bool again = from_scan != NULL && from_scan->kind == WF_SCAN_ALL &&
+				 !plan->loading;
+	WfMeeting meeting = WF_MEETS_NONE;
+
+	if (!begun && due)
+		meeting = wf_window_meets(plan, work, !again);
+	if (meeting != WF_MEETS_NONE)
+		return meeting == WF_MEETS_LEFT;
+	if (begun && !(work->flags & WF_ASSIGN_ASLEEP))
+		return false;
+	/* a scan for what was left has room for it */
+	if (from_scan != NULL &&
+		(from_scan->kind == WF_SCAN_TIMERS ||
+		 ((from_scan->kind == WF_SCAN_QUEUE ||
+		   from_scan->kind == WF_SCAN_GROUP) &&
+		  due)))
+		return false;
+	return wf_spill_leaves(plan, work);
+}
+
 void
 wf_learn_of(WfPlan *plan, const WfWork *work, const WfScan *from_scan)
 {
@@ -93,13 +119,7 @@ wf_learn_of(WfPlan *plan, const WfWork *work, const WfScan *from_scan)
 	if ((work->flags & WF_ASSIGN_ASLEEP) && work->due_at == 0)
 		return;
 
-	/* a scan for what was left has room for it */
-	if ((!(work->flags & (WF_ASSIGN_BEGUN | WF_ASSIGN_LOCKED)) ||
-		 (work->flags & WF_ASSIGN_ASLEEP)) &&
-		(from_scan == NULL || from_scan->kind == WF_SCAN_RANGE ||
-		 from_scan->kind == WF_SCAN_ALL ||
-		 (from_scan->kind == WF_SCAN_QUEUE && work->due_at > plan->now)) &&
-		wf_spill_leaves(plan, work))
+	if (is_left(plan, work, from_scan))
 		return;
 	if (wf_workid_is_message(&work->id))
 	{

@@ -31,9 +31,11 @@ extern void wf_scan_remove(WfPlan *plan);
 extern bool wf_scan_is_reading(const WfPlan *plan);
 /*
  * Up to which place all work of strict groups of this queue is known; what is
- * beyond may have to wait for something that has yet to be read.
+ * beyond may have to wait for something that has yet to be read, by a walk over
+ * the queue or (ranges_to) of ranges of ids.
  */
-extern int64 wf_scan_known_to(const WfPlan *plan, const WfQueue *queue);
+extern int64 wf_scan_known_to(const WfPlan *plan, const WfQueue *queue,
+							  int64 *ranges_to);
 
 /* ---- plan_line.c ---- */
 
@@ -110,6 +112,8 @@ extern void wf_group_step_out(WfStand *stand);
 /* what of this kind comes next in the group, as far as it is its turn */
 extern WfEntry *wf_group_first(const WfStand *stand);
 extern void wf_group_forget(WfPlan *plan, WfGroup *group);
+/* forgets it if it is not needed any more, and settles it otherwise */
+extern void wf_group_release(WfPlan *plan, WfGroup *group);
 extern void wf_group_sweep(WfPlan *plan, WfQueue *queue, bool all);
 extern bool wf_group_is_strict(const WfGroup *group);
 /* strict, and something may have yet to be read that comes before its first */
@@ -221,6 +225,41 @@ extern bool wf_spill_is_past(WfPlan *plan, int32 queue_id, const WfWorkId *id);
 extern const WfWorkId *wf_spill_upto(WfPlan *plan, int32 queue_id);
 /* How many of a queue are in the table, about; NULL: "default" without rules */
 extern uint32 wf_spill_left(const WfPlan *plan, const WfQueue *queue);
+
+/* What an entry may take, in entries; and what is taken. */
+extern uint32 wf_spill_capacity(const WfPlan *plan);
+extern uint32 wf_spill_in_use(const WfPlan *plan);
+/* The queue is walked from its beginning; "nleft" more may be found. */
+extern void wf_spill_reread(WfPlan *plan, WfQueue *queue, uint32 nleft);
+
+/* ---- plan_window.c ---- */
+
+typedef enum WfMeeting
+{
+	WF_MEETS_NONE,	/* no window decides */
+	WF_MEETS_TAKEN, /* known: to be put in, however full memory is */
+	WF_MEETS_LEFT	/* stays in the table */
+} WfMeeting;
+
+/* Can groups be closed under these rules? */
+extern bool wf_window_covers(const WfQueueRules *rules);
+extern void wf_window_init(WfGroup *group);
+/* Due work of which there is no entry; "fresh": nobody has seen it before. */
+extern WfMeeting wf_window_meets(WfPlan *plan, const WfWork *work, bool fresh);
+/* An entry comes into a line of its group, or goes from there. */
+extern void wf_window_enter(WfGroup *group, WfEntry *entry);
+extern void wf_window_leave(WfGroup *group, WfEntry *entry);
+/* To be looked at in the next decision; _check: if there is a reason. */
+extern void wf_window_note(WfPlan *plan, WfGroup *group);
+extern void wf_window_check(WfPlan *plan, WfGroup *group);
+/* Trims windows, and asks for refills. */
+extern void wf_window_look(WfPlan *plan);
+extern void wf_window_give_up(WfPlan *plan, WfGroup *group);
+extern void wf_window_forget(WfPlan *plan, WfGroup *group);
+/* Is something of it in the table alone, so that it cannot be forgotten? */
+extern bool wf_window_is_needed(const WfPlan *plan, const WfGroup *group);
+/* Something may have yet to be read that comes before this entry of it. */
+extern bool wf_window_is_behind(const WfGroup *group, const WfEntry *first);
 
 /* ---- plan_seat.c ---- */
 

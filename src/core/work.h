@@ -58,7 +58,8 @@ typedef enum WfScanKind
 	WF_SCAN_RANGE, /* ids above `after`, up to `upto` */
 	WF_SCAN_ALL,   /* everything, queue by queue from after_queue on */
 	WF_SCAN_QUEUE, /* of queue after_queue, ids above `after` */
-	WF_SCAN_TIMERS /* due at after_due or later, in that order */
+	WF_SCAN_TIMERS, /* due at after_due or later, in that order */
+	WF_SCAN_GROUP	/* of a group of queue after_queue, by place */
 } WfScanKind;
 
 typedef struct WfScan
@@ -68,6 +69,9 @@ typedef struct WfScan
 	TimestampTz after_due; /* with `after`, exclusive */
 	WfWorkId after;		   /* exclusive; these three move on with each chunk */
 	WfWorkId upto;		   /* inclusive */
+	int64 after_place;	   /* GROUP: with `after`, exclusive; moves on too */
+	int64 upto_place;	   /* GROUP: inclusive */
+	const char *group_key; /* GROUP */
 	TimestampTz from_due;  /* caller's own: where it began */
 	int64 place;		   /* caller's own: RANGE, as in WfWork */
 	bool done;
@@ -77,6 +81,13 @@ typedef struct WfScan
 	bool fresh;	   /* caller's own: what it finds is new */
 	int64 foreign; /* rows of another origin seen so far */
 } WfScan;
+
+/* a place in a group, and who has it */
+typedef struct WfSpot
+{
+	int64 place;
+	WfWorkId id;
+} WfSpot;
 
 /* work that was started and has not ended */
 typedef struct WfStarted

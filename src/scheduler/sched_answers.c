@@ -149,6 +149,7 @@ static const struct
 	{WF_PLAN_ROLE, check_roles, WF_PLAN_BATCH},
 	{WF_PLAN_COUNT, count_left, WF_PLAN_BATCH},
 	{WF_PLAN_FORWARD, forward, WF_PLAN_BATCH},
+	{WF_PLAN_REFILL, wf_reads_refill, WF_PLAN_BATCH},
 };
 
 bool

@@ -129,6 +129,9 @@ extern bool wf_reads_strikes(WfScheduler *s);
 /* the next chunk of the walk at work, and what is short behind it */
 extern void wf_reads_settle(WfScheduler *s);
 extern void wf_reads_go_on(WfScheduler *s);
+/* more of groups, as the plan has asked */
+extern void wf_reads_refill(WfScheduler *s, const WfPlanRequest *requests,
+							int n);
 /* up to where WAL has to be flushed for what a transaction now has seen */
 extern XLogRecPtr wf_reads_seen_upto(void);
 /* signals of runs that go on as others, of which nobody told us */

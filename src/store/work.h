@@ -15,6 +15,9 @@
  */
 extern int wf_work_scan(WfScan *scan, WfWork *out, int max);
 
+/* The group_key of this run or message; NULL: the row is gone, or has none. */
+extern char *wf_work_group_key(const WfWorkId *id, MemoryContext cxt);
+
 /* How many unfinished ones of a queue have ids above this one. */
 extern int64 wf_work_count_left(int32 queue_id, const pg_uuid_t *after);
 

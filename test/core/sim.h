@@ -29,6 +29,8 @@
 /* rules that clients leave out, beside those of the plan */
 #define SIM_BREAK_COMPARE 0x10000 /* old places are not compared at commit */
 #define SIM_BREAK_RAISE	  0x20000 /* what is committed is not remembered */
+/* ... and the side that reads the tables */
+#define SIM_BREAK_SNAPSHOT 0x1000000 /* commits are told after it is taken */
 
 typedef enum SimState
 {
@@ -185,6 +187,18 @@ typedef struct SimReserved
 	bool exempt; /* from before the rules changed */
 } SimReserved;
 
+/* rows of a refill; no window is larger in so little memory */
+#define SIM_REFILL_ROWS 8
+
+typedef struct SimRefill
+{
+	WfPlanRequest request;
+	WfRefill how;
+	WfSpot to;
+	int n;
+	WfWork rows[SIM_REFILL_ROWS];
+} SimRefill;
+
 typedef struct Sim
 {
 	uint64 rnd;
@@ -243,6 +257,8 @@ typedef struct Sim
 	struct SimBlock *blocks; /* the plan's memory */
 	uint64 offers;
 	uint64 restarts;
+	uint64 refills;
+	SimRefill early; /* see sim_window.c */
 } Sim;
 
 /* n in 0 .. below - 1; true once in n times */
@@ -265,6 +281,8 @@ extern void sim_note(Sim *sim, const SimRow *row, uint32 flags);
 extern bool sim_read_chunk(Sim *sim);
 extern void sim_tell_rules(Sim *sim, bool first);
 extern bool sim_is_finished(const SimRow *row);
+/* can a walk find it? */
+extern bool sim_is_read(const SimRow *row);
 extern void sim_look(Sim *sim, const WfPlanRequest *request);
 extern void sim_change_rules(Sim *sim, int32 queue_id, bool open);
 
@@ -275,6 +293,11 @@ extern void sim_enqueue(Sim *sim);
 extern void sim_client(Sim *sim);
 /* all of them come to their end */
 extern void sim_end_clients(Sim *sim);
+
+/* ---- sim_window.c ---- */
+
+extern void sim_refill(Sim *sim, const WfPlanRequest *request);
+extern void sim_refill_asked(Sim *sim, const WfPlanRequest *request);
 
 /* ---- sim_memory.c ---- */
 

@@ -242,8 +242,8 @@ sim_tell_ring(Sim *sim)
 
 /* ---- walks ---- */
 
-static bool
-is_read(const SimRow *row)
+bool
+sim_is_read(const SimRow *row)
 {
 	return row->state != SIM_OPEN && row->state != SIM_PARKED &&
 		   !sim_is_finished(row);
@@ -264,7 +264,7 @@ comes_before(const WfScan *scan, int32 queue, TimestampTz due,
 static bool
 is_wanted(const WfScan *scan, const SimRow *row)
 {
-	if (!is_read(row) || !comes_before(scan, scan->after_queue,
+	if (!sim_is_read(row) || !comes_before(scan, scan->after_queue,
 									   scan->after_due, &scan->after, row))
 		return false;
 	switch (scan->kind)
@@ -277,6 +277,8 @@ is_wanted(const WfScan *scan, const SimRow *row)
 			return row->queue_id == scan->after_queue;
 		case WF_SCAN_TIMERS:
 			return row->due_at != 0;
+		case WF_SCAN_GROUP:
+			break;
 	}
 	return false;
 }

@@ -1,0 +1,100 @@
+/*
+ * sim_window.c
+ *		More of a group, as the plan of the simulator asks for it.
+ *
+ * The plan has little memory in the simulator, so nearly every group that may be
+ * closed has a window.  A refill is answered at once, late, after others, or,
+ * when the plan is thrown away, never.  Its snapshot is of the time of the
+ * answer.  Now and then the row that names the group is gone.
+ */
+#include "postgres.h"
+
+#include "core/runid.h"
+
+#include "sim.h"
+
+static bool
+spot_is_before(const WfSpot *spot, const SimRow *row)
+{
+	if (spot->place != row->place)
+		return spot->place < row->place;
+	return wf_workid_cmp(&spot->id, &row->id) < 0;
+}
+
+/* The first row of the group beyond the spot, or NULL. */
+static const SimRow *
+next_of_group(Sim *sim, const WfPlanRequest *r, const WfSpot *spot, int64 upto)
+{
+	const SimRow *first = NULL;
+
+	for (int i = 0; i < sim->nrows; i++)
+	{
+		const SimRow *row = &sim->rows[i];
+		WfSpot at = {.place = row->place, .id = row->id};
+
+		if (row->queue_id == r->queue_id && row->group == r->group &&
+			sim_is_read(row) && row->place <= upto &&
+			spot_is_before(spot, row) &&
+			(first == NULL || spot_is_before(&at, first)))
+			first = row;
+	}
+	return first;
+}
+
+static void
+read_group(Sim *sim, const WfPlanRequest *r, SimRefill *refill)
+{
+	int64 upto = Max(r->upto, (int64) sim->ticks);
+	const SimRow *row;
+
+	refill->request = *r;
+	refill->to = r->after;
+	refill->how = WF_REFILL_ALL;
+	refill->n = 0;
+	if (sim_row(sim, &r->id) == NULL ||
+		(!sim->settling && sim_once_in(sim, 50)))
+	{
+		refill->how = WF_REFILL_LOST;
+		return;
+	}
+	while ((row = next_of_group(sim, r, &refill->to, upto)) != NULL)
+	{
+		if (refill->n == Min(r->starts, SIM_REFILL_ROWS))
+		{
+			refill->how = WF_REFILL_SOME;
+			break;
+		}
+		sim_describe(sim, row, &refill->rows[refill->n++]);
+		refill->to.place = row->place;
+		refill->to.id = row->id;
+	}
+}
+
+static void
+tell(Sim *sim, SimRefill *refill)
+{
+	sim->refills++;
+	wf_plan_refilled(sim->plan, sim->now, &refill->request, refill->how,
+					 &refill->to, refill->rows, refill->n);
+}
+
+void
+sim_refill(Sim *sim, const WfPlanRequest *r)
+{
+	SimRefill refill;
+
+	if ((sim->broken & SIM_BREAK_SNAPSHOT) && sim->early.request.epoch != 0 &&
+		sim->early.request.epoch == r->epoch)
+		refill = sim->early;
+	else
+		read_group(sim, r, &refill);
+	tell(sim, &refill);
+}
+
+/* For a defect: reads before the plan is told of the last commits. */
+void
+sim_refill_asked(Sim *sim, const WfPlanRequest *r)
+{
+	if (sim->broken & SIM_BREAK_SNAPSHOT)
+		read_group(sim, r, &sim->early);
+}
