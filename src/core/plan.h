@@ -133,7 +133,7 @@ typedef struct WfPlanRequest
 	bool uncounted;		 /* LEASE: an attempt has yet to be counted */
 	uint32 epoch;		 /* LOOK, LEASE, REFILL: goes with the answer */
 	WfSpot after;		 /* REFILL: exclusive */
-	int64 upto;			 /* REFILL: up to this place, or higher */
+	int64 upto;			 /* REFILL: inclusive */
 } WfPlanRequest;
 
 /* a dead letter, for whoever is told of those */
@@ -236,13 +236,14 @@ extern void wf_plan_reserved(WfPlan *plan, TimestampTz now, int32 queue_id,
 typedef enum WfRefill
 {
 	WF_REFILL_SOME, /* there may be more */
-	WF_REFILL_ALL,	/* there is no more up to "upto", and to all ids drawn */
+	WF_REFILL_ALL,	/* there is no more up to "upto" */
 	WF_REFILL_LOST	/* the row that was to tell the group is gone */
 } WfRefill;
 
 /*
  * Rows of a group were read in the order of places, up to the spot "to".  The
- * snapshot is newer than all that was told of commits before this.
+ * snapshot is newer than all that was told of commits before this; and what was
+ * committed before it is told before the next decision.
  */
 extern void wf_plan_refilled(WfPlan *plan, TimestampTz now,
 							 const WfPlanRequest *request, WfRefill how,

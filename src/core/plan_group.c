@@ -234,7 +234,7 @@ wf_group_is_behind(const WfPlan *plan, const WfStand *stand)
 		return false;
 	if (first->group_place > group->queue->ranges_to)
 		return true;
-	return group->window.on ? wf_window_is_behind(group, first)
+	return group->window.on ? wf_window_is_behind(plan, group, first)
 							: first->group_place > group->queue->known_to;
 }
 

@@ -259,7 +259,8 @@ extern void wf_window_forget(WfPlan *plan, WfGroup *group);
 /* Is something of it in the table alone, so that it cannot be forgotten? */
 extern bool wf_window_is_needed(const WfPlan *plan, const WfGroup *group);
 /* Something may have yet to be read that comes before this entry of it. */
-extern bool wf_window_is_behind(const WfGroup *group, const WfEntry *first);
+extern bool wf_window_is_behind(const WfPlan *plan, const WfGroup *group,
+								const WfEntry *first);
 
 /* ---- plan_seat.c ---- */
 

@@ -217,6 +217,7 @@ typedef struct WfGroupWindow
 	bool noted;	  /* in WfPlan.windows */
 	dlist_node node;
 	WfSpot known_to; /* place PG_INT64_MAX: the group is known as a whole */
+	int64 left_to;	 /* the highest place that was left since it is on */
 	WfWorkId sample; /* the row that was left last */
 	uint32 nleft;	 /* about how many are in the table alone */
 } WfGroupWindow;
@@ -435,7 +436,6 @@ struct WfPlan
 	int nwindows;
 	int nrefills;		/* under way */
 	uint32 refill_epoch; /* number of the last one */
-	TimestampTz latest; /* that ever was, as far as windows care */
 
 	/* executors */
 	WfSeat *seats; /* [nseats] */

@@ -24,13 +24,16 @@
  *
  * The snapshot of a refill is newer than all that the plan was told of commits,
  * and nothing more is told before the answer.  A commit can be seen before it is
- * told; so each row is in the snapshot, or is told after the answer.  Should
+ * told; so each row is in the snapshot, or is told after the answer.  And all
+ * that was told to the side by then is told to the plan before it decides again:
+ * there may be a row with a place below `known_to` among it, whose commit had
+ * returned before one in the answer began.  Should
  * `known_to` have fallen while a refill was under way, it is asked for again.
  *
- * Delayed work has its place from its start time and comes by its timer.  When
- * that fires the row is work like any other, and may be left; so a refill reads
- * up to the latest time that the plan has ever been told, and to the highest
- * number drawn for ids.
+ * A refill reads no further than `left_to`, the highest place that was left: so
+ * it does not come to delayed work, which has its place from its start time and
+ * comes by its timer.  Where something was left beyond that while the refill was
+ * under way, the group is not yet known as a whole.
  *
  * What has begun, or was admitted, is not in the window and is never left.  A
  * group of which something is in the table alone is not forgotten, though memory
@@ -186,14 +189,17 @@ fall_to(WfPlan *plan, WfGroup *group, const WfSpot *spot)
 {
 	WfGroupWindow *window = &group->window;
 
-	plan->latest = Max(plan->latest, plan->now);
 	if (!window->on)
 	{
 		int64 ranges_to;
 
 		window->on = true;
+		window->left_to = PG_INT64_MIN;
 		window->known_to.place =
 			wf_scan_known_to(plan, group->queue, &ranges_to);
+		/* a walk may have yet to read what has just this place */
+		if (window->known_to.place != PG_INT64_MAX)
+			window->known_to.place--;
 		memset(&window->known_to.id, 0xff, sizeof(WfWorkId));
 	}
 	else if (wf_plan_is_broken(plan, WF_BREAK_STAYS))
@@ -206,6 +212,7 @@ static void
 leave_work(WfGroup *group, const WfWork *work, bool fresh)
 {
 	group->window.sample = work->id;
+	group->window.left_to = Max(group->window.left_to, work->place);
 	if (fresh)
 		count_left(group, 1);
 }
@@ -215,6 +222,7 @@ static void
 put_out(WfPlan *plan, WfGroup *group, WfEntry *entry)
 {
 	group->window.sample = entry->id;
+	group->window.left_to = Max(group->window.left_to, entry->group_place);
 	count_left(group, 1);
 	/* the group stays, be this its last member */
 	group->members++;
@@ -240,7 +248,6 @@ wf_window_meets(WfPlan *plan, const WfWork *work, bool fresh)
 	window = &group->window;
 	if (!is_known(window, &spot) && !wf_plan_is_broken(plan, WF_BREAK_BEYOND))
 	{
-		plan->latest = Max(plan->latest, plan->now);
 		leave_work(group, work, fresh);
 		return WF_MEETS_LEFT;
 	}
@@ -284,7 +291,8 @@ trim(WfPlan *plan, WfGroup *group)
 	{
 		WfSpot spot = spot_of(last);
 
-		if (is_known(window, &spot))
+		if (is_known(window, &spot) ||
+			wf_plan_is_broken(plan, WF_BREAK_BEYOND))
 		{
 			WfSpot edge;
 
@@ -296,7 +304,6 @@ trim(WfPlan *plan, WfGroup *group)
 		}
 		put_out(plan, group, last);
 	}
-	plan->latest = Max(plan->latest, plan->now);
 }
 
 /* ---- refills ---- */
@@ -323,7 +330,7 @@ ask(WfPlan *plan, WfGroup *group)
 		.starts = size > window->n ? (int32) (size - window->n) : 1,
 		.after = window->known_to,
 		.epoch = ++plan->refill_epoch,
-		.upto = wf_workid_place(&window->sample, plan->latest)};
+		.upto = window->left_to};
 
 	window->asked = true;
 	window->epoch = request.epoch;
@@ -438,11 +445,29 @@ wf_window_is_needed(const WfPlan *plan, const WfGroup *group)
 }
 
 bool
-wf_window_is_behind(const WfGroup *group, const WfEntry *first)
+wf_window_is_behind(const WfPlan *plan, const WfGroup *group,
+					const WfEntry *first)
 {
 	WfSpot spot = spot_of(first);
 
-	return !is_known(&group->window, &spot);
+	return !is_known(&group->window, &spot) &&
+		   !wf_plan_is_broken(plan, WF_BREAK_BEYOND);
+}
+
+static void
+raise_to(WfGroupWindow *window, const WfPlanRequest *request, WfRefill how,
+		 const WfSpot *to)
+{
+	WfSpot end = {.place = request->upto};
+
+	memset(&end.id, 0xff, sizeof(WfWorkId));
+	window->known_to = *to;
+	if (how == WF_REFILL_SOME)
+		return;
+	if (request->upto >= window->left_to)
+		window->known_to.place = PG_INT64_MAX;
+	else if (spot_before(to, &end))
+		window->known_to = end;
 }
 
 void
@@ -472,11 +497,13 @@ wf_plan_refilled(WfPlan *plan, TimestampTz now, const WfPlanRequest *request,
 		wf_group_release(plan, group);
 		return;
 	}
-	window->known_to = *to;
-	if (how == WF_REFILL_ALL)
-		window->known_to.place = PG_INT64_MAX;
-	count_left(group, how == WF_REFILL_ALL ? -(int64) window->nleft : -n);
+	raise_to(window, request, how, to);
+	if (!is_part(window))
+		count_left(group, -(int64) window->nleft);
 	for (int i = 0; i < n; i++)
+	{
+		count_left(group, wf_ready_find(plan, &rows[i].id) == NULL ? -1 : 0);
 		wf_learn_of(plan, &rows[i], &scan);
+	}
 	wf_group_release(plan, group);
 }

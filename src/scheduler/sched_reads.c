@@ -163,10 +163,7 @@ refill(WfScheduler *s, const WfPlanRequest *request)
 	if (key != NULL)
 	{
 		scan.group_key = key;
-		/* whatever can be seen has drawn its number before */
-		scan.upto_place =
-			Max(request->upto,
-				(int64) pg_atomic_read_u64(&wf_shared->runid_ticks));
+		scan.upto_place = request->upto;
 		n = wf_work_scan(&scan, s->rows, max);
 	}
 	to.place = scan.after_place;
@@ -190,6 +187,8 @@ wf_reads_refill(WfScheduler *s, const WfPlanRequest *requests, int n)
 {
 	for (int i = 0; i < n; i++)
 		refill(s, &requests[i]);
+	/* what was committed before a row that was read is known, too */
+	wf_news_catch_up(s);
 }
 
 /* Work that was prepared, and committed by who could not give it its place. */

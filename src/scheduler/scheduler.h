@@ -106,6 +106,8 @@ extern void wf_cells_hire(WfScheduler *s, Oid role);
 extern void wf_news_discard(WfScheduler *s);
 /* work that was committed; news of messages; what was taken from the shelf */
 extern void wf_news_tell(WfScheduler *s);
+/* the first of these alone */
+extern void wf_news_catch_up(WfScheduler *s);
 /* actions of the plan */
 extern void wf_news_answer(WfScheduler *s, int receiver);
 extern void wf_news_wake(WfScheduler *s, int receiver, uint32 ask);

@@ -258,7 +258,7 @@ typedef struct Sim
 	uint64 offers;
 	uint64 restarts;
 	uint64 refills;
-	SimRefill early; /* see sim_window.c */
+	SimRefill early[16]; /* see sim_window.c */
 } Sim;
 
 /* n in 0 .. below - 1; true once in n times */
@@ -298,6 +298,8 @@ extern void sim_end_clients(Sim *sim);
 
 extern void sim_refill(Sim *sim, const WfPlanRequest *request);
 extern void sim_refill_asked(Sim *sim, const WfPlanRequest *request);
+/* does memory know only a part of this group? */
+extern bool sim_has_more(WfQueue *queue, uint64 group);
 
 /* ---- sim_memory.c ---- */
 
