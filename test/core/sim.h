@@ -193,6 +193,7 @@ typedef struct SimReserved
 typedef struct SimRefill
 {
 	WfPlanRequest request;
+	uint64 read_at; /* event */
 	WfRefill how;
 	WfSpot to;
 	int n;
@@ -298,6 +299,7 @@ extern void sim_end_clients(Sim *sim);
 
 extern void sim_refill(Sim *sim, const WfPlanRequest *request);
 extern void sim_refill_asked(Sim *sim, const WfPlanRequest *request);
+extern void sim_check_windows(Sim *sim);
 /* does memory know only a part of this group? */
 extern bool sim_has_more(WfQueue *queue, uint64 group);
 

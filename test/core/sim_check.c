@@ -340,4 +340,5 @@ sim_check_decided(Sim *sim)
 	}
 	if (plan->shelf.tail - plan->shelf.head > WF_SHELF_SIZE)
 		sim_fault(sim, "the shelf is overfull");
+	sim_check_windows(sim);
 }

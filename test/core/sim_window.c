@@ -48,6 +48,7 @@ read_group(Sim *sim, const WfPlanRequest *r, SimRefill *refill)
 	const SimRow *row;
 
 	refill->request = *r;
+	refill->read_at = sim->events;
 	refill->to = r->after;
 	refill->how = WF_REFILL_ALL;
 	refill->n = 0;
@@ -93,8 +94,8 @@ sim_refill(Sim *sim, const WfPlanRequest *r)
 		early_of(sim, r)->request.epoch == r->epoch)
 	{
 		/* time enough for something to be told in between */
-		if (!sim->settling && !sim_once_in(sim, 8) &&
-			sim->npending < SIM_PENDING)
+		if (!sim->settling && sim->npending < SIM_PENDING &&
+			sim->events < early_of(sim, r)->read_at + 50)
 		{
 			sim->pending[sim->npending++] = *r;
 			return;
@@ -123,4 +124,38 @@ sim_has_more(WfQueue *queue, uint64 group)
 
 	return g != NULL && g->window.on &&
 		   g->window.known_to.place != PG_INT64_MAX;
+}
+
+/* May it be that something has yet to bring this row to the plan? */
+static bool
+may_come(Sim *sim, const SimRow *row)
+{
+	return row->returned == 0 || row->due_at != 0 || row->delayed ||
+		   row->writers > 0 || row->receiver >= 0 || row->seat >= 0;
+}
+
+/*
+ * When all is told and read, memory has whatever is not beyond the windows of
+ * its groups.
+ */
+void
+sim_check_windows(Sim *sim)
+{
+	if (sim->nring > 0 || sim->missed || sim->plan->nscans > 0)
+		return;
+	for (int i = 0; i < sim->nrows; i++)
+	{
+		const SimRow *row = &sim->rows[i];
+		WfQueue *queue = wf_group_queue(sim->plan, row->queue_id, false);
+		WfGroup *group;
+
+		if (row->state != SIM_QUEUED || row->group == 0 || queue == NULL ||
+			queue->spill.on || may_come(sim, row))
+			continue;
+		group = wf_group_find(queue, row->group);
+		if (group != NULL && group->window.on &&
+			!spot_is_before(&group->window.known_to, row) &&
+			wf_ready_find(sim->plan, &row->id) == NULL)
+			sim_fault(sim, "a window in queue %d lacks a row", row->queue_id);
+	}
 }

@@ -110,11 +110,11 @@ for my $n (@backlogs)
 	restart();
 	ends(free_run($queue), '... and after a restart');
 
-	# they are all done in the end, one by one
-	next if $n > 100_000;
+	# what a window leaves is counted to within its size
 	my $waits = sql(qq{SELECT queued FROM workflow.queues WHERE queue = '$queue'});
-	is($waits, 2 * $n + 1, 'the queue is as long as it is');
+	cmp_ok(abs($waits - 2 * $n - 1), '<', 1000, 'the queue is shown as long as it is');
 	next if $n > 22_000;
+	# they are all done in the end, one by one
 	sql(qq{SELECT workflow.signal_run('$stuck', 'go', '1')});
 	ok(poll_until($node, 'postgres',
 			qq{SELECT count(*) FROM workflow.runs WHERE queue = '$queue' AND group_key = 'stuck' AND state = 'succeeded'},
