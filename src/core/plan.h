@@ -123,9 +123,9 @@ typedef enum WfPlanRequestKind
 typedef struct WfPlanRequest
 {
 	WfPlanRequestKind kind;
-	int32 queue_id; /* RESERVE, COUNT, REFILL */
-	uint64 group;	/* RESERVE; 0: of the queue; REFILL */
-	WfWorkId id;	/* REFILL: a row of the group, perhaps gone */
+	int32 queue_id;		 /* RESERVE, COUNT, REFILL */
+	uint64 group;		 /* RESERVE; 0: of the queue; REFILL */
+	WfWorkId id;		 /* REFILL: a row of the group, perhaps gone */
 	Oid role;			 /* ROLE, OWNER */
 	int32 starts;		 /* RESERVE; REFILL: so many rows */
 	int64 period;		 /* RESERVE: of the limit */
@@ -461,20 +461,20 @@ extern void wf_plan_totals(const WfPlan *plan, WfPlanTotals *out);
 /* ---- tests ---- */
 
 /* rules that a test leaves out */
-#define WF_BREAK_LIMITS	   0x0001 /* limits of queue and group */
-#define WF_BREAK_RATES	   0x0002 /* a start that began counts no more */
-#define WF_BREAK_RESERVE   0x0004 /* starts without a reservation */
-#define WF_BREAK_VALID	   0x0008 /* an offer after its reservation */
-#define WF_BREAK_ORDER	   0x0010 /* a strict group by the last that came */
-#define WF_BREAK_RETURNED  0x0020 /* what is taken back goes to the end */
-#define WF_BREAK_TAKE_BACK 0x0040 /* a failed take_back() is not noticed */
-#define WF_BREAK_PAUSE	   0x0080 /* starts what is paused */
-#define WF_BREAK_BLOCK	   0x0100 /* a failed run does not block */
-#define WF_BREAK_SPILL	   0x0400 /* what was left is not read again */
-#define WF_BREAK_FAIR	   0x0800 /* a group keeps its turn */
-#define WF_BREAK_RESUME	   0x1000 /* resuming does not let it go on */
-#define WF_BREAK_CLAIM	   0x4000 /* starts what is being written */
-#define WF_BREAK_KNOWN	   0x8000 /* does not wait for what is unread */
+#define WF_BREAK_LIMITS	   0x0001	/* limits of queue and group */
+#define WF_BREAK_RATES	   0x0002	/* a start that began counts no more */
+#define WF_BREAK_RESERVE   0x0004	/* starts without a reservation */
+#define WF_BREAK_VALID	   0x0008	/* an offer after its reservation */
+#define WF_BREAK_ORDER	   0x0010	/* a strict group by the last that came */
+#define WF_BREAK_RETURNED  0x0020	/* what is taken back goes to the end */
+#define WF_BREAK_TAKE_BACK 0x0040	/* a failed take_back() is not noticed */
+#define WF_BREAK_PAUSE	   0x0080	/* starts what is paused */
+#define WF_BREAK_BLOCK	   0x0100	/* a failed run does not block */
+#define WF_BREAK_SPILL	   0x0400	/* what was left is not read again */
+#define WF_BREAK_FAIR	   0x0800	/* a group keeps its turn */
+#define WF_BREAK_RESUME	   0x1000	/* resuming does not let it go on */
+#define WF_BREAK_CLAIM	   0x4000	/* starts what is being written */
+#define WF_BREAK_KNOWN	   0x8000	/* does not wait for what is unread */
 #define WF_BREAK_STAYS	   0x100000 /* known_to does not fall */
 #define WF_BREAK_BELOW	   0x200000 /* a full window leaves what comes before */
 #define WF_BREAK_FORGET	   0x400000 /* forgets a group that is not empty */

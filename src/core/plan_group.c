@@ -226,8 +226,7 @@ wf_group_is_behind(const WfPlan *plan, const WfStand *stand)
 	const WfGroup *group = stand->group;
 	const WfEntry *first;
 
-	if (!wf_group_is_strict(group) ||
-		wf_plan_is_broken(plan, WF_BREAK_KNOWN))
+	if (!wf_group_is_strict(group) || wf_plan_is_broken(plan, WF_BREAK_KNOWN))
 		return false;
 	first = wf_group_first(stand);
 	if (first == NULL)

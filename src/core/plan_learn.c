@@ -70,8 +70,8 @@ is_left(WfPlan *plan, const WfWork *work, const WfScan *from_scan)
 {
 	bool begun = (work->flags & (WF_ASSIGN_BEGUN | WF_ASSIGN_LOCKED)) != 0;
 	bool due = work->due_at <= plan->now;
-	bool again = from_scan != NULL && from_scan->kind == WF_SCAN_ALL &&
-				 !plan->loading;
+	bool again =
+		from_scan != NULL && from_scan->kind == WF_SCAN_ALL && !plan->loading;
 	WfMeeting meeting = WF_MEETS_NONE;
 
 	if (!begun && due)
@@ -81,11 +81,10 @@ is_left(WfPlan *plan, const WfWork *work, const WfScan *from_scan)
 	if (begun && !(work->flags & WF_ASSIGN_ASLEEP))
 		return false;
 	/* a scan for what was left has room for it */
-	if (from_scan != NULL &&
-		(from_scan->kind == WF_SCAN_TIMERS ||
-		 ((from_scan->kind == WF_SCAN_QUEUE ||
-		   from_scan->kind == WF_SCAN_GROUP) &&
-		  due)))
+	if (from_scan != NULL && (from_scan->kind == WF_SCAN_TIMERS ||
+							  ((from_scan->kind == WF_SCAN_QUEUE ||
+								from_scan->kind == WF_SCAN_GROUP) &&
+							   due)))
 		return false;
 	return wf_spill_leaves(plan, work);
 }

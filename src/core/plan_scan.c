@@ -92,8 +92,7 @@ wf_scan_known_to(const WfPlan *plan, const WfQueue *queue, int64 *ranges_to)
 		const WfScan *scan = &plan->scans[i];
 
 		if (scan->kind == WF_SCAN_RANGE && scan->place != PG_INT64_MAX)
-			*ranges_to =
-				Min(*ranges_to, Max(scan->place - 1, read_to(scan)));
+			*ranges_to = Min(*ranges_to, Max(scan->place - 1, read_to(scan)));
 		else if (scan->kind == WF_SCAN_ALL && plan->loading &&
 				 scan->after_queue <= queue_id)
 			known_to = scan->after_queue < queue_id

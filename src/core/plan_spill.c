@@ -138,7 +138,8 @@ wf_spill_leaves(WfPlan *plan, const WfWork *work)
 		return leaves_timer(plan, work);
 	spill = spill_of(plan, work->queue_id, &nwaiting);
 	if (spill == NULL ||
-		(work->priority > 0 && wf_spill_in_use(plan) < 2 * wf_spill_capacity(plan) &&
+		(work->priority > 0 &&
+		 wf_spill_in_use(plan) < 2 * wf_spill_capacity(plan) &&
 		 !wf_group_keeps_order(plan, work->queue_id, work->group)))
 		return false;
 	if (!spill->on)
@@ -225,8 +226,8 @@ has_room(WfPlan *plan, WfQueue *queue, uint32 nwaiting)
 		(wf_spill_in_use(plan) < wf_spill_capacity(plan) / 8 * 7 &&
 		 !is_closed(queue)))
 		return true;
-	return wf_spill_in_use(plan) < MAX_EXCESS * wf_spill_capacity(plan) && !plan->halted &&
-		   is_stuck(plan, queue);
+	return wf_spill_in_use(plan) < MAX_EXCESS * wf_spill_capacity(plan) &&
+		   !plan->halted && is_stuck(plan, queue);
 }
 
 bool

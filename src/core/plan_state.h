@@ -434,7 +434,7 @@ struct WfPlan
 	TimestampTz swept_at;  /* when groups were last looked through */
 	dlist_head windows;	   /* of groups to be looked at */
 	int nwindows;
-	int nrefills;		/* under way */
+	int nrefills;		 /* under way */
 	uint32 refill_epoch; /* number of the last one */
 
 	/* executors */

@@ -20,7 +20,7 @@ typedef struct WfWork
 	int32 workflow_id;
 	int32 queue_id;
 	int32 priority;
-	uint64 group;			 /* wf_group_hash() of its group_key; 0: none */
+	uint64 group; /* wf_group_hash() of its group_key; 0: none */
 	/*
 	 * In a strict group: lower starts first.  Of a range: the lowest of all that
 	 * is of strict groups, PG_INT64_MAX where nothing is.
@@ -55,9 +55,9 @@ typedef struct WfWork
  */
 typedef enum WfScanKind
 {
-	WF_SCAN_RANGE, /* ids above `after`, up to `upto` */
-	WF_SCAN_ALL,   /* everything, queue by queue from after_queue on */
-	WF_SCAN_QUEUE, /* of queue after_queue, ids above `after` */
+	WF_SCAN_RANGE,	/* ids above `after`, up to `upto` */
+	WF_SCAN_ALL,	/* everything, queue by queue from after_queue on */
+	WF_SCAN_QUEUE,	/* of queue after_queue, ids above `after` */
 	WF_SCAN_TIMERS, /* due at after_due or later, in that order */
 	WF_SCAN_GROUP	/* of a group of queue after_queue, by place */
 } WfScanKind;

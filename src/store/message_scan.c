@@ -120,12 +120,10 @@ static WfStmt scan_group = {
 static uint64
 next_of_group(const WfScan *scan, int64 after, int max)
 {
-	Datum values[6] = {Int32GetDatum(scan->after_queue),
-					   CStringGetTextDatum(scan->group_key),
-					   Int64GetDatum(scan->after_place),
-					   Int64GetDatum(after),
-					   Int64GetDatum(scan->upto_place),
-					   Int64GetDatum(max)};
+	Datum values[6] = {
+		Int32GetDatum(scan->after_queue), CStringGetTextDatum(scan->group_key),
+		Int64GetDatum(scan->after_place), Int64GetDatum(after),
+		Int64GetDatum(scan->upto_place),  Int64GetDatum(max)};
 
 	return wf_spi_run(&scan_group, values, NULL, true, max);
 }

@@ -89,12 +89,10 @@ static WfStmt count_left = {
 static uint64
 next_of_group(const WfScan *scan, int max)
 {
-	Datum values[6] = {Int32GetDatum(scan->after_queue),
-					   CStringGetTextDatum(scan->group_key),
-					   Int64GetDatum(scan->after_place),
-					   UUIDPGetDatum(&scan->after),
-					   Int64GetDatum(scan->upto_place),
-					   Int64GetDatum(max)};
+	Datum values[6] = {
+		Int32GetDatum(scan->after_queue), CStringGetTextDatum(scan->group_key),
+		Int64GetDatum(scan->after_place), UUIDPGetDatum(&scan->after),
+		Int64GetDatum(scan->upto_place),  Int64GetDatum(max)};
 
 	return wf_spi_run(&scan_group, values, NULL, true, max);
 }

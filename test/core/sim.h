@@ -27,8 +27,8 @@
 #define SIM_TX_ROWS	  40
 
 /* rules that clients leave out, beside those of the plan */
-#define SIM_BREAK_COMPARE 0x10000 /* old places are not compared at commit */
-#define SIM_BREAK_RAISE	  0x20000 /* what is committed is not remembered */
+#define SIM_BREAK_COMPARE  0x10000 /* old places are not compared at commit */
+#define SIM_BREAK_RAISE	   0x20000 /* what is committed is not remembered */
 /* ... and the side that reads the tables */
 #define SIM_BREAK_SNAPSHOT 0x1000000 /* commits are told after it is taken */
 

@@ -268,7 +268,7 @@ static bool
 is_wanted(const WfScan *scan, const SimRow *row)
 {
 	if (!sim_is_read(row) || !comes_before(scan, scan->after_queue,
-									   scan->after_due, &scan->after, row))
+										   scan->after_due, &scan->after, row))
 		return false;
 	switch (scan->kind)
 	{
