@@ -44,7 +44,7 @@ wf_plan_decide(WfPlan *plan, TimestampTz now)
 	wf_spill_refill(plan);
 	wf_message_expire(plan);
 	wf_ready_fire_timers(plan);
-	wf_window_look(plan);
+	wf_refill_ask(plan);
 	wf_row_expire(plan);
 	wf_shelf_check(plan);
 	wf_admit_runs(plan);

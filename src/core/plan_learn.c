@@ -75,7 +75,7 @@ is_left(WfPlan *plan, const WfWork *work, const WfScan *from_scan)
 	WfMeeting meeting = WF_MEETS_NONE;
 
 	if (!begun && due)
-		meeting = wf_window_meets(plan, work, !again);
+		meeting = wf_refill_meets(plan, work, !again);
 	if (meeting != WF_MEETS_NONE)
 		return meeting == WF_MEETS_LEFT;
 	if (begun && !(work->flags & WF_ASSIGN_ASLEEP))
@@ -290,4 +290,45 @@ wf_plan_read(WfPlan *plan, TimestampTz now, const WfScan *at, WfWork *rows,
 	plan->scans[0] = scan;
 	if (scan.done)
 		scan_done(plan, n);
+}
+
+/* ---- more of a group ---- */
+
+void
+wf_plan_refilled(WfPlan *plan, TimestampTz now, const WfPlanRequest *request,
+				 WfRefill how, const WfSpot *to, WfWork *rows, int n)
+{
+	WfQueue *queue = wf_group_queue(plan, request->queue_id, false);
+	WfGroup *group =
+		queue != NULL ? wf_group_find(queue, request->group) : NULL;
+	WfScan scan = {.kind = WF_SCAN_GROUP};
+	WfGroupWindow *window;
+
+	plan->now = now;
+	plan->more = true;
+	if (group == NULL || !group->window.asked ||
+		group->window.epoch != request->epoch)
+		return;
+	window = &group->window;
+	wf_window_answered(plan, group);
+	wf_window_note(plan, group);
+	if (!window->on || wf_window_before(&window->known_to, &request->after) ||
+		wf_window_before(&request->after, &window->known_to))
+		return; /* it is asked for again */
+	if (how == WF_REFILL_LOST)
+	{
+		wf_window_give_up(plan, group);
+		wf_group_release(plan, group);
+		return;
+	}
+	wf_window_raise(group, request, how, to);
+	if (!wf_window_is_part(window))
+		wf_window_count(group, -(int64) window->nleft);
+	for (int i = 0; i < n; i++)
+	{
+		wf_window_count(group,
+						wf_ready_find(plan, &rows[i].id) == NULL ? -1 : 0);
+		wf_learn_of(plan, &rows[i], &scan);
+	}
+	wf_group_release(plan, group);
 }

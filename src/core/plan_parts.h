@@ -226,13 +226,51 @@ extern const WfWorkId *wf_spill_upto(WfPlan *plan, int32 queue_id);
 /* How many of a queue are in the table, about; NULL: "default" without rules */
 extern uint32 wf_spill_left(const WfPlan *plan, const WfQueue *queue);
 
-/* What an entry may take, in entries; and what is taken. */
-extern uint32 wf_spill_capacity(const WfPlan *plan);
-extern uint32 wf_spill_in_use(const WfPlan *plan);
-/* The queue is walked from its beginning; "nleft" more may be found. */
-extern void wf_spill_reread(WfPlan *plan, WfQueue *queue, uint32 nleft);
-
 /* ---- plan_window.c ---- */
+
+/* Can groups be closed under these rules? */
+extern bool wf_window_covers(const WfQueueRules *rules);
+extern void wf_window_init(WfGroup *group);
+/* An entry comes into a line of its group, or goes from there. */
+extern void wf_window_enter(WfGroup *group, WfEntry *entry);
+extern void wf_window_leave(WfGroup *group, WfEntry *entry);
+/* To be looked at in the next decision; _check: if there is a reason. */
+extern void wf_window_note(WfPlan *plan, WfGroup *group);
+extern void wf_window_check(WfPlan *plan, WfGroup *group);
+/* ... not any more */
+extern void wf_window_unnote(WfPlan *plan, WfGroupWindow *window);
+/* how many entries memory has room for, and how many there are */
+extern uint32 wf_window_capacity(const WfPlan *plan);
+extern uint32 wf_window_in_use(const WfPlan *plan);
+/* how many a window may have, ever and now */
+extern uint32 wf_window_most(WfPlan *plan);
+extern uint32 wf_window_room(WfPlan *plan, const WfQueue *queue);
+extern bool wf_window_before(const WfSpot *a, const WfSpot *b);
+/* the entry with the highest place, or NULL */
+extern WfEntry *wf_window_last(const WfGroupWindow *window);
+/* is what has this place in memory, or will it come by itself? */
+extern bool wf_window_knows(const WfGroupWindow *window, const WfSpot *spot);
+/* is something of it in the table alone? */
+extern bool wf_window_is_part(const WfGroupWindow *window);
+/* known_to falls, or rises with an answer */
+extern void wf_window_fall(WfPlan *plan, WfGroup *group, const WfSpot *spot);
+extern void wf_window_raise(WfGroup *group, const WfPlanRequest *request,
+							WfRefill how, const WfSpot *to);
+/* what has this place was left in the table; "counts" as one more */
+extern void wf_window_left(WfGroup *group, const WfSpot *spot, bool counts);
+extern void wf_window_count(WfGroup *group, int64 delta);
+/* a refill should be asked for; it has been answered, or does not count */
+extern bool wf_window_is_thirsty(WfPlan *plan, const WfGroup *group);
+extern void wf_window_answered(WfPlan *plan, WfGroup *group);
+extern void wf_window_give_up(WfPlan *plan, WfGroup *group);
+extern void wf_window_forget(WfPlan *plan, WfGroup *group);
+/* Is something of it in the table alone, so that it cannot be forgotten? */
+extern bool wf_window_is_needed(const WfPlan *plan, const WfGroup *group);
+/* Something may have yet to be read that comes before this entry of it. */
+extern bool wf_window_is_behind(const WfPlan *plan, const WfGroup *group,
+								const WfEntry *first);
+
+/* ---- plan_refill.c ---- */
 
 typedef enum WfMeeting
 {
@@ -241,26 +279,10 @@ typedef enum WfMeeting
 	WF_MEETS_LEFT	/* stays in the table */
 } WfMeeting;
 
-/* Can groups be closed under these rules? */
-extern bool wf_window_covers(const WfQueueRules *rules);
-extern void wf_window_init(WfGroup *group);
 /* Due work of which there is no entry; "fresh": nobody has seen it before. */
-extern WfMeeting wf_window_meets(WfPlan *plan, const WfWork *work, bool fresh);
-/* An entry comes into a line of its group, or goes from there. */
-extern void wf_window_enter(WfGroup *group, WfEntry *entry);
-extern void wf_window_leave(WfGroup *group, WfEntry *entry);
-/* To be looked at in the next decision; _check: if there is a reason. */
-extern void wf_window_note(WfPlan *plan, WfGroup *group);
-extern void wf_window_check(WfPlan *plan, WfGroup *group);
+extern WfMeeting wf_refill_meets(WfPlan *plan, const WfWork *work, bool fresh);
 /* Trims windows, and asks for refills. */
-extern void wf_window_look(WfPlan *plan);
-extern void wf_window_give_up(WfPlan *plan, WfGroup *group);
-extern void wf_window_forget(WfPlan *plan, WfGroup *group);
-/* Is something of it in the table alone, so that it cannot be forgotten? */
-extern bool wf_window_is_needed(const WfPlan *plan, const WfGroup *group);
-/* Something may have yet to be read that comes before this entry of it. */
-extern bool wf_window_is_behind(const WfPlan *plan, const WfGroup *group,
-								const WfEntry *first);
+extern void wf_refill_ask(WfPlan *plan);
 
 /* ---- plan_seat.c ---- */
 

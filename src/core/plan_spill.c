@@ -38,9 +38,6 @@
 
 #include "core/workid.h"
 
-/* what an entry costs with its place in the table of entries, in bytes */
-#define ENTRY_COST (sizeof(WfEntry) + 64)
-
 /*
  * What can start is looked for beyond the limit while nothing else can, up to
  * so many times as much.
@@ -49,18 +46,6 @@
 
 /* timers that are due within this time are in memory if there is any room */
 #define HORIZON_USEC (60 * USECS_PER_SEC)
-
-uint32
-wf_spill_capacity(const WfPlan *plan)
-{
-	return (uint32) (plan->settings.memory / ENTRY_COST);
-}
-
-uint32
-wf_spill_in_use(const WfPlan *plan)
-{
-	return plan->nentries + plan->ngroups;
-}
 
 /* Its own limit is reached, so that all that waits in it can only wait. */
 static bool
@@ -115,8 +100,8 @@ leaves_timer(WfPlan *plan, const WfWork *work)
 		memset(&plan->timers_after, 0, sizeof(WfWorkId));
 	}
 	else if (work->due_at < plan->timers_to &&
-			 (wf_spill_in_use(plan) < 2 * wf_spill_capacity(plan) &&
-			  (plan->ntimers < wf_spill_capacity(plan) / 2 ||
+			 (wf_window_in_use(plan) < 2 * wf_window_capacity(plan) &&
+			  (plan->ntimers < wf_window_capacity(plan) / 2 ||
 			   work->due_at <= plan->now + HORIZON_USEC)))
 		return false;
 	if (work->due_at < plan->timers_to)
@@ -139,13 +124,13 @@ wf_spill_leaves(WfPlan *plan, const WfWork *work)
 	spill = spill_of(plan, work->queue_id, &nwaiting);
 	if (spill == NULL ||
 		(work->priority > 0 &&
-		 wf_spill_in_use(plan) < 2 * wf_spill_capacity(plan) &&
+		 wf_window_in_use(plan) < 2 * wf_window_capacity(plan) &&
 		 !wf_group_keeps_order(plan, work->queue_id, work->group)))
 		return false;
 	if (!spill->on)
 	{
 		if (nwaiting < plan->settings.floor ||
-			(wf_spill_in_use(plan) < wf_spill_capacity(plan) &&
+			(wf_window_in_use(plan) < wf_window_capacity(plan) &&
 			 !is_closed(wf_group_queue(plan, work->queue_id, false))))
 			return false;
 		spill->on = true;
@@ -223,10 +208,10 @@ static bool
 has_room(WfPlan *plan, WfQueue *queue, uint32 nwaiting)
 {
 	if (nwaiting < plan->settings.floor / 2 ||
-		(wf_spill_in_use(plan) < wf_spill_capacity(plan) / 8 * 7 &&
+		(wf_window_in_use(plan) < wf_window_capacity(plan) / 8 * 7 &&
 		 !is_closed(queue)))
 		return true;
-	return wf_spill_in_use(plan) < MAX_EXCESS * wf_spill_capacity(plan) &&
+	return wf_window_in_use(plan) < MAX_EXCESS * wf_window_capacity(plan) &&
 		   !plan->halted && is_stuck(plan, queue);
 }
 
@@ -266,27 +251,13 @@ refill_timers(WfPlan *plan)
 		wf_plan_wake_at(plan, look_at);
 		return;
 	}
-	if (wf_spill_in_use(plan) >= 2 * wf_spill_capacity(plan))
+	if (wf_window_in_use(plan) >= 2 * wf_window_capacity(plan))
 		return;
 	plan->timers_reading = true;
 	scan = wf_scan_add(plan, NULL, NULL);
 	scan->kind = WF_SCAN_TIMERS;
 	scan->after_due = scan->from_due = plan->timers_to;
 	scan->after = plan->timers_after;
-}
-
-void
-wf_spill_reread(WfPlan *plan, WfQueue *queue, uint32 nleft)
-{
-	WfSpill *spill = &queue->spill;
-
-	if (!spill->on)
-		spill->nleft = 0;
-	spill->on = true;
-	spill->again = spill->reading;
-	spill->nleft += nleft;
-	memset(&spill->upto, 0, sizeof(WfWorkId));
-	plan->more = true;
 }
 
 /* Groups that are kept for their rate limits alone take room as well. */

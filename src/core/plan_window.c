@@ -13,7 +13,7 @@
  *	every due row with a place up to `known_to` is in memory, or will come by
  *	the ring, a walk or a timer; every other is in the table.
  *
- * So of what comes (wf_window_meets()) all beyond `known_to` is left.  What is
+ * So of what comes (wf_refill_meets()) all beyond `known_to` is left.  What is
  * not beyond is put in, and when the window is full its last entry is left
  * instead, and `known_to` falls to the one before.  Places are compared together
  * with ids, as all delayed work of one statement has the same place.  When only
@@ -52,18 +52,18 @@
 
 #include "core/plan_parts.h"
 
+/* what an entry costs with its place in the table of entries, in bytes */
+#define ENTRY_COST (sizeof(WfEntry) + 64)
+
 /* entries in the window of one group, when there is much room in memory ... */
 #define WINDOW_MOST 1000
 /* ... and when there is some */
 #define WINDOW_SOME 64
 
-/* refills that are under way at a time */
-#define MAX_REFILLS 8
-
 /* ---- places ---- */
 
-static bool
-spot_before(const WfSpot *a, const WfSpot *b)
+bool
+wf_window_before(const WfSpot *a, const WfSpot *b)
 {
 	if (a->place != b->place)
 		return a->place < b->place;
@@ -76,24 +76,18 @@ spot_of(const WfEntry *entry)
 	return (WfSpot){.place = entry->group_place, .id = entry->id};
 }
 
-static WfSpot
-spot_of_work(const WfWork *work)
-{
-	return (WfSpot){.place = work->place, .id = work->id};
-}
-
 static bool
-window_before(const WfHeapNode *a, const WfHeapNode *b)
+later_first(const WfHeapNode *a, const WfHeapNode *b)
 {
 	WfSpot x = spot_of(wf_const_container_of(WfEntry, use.window, a));
 	WfSpot y = spot_of(wf_const_container_of(WfEntry, use.window, b));
 
-	return spot_before(&y, &x);
+	return wf_window_before(&y, &x);
 }
 
 /* The one with the highest place, or NULL. */
-static WfEntry *
-last_of(const WfGroupWindow *window)
+WfEntry *
+wf_window_last(const WfGroupWindow *window)
 {
 	return wf_heap_is_empty(&window->heap)
 			   ? NULL
@@ -101,35 +95,47 @@ last_of(const WfGroupWindow *window)
 								 wf_heap_first(&window->heap));
 }
 
-static bool
-is_known(const WfGroupWindow *window, const WfSpot *spot)
+bool
+wf_window_knows(const WfGroupWindow *window, const WfSpot *spot)
 {
-	return !window->on || !spot_before(&window->known_to, spot);
+	return !window->on || !wf_window_before(&window->known_to, spot);
 }
 
 /* Is something of it in the table alone? */
-static bool
-is_part(const WfGroupWindow *window)
+bool
+wf_window_is_part(const WfGroupWindow *window)
 {
 	return window->on && window->known_to.place != PG_INT64_MAX;
 }
 
 /* ---- sizes ---- */
 
-static uint32
-most_room(WfPlan *plan)
+uint32
+wf_window_capacity(const WfPlan *plan)
 {
-	return Min(Max(wf_spill_capacity(plan) / 16, 4), WINDOW_MOST);
+	return (uint32) (plan->settings.memory / ENTRY_COST);
 }
 
-static uint32
-room(WfPlan *plan, const WfQueue *queue)
+uint32
+wf_window_in_use(const WfPlan *plan)
 {
-	uint32 capacity = wf_spill_capacity(plan);
-	uint32 in_use = wf_spill_in_use(plan);
+	return plan->nentries + plan->ngroups;
+}
+
+uint32
+wf_window_most(WfPlan *plan)
+{
+	return Min(Max(wf_window_capacity(plan) / 16, 4), WINDOW_MOST);
+}
+
+uint32
+wf_window_room(WfPlan *plan, const WfQueue *queue)
+{
+	uint32 capacity = wf_window_capacity(plan);
+	uint32 in_use = wf_window_in_use(plan);
 
 	if (in_use < capacity / 2)
-		return most_room(plan);
+		return wf_window_most(plan);
 	if (in_use < capacity || queue->nwaiting < plan->settings.floor)
 		return Min(Max(capacity / 64, 2), WINDOW_SOME);
 	return 1;
@@ -147,7 +153,7 @@ wf_window_covers(const WfQueueRules *rules)
 void
 wf_window_init(WfGroup *group)
 {
-	wf_heap_init(&group->window.heap, window_before);
+	wf_heap_init(&group->window.heap, later_first);
 }
 
 void
@@ -172,8 +178,8 @@ wf_window_leave(WfGroup *group, WfEntry *entry)
 
 /* ---- leaving ---- */
 
-static void
-count_left(WfGroup *group, int64 delta)
+void
+wf_window_count(WfGroup *group, int64 delta)
 {
 	WfGroupWindow *window = &group->window;
 
@@ -184,8 +190,8 @@ count_left(WfGroup *group, int64 delta)
 }
 
 /* Something beyond this place is left. */
-static void
-fall_to(WfPlan *plan, WfGroup *group, const WfSpot *spot)
+void
+wf_window_fall(WfPlan *plan, WfGroup *group, const WfSpot *spot)
 {
 	WfGroupWindow *window = &group->window;
 
@@ -204,143 +210,24 @@ fall_to(WfPlan *plan, WfGroup *group, const WfSpot *spot)
 	}
 	else if (wf_plan_is_broken(plan, WF_BREAK_STAYS))
 		return;
-	if (spot_before(spot, &window->known_to))
+	if (wf_window_before(spot, &window->known_to))
 		window->known_to = *spot;
-}
-
-static void
-leave_work(WfGroup *group, const WfWork *work, bool fresh)
-{
-	group->window.sample = work->id;
-	group->window.left_to = Max(group->window.left_to, work->place);
-	if (fresh)
-		count_left(group, 1);
-}
-
-/* The last entry of a window that is on goes back to the table. */
-static void
-put_out(WfPlan *plan, WfGroup *group, WfEntry *entry)
-{
-	group->window.sample = entry->id;
-	group->window.left_to = Max(group->window.left_to, entry->group_place);
-	count_left(group, 1);
-	/* the group stays, be this its last member */
-	group->members++;
-	wf_ready_forget(plan, entry);
-	group->members--;
-}
-
-WfMeeting
-wf_window_meets(WfPlan *plan, const WfWork *work, bool fresh)
-{
-	WfQueue *queue = wf_group_queue(plan, work->queue_id, false);
-	WfSpot spot = spot_of_work(work);
-	WfGroup *group;
-	WfGroupWindow *window;
-	WfEntry *last;
-	WfSpot edge;
-
-	if (work->group == 0 || queue == NULL || !wf_window_covers(&queue->rules))
-		return WF_MEETS_NONE;
-	group = wf_group_find(queue, work->group);
-	if (group == NULL)
-		return WF_MEETS_NONE;
-	window = &group->window;
-	if (!is_known(window, &spot) && !wf_plan_is_broken(plan, WF_BREAK_BEYOND))
-	{
-		leave_work(group, work, fresh);
-		return WF_MEETS_LEFT;
-	}
-	if (window->n < room(plan, queue))
-		return window->on ? WF_MEETS_TAKEN : WF_MEETS_NONE;
-
-	/* full */
-	last = last_of(window);
-	edge = spot_of(last);
-	if (window->on && wf_plan_is_broken(plan, WF_BREAK_BELOW))
-		return WF_MEETS_LEFT;
-	if (spot_before(&edge, &spot))
-	{
-		fall_to(plan, group, &edge);
-		leave_work(group, work, fresh);
-		wf_window_note(plan, group);
-		return WF_MEETS_LEFT;
-	}
-	wf_ready_take(plan, last);
-	if (last_of(window) != NULL)
-		edge = spot_of(last_of(window));
-	if (last_of(window) == NULL || spot_before(&edge, &spot))
-		edge = spot;
-	fall_to(plan, group, &edge);
-	put_out(plan, group, last);
-	if (is_known(window, &spot))
-		return WF_MEETS_TAKEN;
-	/* a walk has yet to read what comes before it */
-	leave_work(group, work, fresh);
-	return WF_MEETS_LEFT;
-}
-
-/* Entries may have come by other ways, and known_to may have fallen. */
-static void
-trim(WfPlan *plan, WfGroup *group)
-{
-	WfGroupWindow *window = &group->window;
-	WfEntry *last;
-
-	while ((last = last_of(window)) != NULL)
-	{
-		WfSpot spot = spot_of(last);
-
-		if (is_known(window, &spot) ||
-			wf_plan_is_broken(plan, WF_BREAK_BEYOND))
-		{
-			WfSpot edge;
-
-			if (window->n <= most_room(plan))
-				break;
-			wf_ready_take(plan, last);
-			edge = spot_of(last_of(window));
-			fall_to(plan, group, &edge);
-		}
-		put_out(plan, group, last);
-	}
 }
 
 /* ---- refills ---- */
 
-static bool
-is_thirsty(WfPlan *plan, const WfGroup *group)
+bool
+wf_window_is_thirsty(WfPlan *plan, const WfGroup *group)
 {
 	const WfGroupWindow *window = &group->window;
 
-	return is_part(window) && !window->asked && group->nblocking == 0 &&
-		   window->n <= room(plan, group->queue) / 4;
+	return wf_window_is_part(window) && !window->asked &&
+		   group->nblocking == 0 &&
+		   window->n <= wf_window_room(plan, group->queue) / 4;
 }
 
-static void
-ask(WfPlan *plan, WfGroup *group)
-{
-	WfGroupWindow *window = &group->window;
-	uint32 size = room(plan, group->queue);
-	WfPlanRequest request = {
-		.kind = WF_PLAN_REFILL,
-		.queue_id = group->queue->rules.queue_id,
-		.group = group->hash,
-		.id = window->sample,
-		.starts = size > window->n ? (int32) (size - window->n) : 1,
-		.after = window->known_to,
-		.epoch = ++plan->refill_epoch,
-		.upto = window->left_to};
-
-	window->asked = true;
-	window->epoch = request.epoch;
-	group->queue->nrefills++;
-	plan->nrefills++;
-	wf_request_add(plan, &request);
-}
-
-static void
-answered(WfPlan *plan, WfGroup *group)
+void
+wf_window_answered(WfPlan *plan, WfGroup *group)
 {
 	group->window.asked = false;
 	group->queue->nrefills--;
@@ -367,19 +254,19 @@ wf_window_check(WfPlan *plan, WfGroup *group)
 
 	if (window->noted || (!window->on && window->n <= WINDOW_SOME / 16))
 		return;
-	if (window->n > most_room(plan) || is_thirsty(plan, group))
+	if (window->n > wf_window_most(plan) || wf_window_is_thirsty(plan, group))
 		wf_window_note(plan, group);
-	else if (is_part(window) && last_of(window) != NULL)
+	else if (wf_window_is_part(window) && wf_window_last(window) != NULL)
 	{
-		WfSpot spot = spot_of(last_of(window));
+		WfSpot spot = spot_of(wf_window_last(window));
 
-		if (!is_known(window, &spot))
+		if (!wf_window_knows(window, &spot))
 			wf_window_note(plan, group);
 	}
 }
 
-static void
-take_off(WfPlan *plan, WfGroupWindow *window)
+void
+wf_window_unnote(WfPlan *plan, WfGroupWindow *window)
 {
 	if (!window->noted)
 		return;
@@ -388,29 +275,18 @@ take_off(WfPlan *plan, WfGroupWindow *window)
 	plan->nwindows--;
 }
 
-void
-wf_window_look(WfPlan *plan)
+static void
+walk_again(WfPlan *plan, WfQueue *queue, uint32 nleft)
 {
-	for (int n = plan->nwindows; n > 0; n--)
-	{
-		WfGroup *group =
-			dlist_head_element(WfGroup, window.node, &plan->windows);
-		WfQueue *queue = group->queue;
+	WfSpill *spill = &queue->spill;
 
-		take_off(plan, &group->window);
-		trim(plan, group);
-		queue->known_to = wf_scan_known_to(plan, queue, &queue->ranges_to);
-		wf_group_settle(plan, group);
-		if (!is_thirsty(plan, group))
-			continue;
-		if (plan->nrefills < MAX_REFILLS)
-		{
-			take_off(plan, &group->window);
-			ask(plan, group);
-		}
-		else
-			wf_window_note(plan, group);
-	}
+	if (!spill->on)
+		spill->nleft = 0;
+	spill->on = true;
+	spill->again = spill->reading;
+	spill->nleft += nleft;
+	memset(&spill->upto, 0, sizeof(WfWorkId));
+	plan->more = true;
 }
 
 /* All that it had left is to be found by a walk over the queue. */
@@ -420,27 +296,27 @@ wf_window_give_up(WfPlan *plan, WfGroup *group)
 	WfGroupWindow *window = &group->window;
 
 	if (window->asked)
-		answered(plan, group);
-	if (is_part(window))
-		wf_spill_reread(plan, group->queue, window->nleft);
-	count_left(group, -(int64) window->nleft);
+		wf_window_answered(plan, group);
+	if (wf_window_is_part(window))
+		walk_again(plan, group->queue, window->nleft);
+	wf_window_count(group, -(int64) window->nleft);
 	window->on = false;
-	take_off(plan, window);
+	wf_window_unnote(plan, window);
 }
 
 void
 wf_window_forget(WfPlan *plan, WfGroup *group)
 {
 	if (group->window.asked)
-		answered(plan, group);
-	count_left(group, -(int64) group->window.nleft);
-	take_off(plan, &group->window);
+		wf_window_answered(plan, group);
+	wf_window_count(group, -(int64) group->window.nleft);
+	wf_window_unnote(plan, &group->window);
 }
 
 bool
 wf_window_is_needed(const WfPlan *plan, const WfGroup *group)
 {
-	return is_part(&group->window) &&
+	return wf_window_is_part(&group->window) &&
 		   !wf_plan_is_broken(plan, WF_BREAK_FORGET);
 }
 
@@ -450,14 +326,16 @@ wf_window_is_behind(const WfPlan *plan, const WfGroup *group,
 {
 	WfSpot spot = spot_of(first);
 
-	return !is_known(&group->window, &spot) &&
+	return !wf_window_knows(&group->window, &spot) &&
 		   !wf_plan_is_broken(plan, WF_BREAK_BEYOND);
 }
 
-static void
-raise_to(WfGroupWindow *window, const WfPlanRequest *request, WfRefill how,
-		 const WfSpot *to)
+/* A refill has been answered. */
+void
+wf_window_raise(WfGroup *group, const WfPlanRequest *request, WfRefill how,
+				const WfSpot *to)
 {
+	WfGroupWindow *window = &group->window;
 	WfSpot end = {.place = request->upto};
 
 	memset(&end.id, 0xff, sizeof(WfWorkId));
@@ -466,44 +344,15 @@ raise_to(WfGroupWindow *window, const WfPlanRequest *request, WfRefill how,
 		return;
 	if (request->upto >= window->left_to)
 		window->known_to.place = PG_INT64_MAX;
-	else if (spot_before(to, &end))
+	else if (wf_window_before(to, &end))
 		window->known_to = end;
 }
 
 void
-wf_plan_refilled(WfPlan *plan, TimestampTz now, const WfPlanRequest *request,
-				 WfRefill how, const WfSpot *to, WfWork *rows, int n)
+wf_window_left(WfGroup *group, const WfSpot *spot, bool counts)
 {
-	WfQueue *queue = wf_group_queue(plan, request->queue_id, false);
-	WfGroup *group =
-		queue != NULL ? wf_group_find(queue, request->group) : NULL;
-	WfScan scan = {.kind = WF_SCAN_GROUP};
-	WfGroupWindow *window;
-
-	plan->now = now;
-	plan->more = true;
-	if (group == NULL || !group->window.asked ||
-		group->window.epoch != request->epoch)
-		return;
-	window = &group->window;
-	answered(plan, group);
-	wf_window_note(plan, group);
-	if (!window->on || spot_before(&window->known_to, &request->after) ||
-		spot_before(&request->after, &window->known_to))
-		return; /* it is asked for again */
-	if (how == WF_REFILL_LOST)
-	{
-		wf_window_give_up(plan, group);
-		wf_group_release(plan, group);
-		return;
-	}
-	raise_to(window, request, how, to);
-	if (!is_part(window))
-		count_left(group, -(int64) window->nleft);
-	for (int i = 0; i < n; i++)
-	{
-		count_left(group, wf_ready_find(plan, &rows[i].id) == NULL ? -1 : 0);
-		wf_learn_of(plan, &rows[i], &scan);
-	}
-	wf_group_release(plan, group);
+	group->window.sample = spot->id;
+	group->window.left_to = Max(group->window.left_to, spot->place);
+	if (counts)
+		wf_window_count(group, 1);
 }
