@@ -75,7 +75,7 @@ wf_plan_due(WfPlan *plan)
 bool
 wf_plan_is_idle(WfPlan *plan)
 {
-	return !wf_plan_is_busy(plan) && !plan->loading && plan->ncells == 0 &&
+	return !wf_plan_is_busy(plan) && plan->nloading == 0 && plan->ncells == 0 &&
 		   plan->nrows == 0 &&
 		   (plan->halted || (wf_admit_is_idle(plan) && plan->nready == 0));
 }

@@ -179,10 +179,23 @@ extern const WfDeath *wf_plan_deaths(WfPlan *plan, int *n);
 
 /* the read at work, or NULL; its "after" moves on with each chunk */
 extern WfScan *wf_plan_scan(WfPlan *plan);
-/* everything, as at the start of a plan */
-extern void wf_plan_load(WfPlan *plan, TimestampTz now);
-/* everything again, as something may have been missed */
-extern void wf_plan_rescan(WfPlan *plan, TimestampTz now);
+/*
+ * Everything, at the start of a plan, or again as something may have been
+ * missed: queues with unfinished runs and with unfinished messages, as a
+ * snapshot sees them that is newer than whatever was not told.
+ */
+typedef struct WfPlanQueues
+{
+	const int32 *of_runs;
+	int nruns;
+	const int32 *of_messages;
+	int nmessages;
+} WfPlanQueues;
+
+extern void wf_plan_load(WfPlan *plan, TimestampTz now,
+						 const WfPlanQueues *queues);
+extern void wf_plan_rescan(WfPlan *plan, TimestampTz now,
+						   const WfPlanQueues *queues);
 extern bool wf_plan_is_loading(const WfPlan *plan);
 
 /* ---- plan_learn.c: of work ---- */

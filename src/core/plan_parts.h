@@ -27,6 +27,10 @@ extern WfScan *wf_scan_add(WfPlan *plan, const WfWorkId *first,
 						   const WfWorkId *last);
 /* the first one is done */
 extern void wf_scan_remove(WfPlan *plan);
+/* the walk at work lets the others have their turn */
+extern void wf_scan_end_turn(WfPlan *plan);
+/* rules of queues are others */
+extern void wf_scan_join_turns(WfPlan *plan);
 /* are there more runs than one or two that have yet to be read? */
 extern bool wf_scan_is_reading(const WfPlan *plan);
 

@@ -158,6 +158,7 @@ wf_plan_rules(WfPlan *plan, TimestampTz now, const WfPlanRules *rules)
 	plan->npaused = rules->npaused;
 	wf_ask_give_back_all(plan);
 	apply_queues(plan, rules);
+	wf_scan_join_turns(plan);
 	for (int i = 0; i < rules->nused; i++)
 		apply_used(plan, &rules->used[i]);
 	plan->ruled = true;

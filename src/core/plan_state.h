@@ -382,7 +382,7 @@ struct WfPlan
 	WfScan *scans;
 	int nscans;
 	int scans_allocated;
-	bool loading;		 /* everything has yet to be read once */
+	int nloading;		 /* walks of the first load that are not over */
 	WfWorkId scanned_to; /* highest id seen by any scan */
 
 	/* entries */

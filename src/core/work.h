@@ -52,10 +52,13 @@ typedef struct WfWork
 typedef enum WfScanKind
 {
 	WF_SCAN_RANGE, /* ids above `after`, up to `upto` */
-	WF_SCAN_ALL,   /* everything, queue by queue from after_queue on */
 	WF_SCAN_QUEUE, /* of queue after_queue, ids above `after` */
+	WF_SCAN_TURN,  /* the same for all that has a queue, in turns: `sides` */
 	WF_SCAN_TIMERS /* due at after_due or later, in that order */
 } WfScanKind;
+
+#define WF_SCAN_RUNS	 0x1
+#define WF_SCAN_MESSAGES 0x2
 
 typedef struct WfScan
 {
@@ -66,7 +69,9 @@ typedef struct WfScan
 	WfWorkId upto;		   /* inclusive */
 	TransactionId xid;	   /* caller's own: who wrote them, if known */
 	TimestampTz from_due;  /* caller's own: where it began */
+	int sides;			   /* WF_SCAN_RUNS, WF_SCAN_MESSAGES, or both */
 	bool done;
+	bool loads;	   /* caller's own: at the start of a plan */
 	bool single;   /* caller's own: it is for one run */
 	bool reread;   /* ... which was seen in a cell and not read */
 	bool woken;	   /* ... for which something was sent */

@@ -155,22 +155,3 @@ wf_continue_forward(const pg_uuid_t *run_id, pg_uuid_t *last)
 	wf_spi_get_uuid(0, 1, last);
 	return true;
 }
-
-static WfStmt stranded = {
-	"SELECT DISTINCT s.run_id"
-	"  FROM _workflow.signal s"
-	"  JOIN _workflow.run r ON r.run_id = s.run_id"
-	" WHERE s.taken_at IS NULL AND r.continued_as IS NOT NULL"
-	"   AND r.origin = $1",
-	1,
-	{INT8OID}};
-
-int
-wf_continue_stranded(MemoryContext cxt, pg_uuid_t **out)
-{
-	Datum values[1] = {Int64GetDatum(wf_origin())};
-	uint64 n = wf_spi_run(&stranded, values, NULL, false, 0);
-
-	*out = wf_spi_copy_uuids(n, 1, cxt);
-	return (int) n;
-}

@@ -16,7 +16,7 @@ typedef struct WfHandover
 	bool has_parent;
 	pg_uuid_t parent_run_id;
 	int32 parent_ordinal;
-	int32 item; /* -1: none */
+	int32 item;		/* -1: none */
 	pg_uuid_t seed; /* of the successor; the caller's to set */
 } WfHandover;
 
@@ -38,7 +38,5 @@ extern void wf_continue_insert(const pg_uuid_t *run_id, const pg_uuid_t *next,
  */
 extern bool wf_continue_forward(const pg_uuid_t *run_id, pg_uuid_t *last);
 
-/* Runs that have such signals, allocated in "cxt"; count. */
-extern int wf_continue_stranded(MemoryContext cxt, pg_uuid_t **out);
 
 #endif /* WF_STORE_CONTINUE_H */

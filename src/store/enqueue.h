@@ -26,13 +26,13 @@ typedef struct WfNewRun
 	int32 queue_id;
 	int32 priority;
 	Oid owner;
-	Datum owner_name; /* text */
+	Datum owner_name;	  /* text */
 	Oid run_as_by;		  /* see WfRun */
 	Datum run_as_by_name; /* text, or 0 */
-	Datum dedup_key;  /* text */
-	Datum group_key;  /* text */
-	Datum attributes; /* jsonb */
-	Datum input;	  /* jsonb, never NULL */
+	Datum dedup_key;	  /* text */
+	Datum group_key;	  /* text */
+	Datum attributes;	  /* jsonb */
+	Datum input;		  /* jsonb, never NULL */
 	bool has_parent;
 	bool held; /* until somebody releases it; see store/child.h */
 	pg_uuid_t parent_run_id; /* has_parent */

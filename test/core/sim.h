@@ -251,6 +251,7 @@ extern void sim_commit(Sim *sim, int first, int n);
 extern void sim_tell_ring(Sim *sim);
 extern void sim_note(Sim *sim, const SimRow *row, uint32 flags);
 extern bool sim_read_chunk(Sim *sim);
+extern void sim_load(Sim *sim);
 extern void sim_tell_rules(Sim *sim, bool first);
 extern bool sim_is_finished(const SimRow *row);
 extern void sim_look(Sim *sim, const WfPlanRequest *request);

@@ -454,7 +454,7 @@ restart(Sim *sim)
 	sim_found(sim);
 	sim_tell_rules(sim, true);
 	wf_plan_shelf_starts(sim->plan, sim->shelf_tail);
-	wf_plan_load(sim->plan, sim->now);
+	sim_load(sim);
 	for (int i = 0; i < SIM_RECEIVERS; i++)
 	{
 		SimReceiver *r = &sim->receivers[i];

@@ -78,7 +78,7 @@ sim_create(uint64 seed, uint32 broken)
 	sim_new_plan(sim);
 	sim_tell_rules(sim, true);
 	wf_plan_shelf_starts(sim->plan, 0);
-	wf_plan_load(sim->plan, sim->now);
+	sim_load(sim);
 	return sim;
 }
 
@@ -273,11 +273,9 @@ is_read(const SimRow *row)
 
 /* Is row a before row b in the order of this walk? */
 static bool
-comes_before(const WfScan *scan, int32 queue, TimestampTz due,
-			 const WfWorkId *id, const SimRow *b)
+comes_before(const WfScan *scan, TimestampTz due, const WfWorkId *id,
+			 const SimRow *b)
 {
-	if (scan->kind == WF_SCAN_ALL && queue != b->queue_id)
-		return queue < b->queue_id;
 	if (scan->kind == WF_SCAN_TIMERS && due != b->due_at)
 		return due < b->due_at;
 	return wf_workid_cmp(id, &b->id) < 0;
@@ -286,15 +284,17 @@ comes_before(const WfScan *scan, int32 queue, TimestampTz due,
 static bool
 is_wanted(const WfScan *scan, const SimRow *row)
 {
-	if (!is_read(row) || !comes_before(scan, scan->after_queue,
-									   scan->after_due, &scan->after, row))
+	if (!is_read(row) ||
+		!comes_before(scan, scan->after_due, &scan->after, row))
 		return false;
 	switch (scan->kind)
 	{
 		case WF_SCAN_RANGE:
 			return wf_workid_cmp(&row->id, &scan->upto) <= 0;
-		case WF_SCAN_ALL:
-			return true;
+		case WF_SCAN_TURN:
+			return row->queue_id == scan->after_queue &&
+				   (scan->sides &
+					(row->message ? WF_SCAN_MESSAGES : WF_SCAN_RUNS)) != 0;
 		case WF_SCAN_QUEUE:
 			return row->queue_id == scan->after_queue;
 		case WF_SCAN_TIMERS:
@@ -315,11 +315,10 @@ next_row(Sim *sim, const WfScan *scan)
 
 		if (!is_wanted(scan, row))
 			continue;
-		if (first == NULL ||
-			comes_before(scan, row->queue_id, row->due_at, &row->id, first))
+		if (first == NULL || comes_before(scan, row->due_at, &row->id, first))
 			first = row;
 		/* rows are sorted by id */
-		if (scan->kind == WF_SCAN_RANGE || scan->kind == WF_SCAN_QUEUE)
+		if (scan->kind != WF_SCAN_TIMERS)
 			break;
 	}
 	return first;
@@ -366,6 +365,41 @@ sim_look(Sim *sim, const WfPlanRequest *request)
 	}
 	describe(sim, row, &work);
 	wf_plan_looked(sim->plan, sim->now, &request->id, request->epoch, &work);
+}
+
+/* ---- everything ---- */
+
+static int
+find_queues(Sim *sim, bool messages, int32 *out)
+{
+	int n = 0;
+
+	for (int32 queue_id = 0; queue_id < SIM_QUEUES; queue_id++)
+	{
+		for (int i = 0; i < sim->nrows; i++)
+		{
+			const SimRow *row = &sim->rows[i];
+
+			if (row->queue_id != queue_id || row->message != messages ||
+				sim_is_finished(row) || row->state == SIM_OPEN)
+				continue;
+			out[n++] = queue_id;
+			break;
+		}
+	}
+	return n;
+}
+
+void
+sim_load(Sim *sim)
+{
+	int32 of_runs[SIM_QUEUES];
+	int32 of_messages[SIM_QUEUES];
+	WfPlanQueues queues = {.of_runs = of_runs, .of_messages = of_messages};
+
+	queues.nruns = find_queues(sim, false, of_runs);
+	queues.nmessages = find_queues(sim, true, of_messages);
+	wf_plan_load(sim->plan, sim->now, &queues);
 }
 
 /* ---- rules ---- */
