@@ -11,6 +11,7 @@
 #   make simulate          the scheduler's plan in a simulated world, for long
 #   make bench             the benchmarks
 #   make bench-long        with a snapshot held for 30 minutes
+#   make bench-recovery    how soon all is well after each kind of shortage
 #   make bench-pairs OLD=commit   this tree beside that commit, in turns
 #   make fuzz              anything passed to every function, FUZZ_CALLS times
 #
@@ -44,7 +45,7 @@ endif
 
 TEST_GROUPS = build layers headers style syntax core regress isolation tap crash
 TEST_TARGETS = check $(TEST_GROUPS:%=check-%) check-long simulate demo psql bench \
-	bench-long bench-pairs fuzz
+	bench-long bench-pairs bench-recovery fuzz
 BUILD_TARGETS = all install uninstall clean installcheck dist deb
 
 .DEFAULT_GOAL = all
@@ -129,6 +130,9 @@ bench-long:
 
 bench-pairs:
 	@$(WF_SRC)test/bench/pairs $(OLD)
+
+bench-recovery:
+	@$(WF_SRC)test/run recovery
 
 fuzz:
 	@WF_TEST_BUILD=1 $(WF_SRC)test/server run test/fuzz/fuzz \

@@ -54,6 +54,7 @@ CREATE TABLE _workflow.workflow (
 	on_failure		text NOT NULL,
 	keep_succeeded	interval,
 	keep_failed		interval,
+	dedup_scope		text NOT NULL DEFAULT 'kept',
 	description		text,
 	paused_at		timestamptz,
 	paused_by		text,
@@ -95,6 +96,7 @@ CREATE TABLE _workflow.queue (
 	policy				workflow.policy,
 	lease				interval NOT NULL DEFAULT '30 s',
 	dedup_window		interval NOT NULL DEFAULT '5 min',
+	dedup_scope			text NOT NULL DEFAULT 'window',
 	keep_acked			interval,
 	keep_dead			interval,
 	notify_channel		text,
@@ -169,6 +171,7 @@ CREATE TABLE _workflow.run (
 	body_attempts	integer,
 	parent_ordinal	integer,
 	item			integer,
+	dedup_no		integer NOT NULL DEFAULT 0,
 	run_as_by		oid,
 	parent_run_id	uuid,
 	seed			uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
@@ -211,7 +214,7 @@ CREATE INDEX run_finished ON _workflow.run (workflow_id, state, finished_at) WHE
 -- children, and items of a map
 CREATE INDEX run_parent ON _workflow.run (parent_run_id, parent_ordinal, item) WHERE parent_run_id IS NOT NULL;
 -- By name first: in a restored database an oid may be somebody else's.
-CREATE UNIQUE INDEX run_dedup_key ON _workflow.run (workflow_id, owner_name, dedup_key, owner) WHERE dedup_key IS NOT NULL;
+CREATE UNIQUE INDEX run_dedup_key ON _workflow.run (workflow_id, owner_name, dedup_key, owner, dedup_no) WHERE dedup_key IS NOT NULL;
 
 CREATE TABLE _workflow.step (
 	run_id			uuid NOT NULL,
@@ -236,6 +239,7 @@ CREATE TABLE _workflow.step (
 	error_detail	text,
 	error_hint		text,
 	error_context	text,
+	given			boolean,
 	CONSTRAINT step_pkey PRIMARY KEY (run_id, ordinal)
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.2);
 
@@ -248,6 +252,8 @@ CREATE TABLE _workflow.attempt (
 	attempt			integer NOT NULL,
 	error_code		text,
 	error_message	text,
+	kind			"char",
+	name			text,
 	CONSTRAINT attempt_pkey PRIMARY KEY (run_id, ordinal, attempt)
 );
 
@@ -265,6 +271,7 @@ CREATE TABLE _workflow.request (
 	ordinal			integer,
 	body_id			integer,
 	value			jsonb,
+	repeat_unknown	boolean,
 	CONSTRAINT request_pkey PRIMARY KEY (request_id)
 );
 -- what is asked of a run that is looked at, or has ended
@@ -415,6 +422,7 @@ COMMENT ON COLUMN _workflow.workflow.run_timeout IS 'longest time of a run, from
 COMMENT ON COLUMN _workflow.workflow.on_failure IS 'fail, or park: stop at a step that gave up, until retry_run()';
 COMMENT ON COLUMN _workflow.workflow.keep_succeeded IS 'how long succeeded and cancelled runs are kept; NULL: for ever';
 COMMENT ON COLUMN _workflow.workflow.keep_failed IS 'how long failed runs are kept; NULL: for ever';
+COMMENT ON COLUMN _workflow.workflow.dedup_scope IS 'among which runs a dedup_key is unique: kept, unfinished or queued';
 COMMENT ON COLUMN _workflow.workflow.description IS 'what the workflow is for';
 COMMENT ON COLUMN _workflow.workflow.paused_at IS 'when pause_workflow() was called; NULL: not paused';
 COMMENT ON COLUMN _workflow.workflow.paused_by IS 'role that paused it';
@@ -448,6 +456,7 @@ COMMENT ON COLUMN _workflow.queue.group_rate_limit IS 'starts of each group in a
 COMMENT ON COLUMN _workflow.queue.policy IS 'policy of its messages, and of steps where neither call nor workflow have one';
 COMMENT ON COLUMN _workflow.queue.lease IS 'how long a receipt holds a message, from the commit of receive()';
 COMMENT ON COLUMN _workflow.queue.dedup_window IS 'how long a dedup_key of a message is remembered';
+COMMENT ON COLUMN _workflow.queue.dedup_scope IS 'for how long a dedup_key of a message is its own: window, unfinished or queued';
 COMMENT ON COLUMN _workflow.queue.keep_acked IS 'how long acknowledged messages are kept; NULL: not at all';
 COMMENT ON COLUMN _workflow.queue.keep_dead IS 'how long dead messages are kept; NULL: for ever';
 COMMENT ON COLUMN _workflow.queue.notify_channel IS 'channel of NOTIFY for alerts and for ready messages; NULL: none';
@@ -521,7 +530,8 @@ COMMENT ON COLUMN _workflow.run.end_state IS 'compensating: the state in which i
 COMMENT ON COLUMN _workflow.run.paused_at IS 'when pause_run() took effect; NULL: not paused';
 COMMENT ON COLUMN _workflow.run.owner_name IS 'name of the owner; oid and name must match';
 COMMENT ON COLUMN _workflow.run.run_as_by_name IS 'name of the role run_as_by; oid and name must match';
-COMMENT ON COLUMN _workflow.run.dedup_key IS 'identity given by the client; one run per workflow, owner and key';
+COMMENT ON COLUMN _workflow.run.dedup_key IS 'identity given by the client; one run per workflow, owner and key among those that the workflow''s dedup_scope counts';
+COMMENT ON COLUMN _workflow.run.dedup_no IS 'how many runs had the key before, as far as they are kept: the highest has it now';
 COMMENT ON COLUMN _workflow.run.group_key IS 'group within the queue';
 COMMENT ON COLUMN _workflow.run.reason IS 'why it failed or was parked, one word';
 COMMENT ON COLUMN _workflow.run.error_code IS 'SQLSTATE of the error that stopped it';
@@ -562,6 +572,7 @@ COMMENT ON COLUMN _workflow.step.error_message IS 'message of that error';
 COMMENT ON COLUMN _workflow.step.error_detail IS 'detail of that error';
 COMMENT ON COLUMN _workflow.step.error_hint IS 'hint of that error';
 COMMENT ON COLUMN _workflow.step.error_context IS 'context of that error';
+COMMENT ON COLUMN _workflow.step.given IS 'the body was given the failure of this handle, and has made another call since';
 
 COMMENT ON TABLE _workflow.request IS 'what clients ask of runs, until the scheduler or the executor has seen to it';
 COMMENT ON COLUMN _workflow.request.request_id IS 'key, rising';
@@ -575,6 +586,7 @@ COMMENT ON COLUMN _workflow.request.compensate IS 'cancel: whether what the run 
 COMMENT ON COLUMN _workflow.request.ordinal IS 'result of a step: of which one';
 COMMENT ON COLUMN _workflow.request.body_id IS 'retry: body version that the run is moved to; NULL: it keeps its own';
 COMMENT ON COLUMN _workflow.request.value IS 'result of a step';
+COMMENT ON COLUMN _workflow.request.repeat_unknown IS 'retry: also what was started at most once and has an unknown outcome; NULL: not that';
 
 COMMENT ON TABLE _workflow.signal IS 'what was sent to runs: signals, and outcomes of their tasks';
 COMMENT ON COLUMN _workflow.signal.signal_id IS 'key, rising';
@@ -644,13 +656,15 @@ COMMENT ON COLUMN _workflow.attempt.ordinal IS 'number of the call in its run, f
 COMMENT ON COLUMN _workflow.attempt.attempt IS 'number of the attempt, from 1';
 COMMENT ON COLUMN _workflow.attempt.error_code IS 'SQLSTATE with which it failed';
 COMMENT ON COLUMN _workflow.attempt.error_message IS 'message of that error';
+COMMENT ON COLUMN _workflow.attempt.kind IS 'kind of the call then; NULL: as now';
+COMMENT ON COLUMN _workflow.attempt.name IS 'name of the call then; NULL: as now';
 
-COMMENT ON TABLE _workflow.audit IS 'what operators did to runs';
+COMMENT ON TABLE _workflow.audit IS 'what operators did to runs, and processes of runs that were ended for their sake';
 COMMENT ON COLUMN _workflow.audit.audit_id IS 'key, rising';
 COMMENT ON COLUMN _workflow.audit.run_id IS 'the run';
 COMMENT ON COLUMN _workflow.audit.at IS 'when it was asked for';
-COMMENT ON COLUMN _workflow.audit.action IS 'name of the function that was called';
-COMMENT ON COLUMN _workflow.audit.role_name IS 'role that called it';
+COMMENT ON COLUMN _workflow.audit.action IS 'name of the function that was called; terminated: by the engine, which asked nobody';
+COMMENT ON COLUMN _workflow.audit.role_name IS 'role that called it; empty: the engine';
 COMMENT ON COLUMN _workflow.audit.reason IS 'reason given';
 COMMENT ON COLUMN _workflow.audit.detail IS 'arguments that matter';
 
@@ -709,8 +723,8 @@ CREATE FUNCTION _workflow.server_status(
 	OUT scheduler_pid integer, OUT scheduler_since timestamptz,
 	OUT executors integer, OUT max_executors integer, OUT ready bigint,
 	OUT timers bigint, OUT oldest_ready_at timestamptz,
-	OUT short_since timestamptz, OUT origin bigint, OUT site text,
-	OUT cluster_max_executors integer)
+	OUT shortage_since timestamptz, OUT origin bigint, OUT site text,
+	OUT cluster_max_executors integer, OUT shortage text)
 	RETURNS record
 	LANGUAGE c STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
 	AS 'MODULE_PATHNAME', 'workflow_server_status';
@@ -821,11 +835,12 @@ CREATE FUNCTION workflow.create_workflow(
 	keep_failed interval DEFAULT NULL,
 	search_path text DEFAULT NULL,
 	description text DEFAULT NULL,
+	dedup_scope text DEFAULT 'kept',
 	or_replace boolean DEFAULT false)
 	RETURNS void
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_create_workflow';
-COMMENT ON FUNCTION workflow.create_workflow(text, text, text, workflow.policy, interval, text, text, interval, interval, text, text, boolean) IS
+COMMENT ON FUNCTION workflow.create_workflow(text, text, text, workflow.policy, interval, text, text, interval, interval, text, text, text, boolean) IS
 	'makes a workflow of a function: f(input jsonb) RETURNS jsonb';
 
 CREATE FUNCTION workflow.alter_workflow(
@@ -840,11 +855,12 @@ CREATE FUNCTION workflow.alter_workflow(
 	keep_failed interval DEFAULT NULL,
 	search_path text DEFAULT NULL,
 	description text DEFAULT NULL,
+	dedup_scope text DEFAULT NULL,
 	reset text[] DEFAULT NULL)
 	RETURNS void
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_alter_workflow';
-COMMENT ON FUNCTION workflow.alter_workflow(text, text, text, workflow.policy, interval, text, text, interval, interval, text, text, text[]) IS
+COMMENT ON FUNCTION workflow.alter_workflow(text, text, text, workflow.policy, interval, text, text, interval, interval, text, text, text, text[]) IS
 	'changes a workflow: NULL leaves a property as it is, reset names those that go back to their defaults';
 
 CREATE FUNCTION workflow.drop_workflow(
@@ -893,6 +909,7 @@ CREATE FUNCTION workflow.create_queue(
 	closed boolean DEFAULT false,
 	lease interval DEFAULT '30 s',
 	dedup_window interval DEFAULT '5 min',
+	dedup_scope text DEFAULT 'window',
 	keep_acked interval DEFAULT NULL,
 	keep_dead interval DEFAULT NULL,
 	notify_channel text DEFAULT NULL,
@@ -906,7 +923,7 @@ CREATE FUNCTION workflow.create_queue(
 	RETURNS void
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_create_queue';
-COMMENT ON FUNCTION workflow.create_queue(text, integer, integer, integer, text, boolean, jsonb, integer, interval, integer, workflow.policy, boolean, interval, interval, interval, interval, text, text, integer, interval, integer, text, text, boolean) IS
+COMMENT ON FUNCTION workflow.create_queue(text, integer, integer, integer, text, boolean, jsonb, integer, interval, integer, workflow.policy, boolean, interval, interval, text, interval, interval, text, text, integer, interval, integer, text, text, boolean) IS
 	'makes a queue: how many of its runs may be under way, in which order they start, and how often';
 
 CREATE FUNCTION workflow.alter_queue(
@@ -924,6 +941,7 @@ CREATE FUNCTION workflow.alter_queue(
 	closed boolean DEFAULT NULL,
 	lease interval DEFAULT NULL,
 	dedup_window interval DEFAULT NULL,
+	dedup_scope text DEFAULT NULL,
 	keep_acked interval DEFAULT NULL,
 	keep_dead interval DEFAULT NULL,
 	notify_channel text DEFAULT NULL,
@@ -937,7 +955,7 @@ CREATE FUNCTION workflow.alter_queue(
 	RETURNS void
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_alter_queue';
-COMMENT ON FUNCTION workflow.alter_queue(text, integer, integer, integer, text, boolean, jsonb, integer, interval, integer, workflow.policy, boolean, interval, interval, interval, interval, text, text, integer, interval, integer, text, text, text[]) IS
+COMMENT ON FUNCTION workflow.alter_queue(text, integer, integer, integer, text, boolean, jsonb, integer, interval, integer, workflow.policy, boolean, interval, interval, text, interval, interval, text, text, integer, interval, integer, text, text, text[]) IS
 	'changes a queue at once, also for what waits in it: NULL leaves a property as it is, reset names those that go back to their defaults';
 
 CREATE FUNCTION workflow.drop_queue(
@@ -1000,12 +1018,37 @@ CREATE FUNCTION workflow.enqueue_workflow(
 	run_timeout interval DEFAULT NULL,
 	attributes jsonb DEFAULT NULL,
 	signal text DEFAULT NULL,
-	signal_payload jsonb DEFAULT NULL)
+	signal_payload jsonb DEFAULT NULL,
+	debounce interval DEFAULT NULL,
+	debounce_max interval DEFAULT NULL)
 	RETURNS uuid
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_enqueue_workflow';
-COMMENT ON FUNCTION workflow.enqueue_workflow(text, jsonb, text, text, text, text, text, integer, interval, timestamptz, interval, jsonb, text, jsonb) IS
+COMMENT ON FUNCTION workflow.enqueue_workflow(text, jsonb, text, text, text, text, text, integer, interval, timestamptz, interval, jsonb, text, jsonb, interval, interval) IS
 	'starts a run of a workflow when the transaction commits, and returns its run_id';
+
+CREATE FUNCTION workflow.enqueue_run(
+	workflow text,
+	input jsonb DEFAULT '{}',
+	dedup_key text DEFAULT NULL,
+	on_duplicate text DEFAULT 'return',
+	group_key text DEFAULT NULL,
+	on_busy text DEFAULT 'wait',
+	queue text DEFAULT NULL,
+	priority integer DEFAULT 0,
+	delay interval DEFAULT NULL,
+	run_at timestamptz DEFAULT NULL,
+	run_timeout interval DEFAULT NULL,
+	attributes jsonb DEFAULT NULL,
+	signal text DEFAULT NULL,
+	signal_payload jsonb DEFAULT NULL,
+	debounce interval DEFAULT NULL,
+	debounce_max interval DEFAULT NULL)
+	RETURNS TABLE (run_id uuid, created boolean, state text)
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE ROWS 1
+	AS 'MODULE_PATHNAME', 'workflow_enqueue_run';
+COMMENT ON FUNCTION workflow.enqueue_run(text, jsonb, text, text, text, text, text, integer, interval, timestamptz, interval, jsonb, text, jsonb, interval, interval) IS
+	'the same as enqueue_workflow(), which tells whether the run is new and what state it is in; no row where that gives NULL';
 
 CREATE FUNCTION workflow.find_run(
 	workflow text,
@@ -1031,11 +1074,12 @@ CREATE FUNCTION workflow.retry_run(
 	run_id uuid,
 	delay interval DEFAULT NULL,
 	body text DEFAULT NULL,
-	reason text DEFAULT NULL)
+	reason text DEFAULT NULL,
+	repeat_unknown boolean DEFAULT false)
 	RETURNS boolean
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_retry_run';
-COMMENT ON FUNCTION workflow.retry_run(uuid, interval, text, text) IS
+COMMENT ON FUNCTION workflow.retry_run(uuid, interval, text, text, boolean) IS
 	'lets a failed or parked run go on from the step where it stopped, with another body where one is given, and one in back-off go on now; false when there is nothing to retry';
 
 CREATE FUNCTION workflow.pause_run(run_id uuid, reason text DEFAULT NULL)
@@ -1068,7 +1112,7 @@ CREATE FUNCTION workflow.set_step_result(
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_set_step_result';
 COMMENT ON FUNCTION workflow.set_step_result(uuid, integer, jsonb, text) IS
-	'gives the step at which a run is parked this result, and lets the run go on; false when it is not parked there';
+	'gives the call at which a run failed or is parked this result, and lets the run go on; false when it has not stopped there';
 
 CREATE FUNCTION workflow.fork_run(
 	run_id uuid,
@@ -1080,6 +1124,22 @@ CREATE FUNCTION workflow.fork_run(
 	AS 'MODULE_PATHNAME', 'workflow_fork_run';
 COMMENT ON FUNCTION workflow.fork_run(uuid, integer, jsonb, text) IS
 	'starts a new run with the recorded results of this one below from_ordinal when the transaction commits, and returns its run_id';
+
+CREATE FUNCTION workflow.alter_run(
+	run_id uuid,
+	priority integer DEFAULT NULL,
+	delay interval DEFAULT NULL,
+	run_at timestamptz DEFAULT NULL,
+	queue text DEFAULT NULL,
+	group_key text DEFAULT NULL,
+	attributes jsonb DEFAULT NULL,
+	reset text[] DEFAULT NULL,
+	reason text DEFAULT NULL)
+	RETURNS boolean
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_alter_run';
+COMMENT ON FUNCTION workflow.alter_run(uuid, integer, interval, timestamptz, text, text, jsonb, text[], text) IS
+	'gives a run that has not begun another place, and any unfinished one another priority; false when it has moved on';
 
 CREATE FUNCTION workflow.delete_run(run_id uuid)
 	RETURNS boolean
@@ -1158,11 +1218,13 @@ CREATE FUNCTION workflow.send(
 	on_duplicate text DEFAULT 'return',
 	priority integer DEFAULT 0,
 	delay interval DEFAULT NULL,
-	run_at timestamptz DEFAULT NULL)
+	run_at timestamptz DEFAULT NULL,
+	debounce interval DEFAULT NULL,
+	debounce_max interval DEFAULT NULL)
 	RETURNS bigint
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_send';
-COMMENT ON FUNCTION workflow.send(text, jsonb, jsonb, text, text, text, integer, interval, timestamptz) IS
+COMMENT ON FUNCTION workflow.send(text, jsonb, jsonb, text, text, text, integer, interval, timestamptz, interval, interval) IS
 	'puts a message in a queue when the transaction commits, and returns its message_id';
 
 CREATE FUNCTION workflow.send_batch(
@@ -1256,6 +1318,21 @@ CREATE FUNCTION workflow.retry_message(
 	AS 'MODULE_PATHNAME', 'workflow_retry_message';
 COMMENT ON FUNCTION workflow.retry_message(bigint, interval) IS
 	'puts a dead letter back in its queue with all its attempts, and lets a message in back-off be received now; false when there is nothing to retry';
+
+CREATE FUNCTION workflow.alter_message(
+	message_id bigint,
+	priority integer DEFAULT NULL,
+	delay interval DEFAULT NULL,
+	run_at timestamptz DEFAULT NULL,
+	queue text DEFAULT NULL,
+	group_key text DEFAULT NULL,
+	reset text[] DEFAULT NULL,
+	reason text DEFAULT NULL)
+	RETURNS boolean
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_alter_message';
+COMMENT ON FUNCTION workflow.alter_message(bigint, integer, interval, timestamptz, text, text, text[], text) IS
+	'gives a message that is queued another place; of another one only the priority can be altered; false when it has moved on';
 
 CREATE FUNCTION workflow.delete_message(message_id bigint) RETURNS boolean
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
@@ -1602,6 +1679,7 @@ SELECT w.name AS workflow,
        w.on_failure,
        w.keep_succeeded,
        w.keep_failed,
+       w.dedup_scope,
        w.description,
        w.paused_at,
        w.paused_by,
@@ -1625,6 +1703,7 @@ COMMENT ON COLUMN workflow.workflows.run_timeout IS 'longest time of a run, from
 COMMENT ON COLUMN workflow.workflows.on_failure IS 'fail, or park: stop at a step that gave up, until retry_run()';
 COMMENT ON COLUMN workflow.workflows.keep_succeeded IS 'how long succeeded and cancelled runs are kept; NULL: for ever';
 COMMENT ON COLUMN workflow.workflows.keep_failed IS 'how long failed runs are kept; NULL: for ever';
+COMMENT ON COLUMN workflow.workflows.dedup_scope IS 'among which runs a dedup_key is unique: kept, unfinished or queued';
 COMMENT ON COLUMN workflow.workflows.description IS 'what the workflow is for';
 COMMENT ON COLUMN workflow.workflows.paused_at IS 'when it was paused; NULL: not paused';
 COMMENT ON COLUMN workflow.workflows.paused_by IS 'role that paused it';
@@ -1853,7 +1932,7 @@ SELECT a.run_id,
        a.detail
   FROM _workflow.audit a
   JOIN _workflow.run r ON r.run_id = a.run_id
- WHERE _workflow.sees(r.owner, r.owner_name);
+ WHERE a.action <> 'terminated' AND _workflow.sees(r.owner, r.owner_name);
 
 COMMENT ON VIEW workflow.audit_log IS 'what operators did to these runs';
 COMMENT ON COLUMN workflow.audit_log.run_id IS 'the run';
@@ -1943,7 +2022,7 @@ SELECT i.queue_id,
                        coalesce(q.owner_name, pg_get_userbyid(e.extowner)::text))
        OR EXISTS (SELECT FROM _workflow.queue_grant a
                    WHERE a.queue_id = q.queue_id AND a.privilege = 'receive'
-                     AND _workflow.reads(a.role, a.role_name)) AS reads
+                     AND (a.role_name = 'public' OR _workflow.reads(a.role, a.role_name))) AS reads
   FROM (SELECT 0 AS queue_id UNION SELECT queue_id FROM _workflow.queue) i
   JOIN pg_extension e ON e.extname = 'workflow'
   LEFT JOIN _workflow.queue q ON q.queue_id = i.queue_id
@@ -2105,6 +2184,7 @@ SELECT CASE WHEN i.queue_id = 0 THEN 'default' ELSE q.name END AS queue,
        q.policy,
        coalesce(q.lease, '30 s') AS lease,
        coalesce(q.dedup_window, '5 min') AS dedup_window,
+       coalesce(q.dedup_scope, 'window') AS dedup_scope,
        q.keep_acked,
        q.keep_dead,
        q.notify_channel,
@@ -2141,7 +2221,7 @@ SELECT CASE WHEN i.queue_id = 0 THEN 'default' ELSE q.name END AS queue,
     OR _workflow.sees(q.owner, q.owner_name)
     OR EXISTS (SELECT FROM _workflow.queue_grant a
                 WHERE a.queue_id = q.queue_id
-                  AND _workflow.reads(a.role, a.role_name));
+                  AND (a.role_name = 'public' OR _workflow.reads(a.role, a.role_name)));
 
 COMMENT ON VIEW workflow.queues IS 'queues that are open, that the current user or a role he is a member of owns, or on which he was granted something';
 COMMENT ON COLUMN workflow.queues.queue IS 'name of the queue';
@@ -2159,6 +2239,7 @@ COMMENT ON COLUMN workflow.queues.group_rate_limit IS 'starts of each group in a
 COMMENT ON COLUMN workflow.queues.policy IS 'policy of its messages, and of steps where neither call nor workflow have one';
 COMMENT ON COLUMN workflow.queues.lease IS 'how long a receipt holds a message';
 COMMENT ON COLUMN workflow.queues.dedup_window IS 'how long a dedup_key of a message is remembered';
+COMMENT ON COLUMN workflow.queues.dedup_scope IS 'for how long a dedup_key of a message is its own: window, unfinished or queued';
 COMMENT ON COLUMN workflow.queues.keep_acked IS 'how long acknowledged messages are kept; NULL: not at all';
 COMMENT ON COLUMN workflow.queues.keep_dead IS 'how long dead messages are kept; NULL: for ever';
 COMMENT ON COLUMN workflow.queues.notify_channel IS 'channel of NOTIFY for alerts and for ready messages; NULL: none';
@@ -2198,7 +2279,8 @@ SELECT s.enabled,
        s.scheduler_since,
        s.executors,
        least(s.max_executors, nullif(s.cluster_max_executors, -1)) AS max_executors,
-       s.short_since,
+       s.shortage,
+       s.shortage_since,
        s.ready,
        s.timers,
        s.oldest_ready_at
@@ -2216,7 +2298,8 @@ COMMENT ON COLUMN workflow.status.scheduler_pid IS 'scheduler of this database; 
 COMMENT ON COLUMN workflow.status.scheduler_since IS 'when the scheduler started';
 COMMENT ON COLUMN workflow.status.executors IS 'executors of this database that are there now';
 COMMENT ON COLUMN workflow.status.max_executors IS 'how many there may be';
-COMMENT ON COLUMN workflow.status.short_since IS 'since when worker processes have been short; NULL: they are not';
+COMMENT ON COLUMN workflow.status.shortage IS 'what there is too little of: disk, memory, locks, connections, workers or standby; NULL: nothing';
+COMMENT ON COLUMN workflow.status.shortage_since IS 'since when';
 COMMENT ON COLUMN workflow.status.ready IS 'runs and messages that could start now';
 COMMENT ON COLUMN workflow.status.timers IS 'runs and messages that wait for a time';
 COMMENT ON COLUMN workflow.status.oldest_ready_at IS 'since when the oldest ready run or message has been waiting; NULL: none is';
@@ -2272,7 +2355,7 @@ SELECT CASE WHEN i.queue_id = 0 THEN 'default' ELSE q.name END AS queue,
     OR _workflow.sees(q.owner, q.owner_name)
     OR EXISTS (SELECT FROM _workflow.queue_grant a
                 WHERE a.queue_id = q.queue_id
-                  AND _workflow.reads(a.role, a.role_name));
+                  AND (a.role_name = 'public' OR _workflow.reads(a.role, a.role_name)));
 
 COMMENT ON VIEW workflow.stat_queues IS 'counters per queue, from memory: lost in a crash';
 COMMENT ON COLUMN workflow.stat_queues.queue IS 'name of the queue';

@@ -60,6 +60,24 @@ check_record(const pg_uuid_t *run_id, int32 from)
 						 record.unsettled)));
 }
 
+/* Raises an error where what the run has done is not what its record says. */
+static void
+check_state(const WfRunView *run, int32 from)
+{
+	if (run->origin != wf_origin())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the run was written in another database"),
+				 errdetail("It came here with a dump, a copy or by replication."),
+				 errhint("Take over such runs with workflow.start().")));
+	if (run->end_state != '\0' && from > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("what the run has done is being undone, or has been"),
+				 errdetail("A fork that took over its results would rely on what is there no more."),
+				 errhint("Pass from_ordinal => 1, which takes nothing over.")));
+}
+
 /* The workflow of a run, which the current user may enqueue. */
 static const WfKnownWorkflow *
 workflow_of(const WfRunView *run)
@@ -133,6 +151,7 @@ workflow_fork_run(PG_FUNCTION_ARGS)
 		wf_check_payload(fork.input, "input");
 	}
 	wf_run_look(run_id, &run);
+	check_state(&run, from);
 	check_record(run_id, from);
 	known = workflow_of(&run);
 	require_same_owner(&run, known);

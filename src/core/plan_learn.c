@@ -70,8 +70,8 @@ is_left(WfPlan *plan, const WfWork *work, const WfScan *from_scan)
 {
 	bool begun = (work->flags & (WF_ASSIGN_BEGUN | WF_ASSIGN_LOCKED)) != 0;
 	bool due = work->due_at <= plan->now;
-	bool again =
-		from_scan != NULL && from_scan->kind == WF_SCAN_ALL && !plan->loading;
+	bool again = from_scan != NULL && from_scan->kind == WF_SCAN_TURN &&
+				 !from_scan->loads;
 	WfMeeting meeting = WF_MEETS_NONE;
 
 	if (!begun && due)
@@ -230,7 +230,7 @@ forget_unread(WfPlan *plan, const WfWorkId *run_id)
 		wf_ready_forget(plan, entry);
 }
 
-/* On to the next queue, where the rest of this one stays in the table. */
+/* The rest of this queue stays in the table. */
 static void
 skip_spilled(WfPlan *plan, WfScan *scan)
 {
@@ -241,7 +241,7 @@ skip_spilled(WfPlan *plan, WfScan *scan)
 		return;
 	request.id = *wf_spill_upto(plan, scan->after_queue);
 	wf_request_add(plan, &request);
-	memset(&scan->after, 0xff, sizeof(scan->after));
+	scan->done = true;
 }
 
 static void
@@ -251,8 +251,7 @@ scan_done(WfPlan *plan, int n)
 
 	if (scan->reread)
 		forget_unread(plan, &scan->upto);
-	if (scan->kind == WF_SCAN_ALL)
-		plan->loading = false;
+	plan->nloading -= scan->loads;
 	if (scan->woken && n == 0)
 	{
 		WfPlanRequest request = {.kind = WF_PLAN_FORWARD, .id = scan->upto};
@@ -283,13 +282,15 @@ wf_plan_read(WfPlan *plan, TimestampTz now, const WfScan *at, WfWork *rows,
 		wf_spill_read(plan, &scan, n);
 		scan.done = true;
 	}
-	else if (scan.kind == WF_SCAN_ALL && n > 0)
+	else if (scan.kind == WF_SCAN_TURN && n > 0)
 		skip_spilled(plan, &scan);
 
 	/* what was learnt may have asked for more scans, behind this one */
 	plan->scans[0] = scan;
 	if (scan.done)
 		scan_done(plan, n);
+	else if (scan.kind == WF_SCAN_TURN)
+		wf_scan_end_turn(plan);
 }
 
 /* ---- more of a group ---- */

@@ -27,6 +27,8 @@ extern WfScan *wf_scan_add(WfPlan *plan, const WfWorkId *first,
 						   const WfWorkId *last);
 /* the first one is done */
 extern void wf_scan_remove(WfPlan *plan);
+/* the walk at work lets the others have their turn */
+extern void wf_scan_end_turn(WfPlan *plan);
 /* are there more runs than one or two that have yet to be read? */
 extern bool wf_scan_is_reading(const WfPlan *plan);
 /*
@@ -66,6 +68,22 @@ extern void wf_flow_ended(WfPlan *plan, const WfEntry *entry);
 /* a message was acknowledged, or is dead or given up */
 extern void wf_flow_message_ended(WfPlan *plan, const WfEntry *entry,
 								  bool acked);
+
+/* ---- plan_slow.c ---- */
+
+extern void wf_slow_init(WfPlan *plan);
+/* may a run of this role be offered now? */
+extern bool wf_slow_may_offer(WfPlan *plan, const WfRole *role);
+extern bool wf_slow_is_short(const WfPlan *plan, const WfRole *role);
+/* a cell was filled; it is about to be emptied; its run has ended */
+extern void wf_slow_offered(WfPlan *plan, WfSeat *seat, int cell);
+extern void wf_slow_left(WfPlan *plan, WfSeat *seat, int cell);
+extern void wf_slow_told(WfPlan *plan, WfSeat *seat, WfCellNews *news);
+/* when another process may be tried; 0: nothing is short */
+extern TimestampTz wf_slow_next(const WfRole *role);
+extern void wf_slow_connected(WfPlan *plan, WfRole *role);
+/* in a decision, before anything is offered */
+extern void wf_slow_look(WfPlan *plan);
 
 /* ---- plan_limiter.c ---- */
 

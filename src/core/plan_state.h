@@ -92,6 +92,21 @@ typedef enum WfRoleCheck
 	WF_ROLE_GOOD   /* may connect, as of the last answer; good for one time */
 } WfRoleCheck;
 
+/* what goes on while something is short; see plan_slow.c */
+typedef struct WfSlow
+{
+	WfShortage kind; /* NONE: the rest means nothing but "epoch" */
+	TimestampTz since;
+	TimestampTz next_at;	/* nothing is offered before */
+	TimestampTz offered_at; /* last probe */
+	int64 pause;
+	uint32 epoch;  /* rises when a probe has met it; never set back */
+	uint32 window; /* probes that may be under way */
+	uint32 nout;   /* ... and are */
+	uint32 nmet;   /* runs that have met it since it began */
+	bool fresh;	   /* offers made before have yet to be taken back */
+} WfSlow;
+
 /* a role that owns runs; never freed, as there are not many */
 typedef struct WfRole
 {
@@ -109,6 +124,8 @@ typedef struct WfRole
 	WfRoleCheck check;
 	int failures;			/* starts that failed in a row */
 	TimestampTz not_before; /* back-off after these */
+	WfSlow slow;			/* what its steps and processes have met */
+	dlist_node slow_node;	/* in WfPlan.slow_roles while there is something */
 } WfRole;
 
 struct WfEntry
@@ -308,13 +325,16 @@ typedef struct WfSeat
 	WfRole *role;
 	dlist_node role_node; /* in role->seats */
 	WfEntry *entries[WF_CELLS];
-	uint64 seqs[WF_CELLS];	 /* of what was offered there */
-	uint32 pending;			 /* cells whose offer is still an action */
-	int load;				 /* cells in use */
-	uint64 seq;				 /* last one given out */
-	TimestampTz started_at;	 /* of the process */
+	uint64 seqs[WF_CELLS];		  /* of what was offered there */
+	uint32 epochs[WF_CELLS];	  /* ... and plan->slow.epoch at that time */
+	uint32 role_epochs[WF_CELLS]; /* ... and role->slow.epoch */
+	uint32 pending;				  /* cells whose offer is still an action */
+	int load;					  /* cells in use */
+	uint64 seq;					  /* last one given out */
+	TimestampTz started_at;		  /* of the process */
 	TimestampTz progress_at; /* last end of a run, or first after idling */
 	bool slow;				 /* the last run took long */
+	bool served;			 /* a run has ended here */
 	bool retiring;			 /* told to end */
 } WfSeat;
 
@@ -395,7 +415,7 @@ struct WfPlan
 	WfScan *scans;
 	int nscans;
 	int scans_allocated;
-	bool loading;		 /* everything has yet to be read once */
+	int nloading;		 /* walks of the first load that are not over */
 	WfWorkId scanned_to; /* highest id seen by any scan */
 
 	/* entries */
@@ -442,9 +462,11 @@ struct WfPlan
 	int nseats;
 	int *used; /* indexes of those that are ours */
 	int nused;
-	int nhiring;		  /* asked for, and not answered */
-	TimestampTz short_at; /* when one could not be had; 0: one could */
-	bool slots_short;	  /* in this decision */
+	int nhiring;		   /* asked for, and not answered */
+	TimestampTz short_at;  /* when one could not be had; 0: one could */
+	bool slots_short;	   /* in this decision */
+	WfSlow slow;		   /* what the engine's own statements have met */
+	dlist_head slow_roles; /* by slow_node */
 
 	/* receivers */
 	WfAsk **asks; /* [nreceivers], made when first needed */

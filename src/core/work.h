@@ -56,11 +56,14 @@ typedef struct WfWork
 typedef enum WfScanKind
 {
 	WF_SCAN_RANGE,	/* ids above `after`, up to `upto` */
-	WF_SCAN_ALL,	/* everything, queue by queue from after_queue on */
 	WF_SCAN_QUEUE,	/* of queue after_queue, ids above `after` */
+	WF_SCAN_TURN,	/* the same for all that has a queue, in turns: `sides` */
 	WF_SCAN_TIMERS, /* due at after_due or later, in that order */
 	WF_SCAN_GROUP	/* of a group of queue after_queue, by place */
 } WfScanKind;
+
+#define WF_SCAN_RUNS	 0x1
+#define WF_SCAN_MESSAGES 0x2
 
 typedef struct WfScan
 {
@@ -74,7 +77,9 @@ typedef struct WfScan
 	const char *group_key; /* GROUP */
 	TimestampTz from_due;  /* caller's own: where it began */
 	int64 place;		   /* caller's own: RANGE, as in WfWork */
+	int sides;			   /* WF_SCAN_RUNS or WF_SCAN_MESSAGES */
 	bool done;
+	bool loads;	   /* caller's own: at the start of a plan */
 	bool single;   /* caller's own: it is for one run */
 	bool reread;   /* ... which was seen in a cell and not read */
 	bool woken;	   /* ... for which something was sent */

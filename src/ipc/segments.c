@@ -13,6 +13,7 @@
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 
+#include "ipc/exits.h"
 #include "ipc/order.h"
 #include "ipc/queue_stats.h"
 #include "ipc/receivers.h"
@@ -29,6 +30,7 @@ wf_segments_request(void)
 	RequestAddinShmemSpace(wf_queue_stats_size());
 	RequestAddinShmemSpace(wf_receivers_size());
 	RequestAddinShmemSpace(wf_shelves_size());
+	RequestAddinShmemSpace(wf_exits_size());
 	RequestAddinShmemSpace(wf_order_size());
 	RequestNamedLWLockTranche(WF_SHMEM_TRANCHE, WF_SHMEM_LOCKS);
 }
@@ -44,6 +46,7 @@ wf_segments_startup(void)
 	wf_queue_stats_startup(found);
 	wf_receivers_startup(found);
 	wf_shelves_startup();
+	wf_exits_startup();
 	wf_order_startup();
 	LWLockRelease(AddinShmemInitLock);
 }

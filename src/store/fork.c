@@ -3,7 +3,10 @@
  *		A new run that begins with the record of another.
  *
  * Only what has an outcome is copied, and no longer compared with what the
- * body passes: its input may be another, and so are its random numbers.
+ * body passes: its input may be another, and so are its random numbers.  What
+ * a run that has ended did not wait for is begun again by the fork.  An undo
+ * that is registered in what is copied stays with the other run, which the
+ * fingerprint says, too (core/replay.h).
  */
 #include "postgres.h"
 
@@ -17,8 +20,11 @@
 static WfStmt look_record = {
 	"SELECT pg_catalog.count(*)::pg_catalog.int4,"
 	"       min(s.ordinal) FILTER (WHERE s.state"
-	"                              <> ALL (ARRAY['d', 'f']::\"char\"[]))"
+	"                              <> ALL (ARRAY['d', 'f']::\"char\"[])"
+	"                                AND NOT (r.state = 's'::\"char\""
+	"                                         AND s.state = 'w'::\"char\"))"
 	"  FROM _workflow.step s"
+	"  JOIN _workflow.run r ON r.run_id = s.run_id"
 	" WHERE s.run_id = $1 AND s.ordinal < $2 AND s.kind <> 'U'::\"char\"",
 	2,
 	{UUIDOID, INT4OID}};
@@ -54,15 +60,29 @@ static WfStmt copy_steps = {
 	"       finished_at, ordinal, attempt, max_attempts, attempts_before,"
 	"       kind, state, free_retries, message_id, child_run_id, name,"
 	"       command, result, error_code, error_message, error_detail,"
-	"       error_hint, error_context)"
+	"       error_hint, error_context, given)"
 	"SELECT $2, 0, s.started_at, s.finished_at, s.ordinal, s.attempt,"
-	"       s.max_attempts, s.attempts_before, s.kind, s.state,"
-	"       s.free_retries, s.message_id, s.child_run_id, s.name, s.command,"
-	"       s.result, s.error_code, s.error_message, s.error_detail,"
-	"       s.error_hint, s.error_context"
+	"       s.max_attempts, s.attempts_before, s.kind,"
+	"       CASE s.state WHEN 'w' THEN 'r'::\"char\" ELSE s.state END,"
+	"       s.free_retries, s.message_id,"
+	"       CASE WHEN s.kind <> 'i'::\"char\" THEN s.child_run_id END,"
+	"       s.name, s.command, s.result, s.error_code, s.error_message, s.error_detail,"
+	"       s.error_hint, s.error_context, s.given"
 	"  FROM _workflow.step s"
 	" WHERE s.run_id = $1 AND s.ordinal < $3"
-	"   AND s.state = ANY (ARRAY['d', 'f']::\"char\"[])",
+	"   AND s.state = ANY (ARRAY['d', 'f', 'w']::\"char\"[])",
+	3,
+	{UUIDOID, UUIDOID, INT4OID}};
+
+/* in the order in which they came */
+static WfStmt copy_signals = {
+	"INSERT INTO _workflow.signal (run_id, sent_at, kind, name, sent_by,"
+	"                              dedup_key, payload)"
+	"SELECT $2, g.sent_at, g.kind, g.name, g.sent_by, g.dedup_key, g.payload"
+	"  FROM _workflow.signal g"
+	" WHERE g.run_id = $1 AND g.kind = 's'::\"char\""
+	"   AND (g.taken_at IS NULL OR g.ordinal >= $3)"
+	" ORDER BY g.signal_id",
 	3,
 	{UUIDOID, UUIDOID, INT4OID}};
 
@@ -94,4 +114,5 @@ wf_fork_insert(const pg_uuid_t *from, int32 below, const WfFork *fork,
 				 errmsg("the run was deleted meanwhile")));
 	wf_info_fill(0, info);
 	(void) wf_spi_run(&copy_steps, steps, NULL, false, 0);
+	(void) wf_spi_run(&copy_signals, steps, NULL, false, 0);
 }

@@ -81,14 +81,6 @@ static WfStmt scan_range = {
 	3,
 	{INT8OID, INT8OID, INT8OID}};
 
-static WfStmt scan_all = {
-	"SELECT " COLUMNS "  FROM _workflow.message m"
-	" WHERE m.finished_at IS NULL AND (m.queue_id, m.message_id) > ($1, $2)"
-	" ORDER BY m.queue_id, m.message_id"
-	" LIMIT $3",
-	3,
-	{INT4OID, INT8OID, INT8OID}};
-
 static WfStmt scan_queue = {
 	"SELECT " COLUMNS "  FROM _workflow.message m"
 	" WHERE m.finished_at IS NULL AND m.queue_id = $1 AND m.message_id > $2"
@@ -137,8 +129,7 @@ next_rows(const WfScan *scan, int max)
 
 	switch (scan->kind)
 	{
-		case WF_SCAN_ALL:
-			return wf_spi_run(&scan_all, values, NULL, true, max);
+		case WF_SCAN_TURN:
 		case WF_SCAN_QUEUE:
 			return wf_spi_run(&scan_queue, values, NULL, true, max);
 		case WF_SCAN_TIMERS:

@@ -27,8 +27,8 @@
 #define SIM_TX_ROWS	  40
 
 /* rules that clients leave out, beside those of the plan */
-#define SIM_BREAK_COMPARE  0x10000 /* old places are not compared at commit */
-#define SIM_BREAK_RAISE	   0x20000 /* what is committed is not remembered */
+#define SIM_BREAK_COMPARE  0x2000000 /* old places are not compared at commit */
+#define SIM_BREAK_RAISE	   0x4000000 /* what is committed is not remembered */
 /* ... and the side that reads the tables */
 #define SIM_BREAK_SNAPSHOT 0x1000000 /* commits are told after it is taken */
 
@@ -112,6 +112,9 @@ typedef struct SimCell
 	bool exempt; /* rules have changed since it was offered */
 	WfOutcome outcome;
 	TimestampTz due_at;
+	WfShortage shortage;
+	bool engine_met;
+	bool wrote;
 } SimCell;
 
 typedef enum SimSlotState
@@ -128,6 +131,7 @@ typedef struct SimSlot
 	SimSlotState state;
 	Oid role;
 	TimestampTz started_at;
+	bool served; /* has begun a run */
 	bool retire;
 	bool failed_start;
 	SimCell cells[WF_CELLS];
@@ -177,6 +181,14 @@ typedef struct SimStart
 	TimestampTz at;
 } SimStart;
 
+/* since the plan was last told that something is short: of all, or a role */
+typedef struct SimSlow
+{
+	bool on;
+	TimestampTz told_at;
+	int noffers;
+} SimSlow;
+
 typedef struct SimReserved
 {
 	int32 queue_id;
@@ -225,6 +237,8 @@ typedef struct Sim
 	SimTx open[SIM_TX];
 	int nopen;
 	int64 highest[SIM_QUEUES][SIM_GROUPS + 1]; /* place that was committed */
+	int executors;							   /* settings */
+	int per_role;
 	SimReserved *reserved;
 	int nreserved;
 	int reserved_allocated;
@@ -248,12 +262,19 @@ typedef struct Sim
 	bool shelf_heeded; /* all that may change the order has been acted on */
 	WfWorkId shelf[WF_SHELF_SIZE];
 
+	/* the disk is full, for each that writes */
+	bool full;
+	SimSlow slow[SIM_ROLES + 1]; /* 0: of all */
+	uint64 nmet;
+
 	/* what really began */
 	SimStart starts[SIM_STARTS];
 	int nstarts;
 	/* fair: starts of one group while another waited */
 	int passed[SIM_QUEUES][SIM_GROUPS + 1][SIM_GROUPS + 1];
 	uint64 strict_since[SIM_QUEUES]; /* event of the last change of rules */
+	/* runs of others begun while a role had work and no executor */
+	int starved[SIM_ROLES + 1];
 
 	struct SimBlock *blocks; /* the plan's memory */
 	uint64 offers;
@@ -270,6 +291,8 @@ typedef struct Sim
 
 extern Sim *sim_create(uint64 seed, uint32 broken);
 extern void sim_destroy(Sim *sim);
+/* tells the plan the settings */
+extern void sim_set(Sim *sim);
 /* a plan that knows nothing yet */
 extern void sim_new_plan(Sim *sim);
 extern SimRow *sim_row(Sim *sim, const WfWorkId *id);
@@ -280,6 +303,7 @@ extern void sim_push(Sim *sim, const WfWork *work);
 extern void sim_tell_ring(Sim *sim);
 extern void sim_note(Sim *sim, const SimRow *row, uint32 flags);
 extern bool sim_read_chunk(Sim *sim);
+extern void sim_load(Sim *sim);
 extern void sim_tell_rules(Sim *sim, bool first);
 extern bool sim_is_finished(const SimRow *row);
 /* can a walk find it? */
@@ -329,10 +353,17 @@ extern void sim_fault(Sim *sim, const char *fmt, ...)
 extern void sim_check_offer(Sim *sim, SimRow *row);
 extern void sim_check_taken(Sim *sim, SimRow *row);
 extern void sim_check_begin(Sim *sim, SimRow *row, const SimCell *cell);
+extern void sim_check_turns(Sim *sim, const SimRow *row);
+extern void sim_check_hire(Sim *sim, Oid role);
 extern void sim_check_handed(Sim *sim, SimRow *row);
 /* the plan has been told that this one keeps its group closed */
 extern void sim_closed(Sim *sim, const SimRow *row);
 extern void sim_check_decided(Sim *sim);
+extern void sim_check_slow(Sim *sim, const SimRow *row);
+/* the plan is told what a run of this role has met */
+extern void sim_slow_told(Sim *sim, Oid role, const WfCellNews *news);
+extern void sim_slow_back(Sim *sim, Oid role);
+extern void sim_slow_forget(Sim *sim);
 extern void sim_forget_starts(Sim *sim, int32 queue_id);
 
 #endif /* CORE_TEST_SIM_H */

@@ -371,9 +371,16 @@ alter(Sim *sim)
 	}
 	else if (what < 9)
 		sim->halted = !sim->halted && sim_once_in(sim, 3);
-	else
+	else if (sim_once_in(sim, 2))
 		for (int i = 2; i <= SIM_ROLES; i++)
 			sim->role_may[i] = !sim_once_in(sim, 5);
+	else
+	{
+		sim->executors =
+			sim_once_in(sim, 2) ? 1 + sim_below(sim, 2) : SIM_SLOTS - 1;
+		sim->per_role = sim_once_in(sim, 4) ? 1 + sim_below(sim, 3) : -1;
+		sim_set(sim);
+	}
 	sim->shelf_heeded = false;
 	sim_tell_rules(sim, false);
 	sim_act(sim);
@@ -383,10 +390,13 @@ static void
 pass_time(Sim *sim)
 {
 	sim_begin_taken(sim);
+	if (sim_once_in(sim, 40))
+		sim->full = !sim->full && sim_once_in(sim, 2);
 	if (sim_once_in(sim, 200))
 	{
 		/* the clock is set back: what began counts by another clock */
 		sim->now -= sim_below(sim, 20) * USECS_PER_SEC;
+		sim_slow_forget(sim);
 		sim_forget_starts(sim, -1);
 		return;
 	}
@@ -425,11 +435,13 @@ restart(Sim *sim)
 	for (int i = 0; i < sim->nreserved; i++)
 		sim->reserved[i].left = 0;
 	memset(sim->passed, 0, sizeof(sim->passed));
+	memset(sim->starved, 0, sizeof(sim->starved));
+	sim_slow_forget(sim);
 	sim_new_plan(sim);
 	sim_found(sim);
 	sim_tell_rules(sim, true);
 	wf_plan_shelf_starts(sim->plan, sim->shelf_tail);
-	wf_plan_load(sim->plan, sim->now);
+	sim_load(sim);
 	for (int i = 0; i < SIM_RECEIVERS; i++)
 	{
 		SimReceiver *r = &sim->receivers[i];
@@ -586,6 +598,7 @@ sim_settle(Sim *sim)
 
 	sim->settling = true;
 	sim_end_clients(sim);
+	sim->full = false;
 	sim->halted = false;
 	sim->npaused = 0;
 	for (int i = 0; i < SIM_QUEUES; i++)

@@ -49,17 +49,25 @@ give_back(void *arg, void *memory)
 }
 
 void
+sim_set(Sim *sim)
+{
+	WfPlanSettings settings = {.executors = sim->executors,
+							   .per_role = sim->per_role,
+							   .memory = 60 * 400,
+							   .floor = 20};
+
+	wf_plan_set(sim->plan, &settings);
+}
+
+void
 sim_new_plan(Sim *sim)
 {
 	WfMemory memory = {.get = get, .give_back = give_back, .arg = sim};
 	WfPlanPort port = {.take_back = sim_take_back, .arg = sim};
-	WfPlanSettings settings = {
-		.executors = SIM_SLOTS - 1, .memory = 60 * 400, .floor = 20};
-
 	while (sim->blocks != NULL)
 		give_back(sim, sim->blocks + 1);
 	sim->plan = wf_plan_create(&memory, &port, SIM_SLOTS, SIM_RECEIVERS);
-	wf_plan_set(sim->plan, &settings);
+	sim_set(sim);
 	wf_plan_break(sim->plan, sim->broken);
 }
 
@@ -75,10 +83,12 @@ sim_create(uint64 seed, uint32 broken)
 		sim->rules[i].queue_id = i;
 	for (int i = 0; i <= SIM_ROLES; i++)
 		sim->role_may[i] = true;
+	sim->executors = SIM_SLOTS - 1;
+	sim->per_role = -1;
 	sim_new_plan(sim);
 	sim_tell_rules(sim, true);
 	wf_plan_shelf_starts(sim->plan, 0);
-	wf_plan_load(sim->plan, sim->now);
+	sim_load(sim);
 	return sim;
 }
 
@@ -254,11 +264,9 @@ sim_is_read(const SimRow *row)
 
 /* Is row a before row b in the order of this walk? */
 static bool
-comes_before(const WfScan *scan, int32 queue, TimestampTz due,
-			 const WfWorkId *id, const SimRow *b)
+comes_before(const WfScan *scan, TimestampTz due, const WfWorkId *id,
+			 const SimRow *b)
 {
-	if (scan->kind == WF_SCAN_ALL && queue != b->queue_id)
-		return queue < b->queue_id;
 	if (scan->kind == WF_SCAN_TIMERS && due != b->due_at)
 		return due < b->due_at;
 	return wf_workid_cmp(id, &b->id) < 0;
@@ -267,15 +275,17 @@ comes_before(const WfScan *scan, int32 queue, TimestampTz due,
 static bool
 is_wanted(const WfScan *scan, const SimRow *row)
 {
-	if (!sim_is_read(row) || !comes_before(scan, scan->after_queue,
-										   scan->after_due, &scan->after, row))
+	if (!sim_is_read(row) ||
+		!comes_before(scan, scan->after_due, &scan->after, row))
 		return false;
 	switch (scan->kind)
 	{
 		case WF_SCAN_RANGE:
 			return wf_workid_cmp(&row->id, &scan->upto) <= 0;
-		case WF_SCAN_ALL:
-			return true;
+		case WF_SCAN_TURN:
+			return row->queue_id == scan->after_queue &&
+				   (scan->sides &
+					(row->message ? WF_SCAN_MESSAGES : WF_SCAN_RUNS)) != 0;
 		case WF_SCAN_QUEUE:
 			return row->queue_id == scan->after_queue;
 		case WF_SCAN_TIMERS:
@@ -298,11 +308,10 @@ next_row(Sim *sim, const WfScan *scan)
 
 		if (!is_wanted(scan, row))
 			continue;
-		if (first == NULL ||
-			comes_before(scan, row->queue_id, row->due_at, &row->id, first))
+		if (first == NULL || comes_before(scan, row->due_at, &row->id, first))
 			first = row;
 		/* rows are sorted by id */
-		if (scan->kind == WF_SCAN_RANGE || scan->kind == WF_SCAN_QUEUE)
+		if (scan->kind != WF_SCAN_TIMERS)
 			break;
 	}
 	return first;
@@ -349,6 +358,41 @@ sim_look(Sim *sim, const WfPlanRequest *request)
 	}
 	sim_describe(sim, row, &work);
 	wf_plan_looked(sim->plan, sim->now, &request->id, request->epoch, &work);
+}
+
+/* ---- everything ---- */
+
+static int
+find_queues(Sim *sim, bool messages, int32 *out)
+{
+	int n = 0;
+
+	for (int32 queue_id = 0; queue_id < SIM_QUEUES; queue_id++)
+	{
+		for (int i = 0; i < sim->nrows; i++)
+		{
+			const SimRow *row = &sim->rows[i];
+
+			if (row->queue_id != queue_id || row->message != messages ||
+				sim_is_finished(row) || row->state == SIM_OPEN)
+				continue;
+			out[n++] = queue_id;
+			break;
+		}
+	}
+	return n;
+}
+
+void
+sim_load(Sim *sim)
+{
+	int32 of_runs[SIM_QUEUES];
+	int32 of_messages[SIM_QUEUES];
+	WfPlanQueues queues = {.of_runs = of_runs, .of_messages = of_messages};
+
+	queues.nruns = find_queues(sim, false, of_runs);
+	queues.nmessages = find_queues(sim, true, of_messages);
+	wf_plan_load(sim->plan, sim->now, &queues);
 }
 
 /* ---- rules ---- */

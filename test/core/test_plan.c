@@ -42,6 +42,9 @@ static const struct
 	{WF_BREAK_FORGET, "a group is forgotten that has rows in the table"},
 	{SIM_BREAK_SNAPSHOT, "commits are told after the snapshot of a refill"},
 	{WF_BREAK_CLAIM, "a run is started while its row is written"},
+	{WF_BREAK_SHARE, "a role takes the last executor as well"},
+	{WF_BREAK_TURNS, "who had the executor gets it again"},
+	{WF_BREAK_SHORTAGE, "nothing slows down while something is short"},
 };
 
 static int64
@@ -76,8 +79,10 @@ simulate(uint64 seed, int64 events, uint32 broken, uint64 *needed, char *fault)
 	if (held)
 		printf("# seed " UINT64_FORMAT ": " UINT64_FORMAT
 			   " events, " UINT64_FORMAT " offers, " UINT64_FORMAT
-			   " restarts, " UINT64_FORMAT " refills\n",
-			   seed, sim->events, sim->offers, sim->restarts, sim->refills);
+			   " of shortages, " UINT64_FORMAT " restarts, " UINT64_FORMAT
+			   " refills\n",
+			   seed, sim->events, sim->offers, sim->nmet, sim->restarts,
+			   sim->refills);
 	sim_destroy(sim);
 	return held;
 }
