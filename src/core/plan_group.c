@@ -315,14 +315,14 @@ settle_stand(WfPlan *plan, WfStand *stand)
 	if (stand->standing == WF_GROUP_RATE ||
 		stand->standing == WF_GROUP_BEHIND || wf_group_is_behind(plan, stand))
 		wf_group_step_out(stand);
-	if (wf_group_is_behind(plan, stand) && group->window.on)
-	{
-		/* its bound is its own: it is looked at again */
-		wf_window_note(plan, group);
-		return;
-	}
 	if (wf_group_is_behind(plan, stand))
 	{
+		if (wf_window_probe(plan, group))
+		{
+			/* its bound is its own: it is looked at again */
+			wf_window_note(plan, group);
+			return;
+		}
 		wf_heap_add(&side->behind, &stand->node);
 		stand->standing = WF_GROUP_BEHIND;
 		return;

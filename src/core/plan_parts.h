@@ -268,6 +268,8 @@ extern bool wf_window_before(const WfSpot *a, const WfSpot *b);
 extern WfEntry *wf_window_last(const WfGroupWindow *window);
 /* is what has this place in memory, or will it come by itself? */
 extern bool wf_window_knows(const WfGroupWindow *window, const WfSpot *spot);
+/* Behind a walk: is it, or will it be, looked up by index? */
+extern bool wf_window_probe(WfPlan *plan, WfGroup *group);
 /* is something of it in the table alone? */
 extern bool wf_window_is_part(const WfGroupWindow *window);
 /* known_to falls, or rises with an answer */

@@ -42,7 +42,9 @@
  * Order.  The entries of a strict group up to `known_to` are the first that
  * there are, whatever a walk over the queue has yet to read (plan_scan.c); only
  * ranges of ids that were told and have yet to be read can hold something that
- * comes before.
+ * comes before.  So where something comes in a group of which the queue's walk
+ * may have yet to read more (at the start, say), its window is turned on, and a
+ * refill tells the head of the group at once.
  *
  * The table is asked by the key of the group, and the plan knows only its hash:
  * so a request names a row of the group.  Should that be gone, the window is
@@ -54,6 +56,9 @@
 
 /* what an entry costs with its place in the table of entries, in bytes */
 #define ENTRY_COST (sizeof(WfEntry) + 64)
+
+/* groups that are about to be looked up by index, as they are behind a walk */
+#define MAX_PROBES 8
 
 /* entries in the window of one group, when there is much room in memory ... */
 #define WINDOW_MOST 1000
@@ -189,6 +194,22 @@ wf_window_count(WfGroup *group, int64 delta)
 	group->queue->flow.changed = true;
 }
 
+/* From now on it has a bound of its own, the one that it had by its queue. */
+static void
+turn_on(WfPlan *plan, WfGroup *group)
+{
+	WfGroupWindow *window = &group->window;
+	int64 ranges_to;
+
+	window->on = true;
+	window->left_to = PG_INT64_MIN;
+	window->known_to.place = wf_scan_known_to(plan, group->queue, &ranges_to);
+	/* a walk may have yet to read what has just this place */
+	if (window->known_to.place != PG_INT64_MAX)
+		window->known_to.place--;
+	memset(&window->known_to.id, 0xff, sizeof(WfWorkId));
+}
+
 /* Something beyond this place is left. */
 void
 wf_window_fall(WfPlan *plan, WfGroup *group, const WfSpot *spot)
@@ -196,18 +217,7 @@ wf_window_fall(WfPlan *plan, WfGroup *group, const WfSpot *spot)
 	WfGroupWindow *window = &group->window;
 
 	if (!window->on)
-	{
-		int64 ranges_to;
-
-		window->on = true;
-		window->left_to = PG_INT64_MIN;
-		window->known_to.place =
-			wf_scan_known_to(plan, group->queue, &ranges_to);
-		/* a walk may have yet to read what has just this place */
-		if (window->known_to.place != PG_INT64_MAX)
-			window->known_to.place--;
-		memset(&window->known_to.id, 0xff, sizeof(WfWorkId));
-	}
+		turn_on(plan, group);
 	else if (wf_plan_is_broken(plan, WF_BREAK_STAYS))
 		return;
 	if (wf_window_before(spot, &window->known_to))
@@ -273,6 +283,17 @@ wf_window_unnote(WfPlan *plan, WfGroupWindow *window)
 	dlist_delete(&window->node);
 	window->noted = false;
 	plan->nwindows--;
+}
+
+bool
+wf_window_probe(WfPlan *plan, WfGroup *group)
+{
+	if (!group->window.on && plan->nwindows < MAX_PROBES)
+	{
+		turn_on(plan, group);
+		wf_window_note(plan, group);
+	}
+	return group->window.on;
 }
 
 static void
