@@ -34,7 +34,7 @@ CREATE FUNCTION put_run(n int, queue text, group_key text DEFAULT NULL, settings
 	who text DEFAULT current_user) RETURNS int LANGUAGE sql AS $$
 INSERT INTO _workflow.run
 SELECT r.* FROM _workflow.workflow w, jsonb_populate_record(NULL::_workflow.run, jsonb_build_object(
-	'run_id', id(n), 'origin', _workflow.origin(), 'enqueued_at', now(), 'run_at', now(),
+	'run_id', id(n), 'origin', _workflow.origin(), 'enqueued_at', now(), 'run_at', now(), 'place', n,
 	'workflow_id', w.workflow_id, 'body_id', w.body_id, 'priority', 0, 'state', 'q',
 	'queue_id', coalesce((SELECT queue_id FROM _workflow.queue q WHERE q.name = queue), 0),
 	'owner', who::regrole::oid, 'owner_name', who, 'group_key', group_key, 'input', '{}', 'seed', gen_random_uuid(), 'dedup_no', 0) || settings) r

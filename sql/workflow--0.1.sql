@@ -149,6 +149,7 @@ CREATE TABLE _workflow.run (
 	origin			bigint NOT NULL,
 	enqueued_at		timestamptz NOT NULL,
 	run_at			timestamptz NOT NULL,
+	place			bigint NOT NULL,
 	workflow_id		integer NOT NULL,
 	body_id			integer NOT NULL,
 	queue_id		integer NOT NULL,
@@ -202,8 +203,8 @@ CREATE TABLE _workflow.run (
 CREATE INDEX run_unfinished ON _workflow.run (queue_id, run_id) WHERE finished_at IS NULL;
 -- what waits for a time
 CREATE INDEX run_due ON _workflow.run (due_at, run_id) WHERE finished_at IS NULL AND due_at IS NOT NULL;
--- who is busy in a group
-CREATE INDEX run_group ON _workflow.run (queue_id, group_key, run_id) WHERE finished_at IS NULL AND group_key IS NOT NULL;
+-- who is busy in a group, and who comes next in it
+CREATE INDEX run_group ON _workflow.run (queue_id, group_key, place) WHERE finished_at IS NULL AND group_key IS NOT NULL;
 -- failed runs that keep their group closed
 CREATE INDEX run_blocking ON _workflow.run (queue_id) WHERE state = 'f'::"char" AND waiting_for = 'x'::"char";
 -- dead letters
@@ -238,6 +239,7 @@ CREATE TABLE _workflow.step (
 	error_detail	text,
 	error_hint		text,
 	error_context	text,
+	given			boolean,
 	CONSTRAINT step_pkey PRIMARY KEY (run_id, ordinal)
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.2);
 
@@ -250,6 +252,8 @@ CREATE TABLE _workflow.attempt (
 	attempt			integer NOT NULL,
 	error_code		text,
 	error_message	text,
+	kind			"char",
+	name			text,
 	CONSTRAINT attempt_pkey PRIMARY KEY (run_id, ordinal, attempt)
 );
 
@@ -267,6 +271,7 @@ CREATE TABLE _workflow.request (
 	ordinal			integer,
 	body_id			integer,
 	value			jsonb,
+	repeat_unknown	boolean,
 	CONSTRAINT request_pkey PRIMARY KEY (request_id)
 );
 -- what is asked of a run that is looked at, or has ended
@@ -302,6 +307,7 @@ CREATE TABLE _workflow.message (
 	origin			bigint NOT NULL,
 	enqueued_at		timestamptz NOT NULL,
 	run_at			timestamptz NOT NULL,
+	place			bigint NOT NULL,
 	due_at			timestamptz,
 	lease_until		timestamptz,
 	finished_at		timestamptz,
@@ -332,10 +338,20 @@ CREATE TABLE _workflow.message (
 CREATE INDEX message_unfinished ON _workflow.message (queue_id, message_id) WHERE finished_at IS NULL;
 -- what waits for a time
 CREATE INDEX message_due ON _workflow.message (due_at, message_id) WHERE finished_at IS NULL AND due_at IS NOT NULL;
+-- who comes next in a group
+CREATE INDEX message_group ON _workflow.message (queue_id, group_key, place) WHERE finished_at IS NULL AND group_key IS NOT NULL;
 -- dead letters, and acknowledged ones that are kept
 CREATE INDEX message_finished ON _workflow.message (queue_id, finished_at) WHERE finished_at IS NOT NULL;
 -- tasks
 CREATE INDEX message_run ON _workflow.message (run_id, run_ordinal) WHERE run_id IS NOT NULL;
+
+-- What prepared transactions have put into strict groups; gone when they have
+-- been committed and their work has its place.
+CREATE TABLE _workflow.prepared_work (
+	xid			bigint NOT NULL,
+	work_ids	uuid[] NOT NULL,
+	CONSTRAINT prepared_work_pkey PRIMARY KEY (xid)
+);
 
 -- Keys of messages, remembered also after the message is gone.
 CREATE TABLE _workflow.message_key (
@@ -468,6 +484,10 @@ COMMENT ON COLUMN _workflow.monitor.role_name IS 'name of the role; oid and name
 COMMENT ON COLUMN _workflow.monitor.role IS 'the role';
 COMMENT ON COLUMN _workflow.monitor.origin IS 'database that the oid is of';
 
+COMMENT ON TABLE _workflow.prepared_work IS 'work of prepared transactions that gets its place when they are committed';
+COMMENT ON COLUMN _workflow.prepared_work.xid IS 'the transaction';
+COMMENT ON COLUMN _workflow.prepared_work.work_ids IS 'ids of runs, and of messages as the scheduler has them, in the order of the calls';
+
 COMMENT ON TABLE _workflow.rate IS 'starts reserved against rate limits, until they count no more';
 COMMENT ON COLUMN _workflow.rate.rate_id IS 'key, rising';
 COMMENT ON COLUMN _workflow.rate.queue_id IS 'the queue';
@@ -480,6 +500,7 @@ COMMENT ON COLUMN _workflow.run.run_id IS 'key; version 7, rising in the order o
 COMMENT ON COLUMN _workflow.run.origin IS 'database that the run belongs to, see control.origin';
 COMMENT ON COLUMN _workflow.run.enqueued_at IS 'when it was enqueued';
 COMMENT ON COLUMN _workflow.run.run_at IS 'when it may start at the earliest';
+COMMENT ON COLUMN _workflow.run.place IS 'its place in a group whose limit is one: lower starts first; drawn from the counter of ids, again where a later commit would come before an earlier one';
 COMMENT ON COLUMN _workflow.run.workflow_id IS 'its workflow';
 COMMENT ON COLUMN _workflow.run.body_id IS 'version of the body it is replayed with';
 COMMENT ON COLUMN _workflow.run.queue_id IS 'its queue';
@@ -551,6 +572,7 @@ COMMENT ON COLUMN _workflow.step.error_message IS 'message of that error';
 COMMENT ON COLUMN _workflow.step.error_detail IS 'detail of that error';
 COMMENT ON COLUMN _workflow.step.error_hint IS 'hint of that error';
 COMMENT ON COLUMN _workflow.step.error_context IS 'context of that error';
+COMMENT ON COLUMN _workflow.step.given IS 'the body was given the failure of this handle, and has made another call since';
 
 COMMENT ON TABLE _workflow.request IS 'what clients ask of runs, until the scheduler or the executor has seen to it';
 COMMENT ON COLUMN _workflow.request.request_id IS 'key, rising';
@@ -564,6 +586,7 @@ COMMENT ON COLUMN _workflow.request.compensate IS 'cancel: whether what the run 
 COMMENT ON COLUMN _workflow.request.ordinal IS 'result of a step: of which one';
 COMMENT ON COLUMN _workflow.request.body_id IS 'retry: body version that the run is moved to; NULL: it keeps its own';
 COMMENT ON COLUMN _workflow.request.value IS 'result of a step';
+COMMENT ON COLUMN _workflow.request.repeat_unknown IS 'retry: also what was started at most once and has an unknown outcome; NULL: not that';
 
 COMMENT ON TABLE _workflow.signal IS 'what was sent to runs: signals, and outcomes of their tasks';
 COMMENT ON COLUMN _workflow.signal.signal_id IS 'key, rising';
@@ -585,6 +608,7 @@ COMMENT ON COLUMN _workflow.message.message_id IS 'key, rising in the order of t
 COMMENT ON COLUMN _workflow.message.origin IS 'database that it belongs to, see control.origin';
 COMMENT ON COLUMN _workflow.message.enqueued_at IS 'when it was sent';
 COMMENT ON COLUMN _workflow.message.run_at IS 'when it may be received at the earliest, as sent';
+COMMENT ON COLUMN _workflow.message.place IS 'its place in a group whose limit is one, as in _workflow.run';
 COMMENT ON COLUMN _workflow.message.due_at IS 'when it may be received next; NULL: at once';
 COMMENT ON COLUMN _workflow.message.lease_until IS 'until when its receipt holds; NULL: nobody has it';
 COMMENT ON COLUMN _workflow.message.finished_at IS 'when it was acknowledged or died; NULL: unfinished';
@@ -632,13 +656,15 @@ COMMENT ON COLUMN _workflow.attempt.ordinal IS 'number of the call in its run, f
 COMMENT ON COLUMN _workflow.attempt.attempt IS 'number of the attempt, from 1';
 COMMENT ON COLUMN _workflow.attempt.error_code IS 'SQLSTATE with which it failed';
 COMMENT ON COLUMN _workflow.attempt.error_message IS 'message of that error';
+COMMENT ON COLUMN _workflow.attempt.kind IS 'kind of the call then; NULL: as now';
+COMMENT ON COLUMN _workflow.attempt.name IS 'name of the call then; NULL: as now';
 
-COMMENT ON TABLE _workflow.audit IS 'what operators did to runs';
+COMMENT ON TABLE _workflow.audit IS 'what operators did to runs, and processes of runs that were ended for their sake';
 COMMENT ON COLUMN _workflow.audit.audit_id IS 'key, rising';
 COMMENT ON COLUMN _workflow.audit.run_id IS 'the run';
 COMMENT ON COLUMN _workflow.audit.at IS 'when it was asked for';
-COMMENT ON COLUMN _workflow.audit.action IS 'name of the function that was called';
-COMMENT ON COLUMN _workflow.audit.role_name IS 'role that called it';
+COMMENT ON COLUMN _workflow.audit.action IS 'name of the function that was called; terminated: by the engine, which asked nobody';
+COMMENT ON COLUMN _workflow.audit.role_name IS 'role that called it; empty: the engine';
 COMMENT ON COLUMN _workflow.audit.reason IS 'reason given';
 COMMENT ON COLUMN _workflow.audit.detail IS 'arguments that matter';
 
@@ -697,8 +723,8 @@ CREATE FUNCTION _workflow.server_status(
 	OUT scheduler_pid integer, OUT scheduler_since timestamptz,
 	OUT executors integer, OUT max_executors integer, OUT ready bigint,
 	OUT timers bigint, OUT oldest_ready_at timestamptz,
-	OUT short_since timestamptz, OUT origin bigint, OUT site text,
-	OUT cluster_max_executors integer)
+	OUT shortage_since timestamptz, OUT origin bigint, OUT site text,
+	OUT cluster_max_executors integer, OUT shortage text)
 	RETURNS record
 	LANGUAGE c STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
 	AS 'MODULE_PATHNAME', 'workflow_server_status';
@@ -1048,11 +1074,12 @@ CREATE FUNCTION workflow.retry_run(
 	run_id uuid,
 	delay interval DEFAULT NULL,
 	body text DEFAULT NULL,
-	reason text DEFAULT NULL)
+	reason text DEFAULT NULL,
+	repeat_unknown boolean DEFAULT false)
 	RETURNS boolean
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_retry_run';
-COMMENT ON FUNCTION workflow.retry_run(uuid, interval, text, text) IS
+COMMENT ON FUNCTION workflow.retry_run(uuid, interval, text, text, boolean) IS
 	'lets a failed or parked run go on from the step where it stopped, with another body where one is given, and one in back-off go on now; false when there is nothing to retry';
 
 CREATE FUNCTION workflow.pause_run(run_id uuid, reason text DEFAULT NULL)
@@ -1085,7 +1112,7 @@ CREATE FUNCTION workflow.set_step_result(
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_set_step_result';
 COMMENT ON FUNCTION workflow.set_step_result(uuid, integer, jsonb, text) IS
-	'gives the step at which a run is parked this result, and lets the run go on; false when it is not parked there';
+	'gives the call at which a run failed or is parked this result, and lets the run go on; false when it has not stopped there';
 
 CREATE FUNCTION workflow.fork_run(
 	run_id uuid,
@@ -1097,6 +1124,22 @@ CREATE FUNCTION workflow.fork_run(
 	AS 'MODULE_PATHNAME', 'workflow_fork_run';
 COMMENT ON FUNCTION workflow.fork_run(uuid, integer, jsonb, text) IS
 	'starts a new run with the recorded results of this one below from_ordinal when the transaction commits, and returns its run_id';
+
+CREATE FUNCTION workflow.alter_run(
+	run_id uuid,
+	priority integer DEFAULT NULL,
+	delay interval DEFAULT NULL,
+	run_at timestamptz DEFAULT NULL,
+	queue text DEFAULT NULL,
+	group_key text DEFAULT NULL,
+	attributes jsonb DEFAULT NULL,
+	reset text[] DEFAULT NULL,
+	reason text DEFAULT NULL)
+	RETURNS boolean
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_alter_run';
+COMMENT ON FUNCTION workflow.alter_run(uuid, integer, interval, timestamptz, text, text, jsonb, text[], text) IS
+	'gives a run that has not begun another place, and any unfinished one another priority; false when it has moved on';
 
 CREATE FUNCTION workflow.delete_run(run_id uuid)
 	RETURNS boolean
@@ -1275,6 +1318,21 @@ CREATE FUNCTION workflow.retry_message(
 	AS 'MODULE_PATHNAME', 'workflow_retry_message';
 COMMENT ON FUNCTION workflow.retry_message(bigint, interval) IS
 	'puts a dead letter back in its queue with all its attempts, and lets a message in back-off be received now; false when there is nothing to retry';
+
+CREATE FUNCTION workflow.alter_message(
+	message_id bigint,
+	priority integer DEFAULT NULL,
+	delay interval DEFAULT NULL,
+	run_at timestamptz DEFAULT NULL,
+	queue text DEFAULT NULL,
+	group_key text DEFAULT NULL,
+	reset text[] DEFAULT NULL,
+	reason text DEFAULT NULL)
+	RETURNS boolean
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_alter_message';
+COMMENT ON FUNCTION workflow.alter_message(bigint, integer, interval, timestamptz, text, text, text[], text) IS
+	'gives a message that is queued another place; of another one only the priority can be altered; false when it has moved on';
 
 CREATE FUNCTION workflow.delete_message(message_id bigint) RETURNS boolean
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
@@ -1874,7 +1932,7 @@ SELECT a.run_id,
        a.detail
   FROM _workflow.audit a
   JOIN _workflow.run r ON r.run_id = a.run_id
- WHERE _workflow.sees(r.owner, r.owner_name);
+ WHERE a.action <> 'terminated' AND _workflow.sees(r.owner, r.owner_name);
 
 COMMENT ON VIEW workflow.audit_log IS 'what operators did to these runs';
 COMMENT ON COLUMN workflow.audit_log.run_id IS 'the run';
@@ -2221,7 +2279,8 @@ SELECT s.enabled,
        s.scheduler_since,
        s.executors,
        least(s.max_executors, nullif(s.cluster_max_executors, -1)) AS max_executors,
-       s.short_since,
+       s.shortage,
+       s.shortage_since,
        s.ready,
        s.timers,
        s.oldest_ready_at
@@ -2239,7 +2298,8 @@ COMMENT ON COLUMN workflow.status.scheduler_pid IS 'scheduler of this database; 
 COMMENT ON COLUMN workflow.status.scheduler_since IS 'when the scheduler started';
 COMMENT ON COLUMN workflow.status.executors IS 'executors of this database that are there now';
 COMMENT ON COLUMN workflow.status.max_executors IS 'how many there may be';
-COMMENT ON COLUMN workflow.status.short_since IS 'since when worker processes have been short; NULL: they are not';
+COMMENT ON COLUMN workflow.status.shortage IS 'what there is too little of: disk, memory, locks, connections, workers or standby; NULL: nothing';
+COMMENT ON COLUMN workflow.status.shortage_since IS 'since when';
 COMMENT ON COLUMN workflow.status.ready IS 'runs and messages that could start now';
 COMMENT ON COLUMN workflow.status.timers IS 'runs and messages that wait for a time';
 COMMENT ON COLUMN workflow.status.oldest_ready_at IS 'since when the oldest ready run or message has been waiting; NULL: none is';

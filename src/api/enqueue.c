@@ -39,6 +39,7 @@
 #include "base/clock.h"
 #include "base/compat.h"
 #include "base/spi.h"
+#include "ipc/order.h"
 #include "ipc/wakeup.h"
 #include "store/enqueue.h"
 #include "store/signal.h"
@@ -288,11 +289,11 @@ wf_enqueue(FunctionCallInfo fcinfo, WfNewRun *run, WfKeptRun *kept)
 	/* a restored definition: the scheduler need not know of the pause */
 	if (known->def.paused)
 		wf_note_events(WF_EVENT_CONTROL);
+	wf_run_describe(run, &info);
+	if (queue->strict)
+		wf_order_note(&info);
 	if (!run->held)
-	{
-		wf_run_describe(run, &info);
 		wf_note_run(&info);
-	}
 	return WF_PLACED;
 }
 

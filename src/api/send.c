@@ -30,6 +30,7 @@
 #include "base/clock.h"
 #include "base/compat.h"
 #include "base/spi.h"
+#include "ipc/order.h"
 #include "ipc/wakeup.h"
 #include "store/message_admin.h"
 #include "store/message_key.h"
@@ -260,11 +261,13 @@ claim_key(const Sending *s, const WfNewMessage *message, int64 *kept)
 
 /* Has the scheduler told, at commit. */
 static void
-note_sent(const WfNewMessage *message)
+note_sent(const Sending *s, const WfNewMessage *message)
 {
 	WfWork info;
 
 	wf_message_describe(message, &info);
+	if (s->queue->strict)
+		wf_order_note(&info);
 	wf_note_run(&info);
 }
 
@@ -330,7 +333,7 @@ workflow_send(PG_FUNCTION_ARGS)
 	}
 
 	wf_message_insert(message);
-	note_sent(message);
+	note_sent(&s, message);
 	wf_queue_count_enqueued(message->queue_id, 1);
 	PG_RETURN_INT64(message->message_id);
 }
@@ -537,7 +540,7 @@ workflow_send_batch(PG_FUNCTION_ARGS)
 		if (!inserts_at_once(&s))
 			wf_message_insert_many(messages, nsent);
 		for (int i = 0; i < nsent; i++)
-			note_sent(&messages[i]);
+			note_sent(&s, &messages[i]);
 		wf_queue_count_enqueued(s.common.queue_id, nsent);
 	}
 

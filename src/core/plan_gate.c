@@ -2,9 +2,9 @@
  * plan_gate.c
  *		What queues and groups count of their entries, and their waiting lines.
  *
- * A group whose limit is one is a plain line in the order of arrival, in which
- * priorities mean nothing; in larger groups, and without any, what comes next
- * follows from age and priority.
+ * A group whose limit is one is a line by place (WfWork.place), in which
+ * priorities and the time of arrival mean nothing; in larger groups, and without
+ * any, what comes next follows from age and priority.
  */
 #include "postgres.h"
 
@@ -138,14 +138,10 @@ wf_gate_add(WfPlan *plan, WfEntry *entry)
 			wf_line_add(&group->stands[side_of(entry)].line, entry);
 		else if (wf_plan_is_broken(plan, WF_BREAK_ORDER))
 			wf_line_prepend(strict, entry);
-		else if (entry->returned &&
-				 !wf_plan_is_broken(plan, WF_BREAK_RETURNED))
-			wf_line_prepend(strict, entry);
 		else
-			wf_line_append(strict, entry);
+			wf_line_add(strict, entry);
 		wf_group_settle(plan, group);
 	}
-	entry->returned = false;
 }
 
 void
@@ -237,7 +233,8 @@ wf_gate_leave(WfPlan *plan, WfEntry *entry)
 	if (!entry->begun)
 	{
 		wf_gate_set_active(entry, false);
-		entry->returned = true;
+		if (wf_plan_is_broken(plan, WF_BREAK_RETURNED))
+			entry->group_place = PG_INT64_MAX;
 	}
 	if (entry->group != NULL)
 		wf_group_settle(plan, entry->group);
@@ -260,7 +257,6 @@ wf_gate_not_begun(WfPlan *plan, WfEntry *entry)
 	if (entry->active && !entry->admitted)
 	{
 		wf_gate_set_active(entry, false);
-		entry->returned = true;
 		if (entry->group != NULL)
 			wf_group_settle(plan, entry->group);
 	}

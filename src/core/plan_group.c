@@ -4,8 +4,9 @@
  *
  * Groups that could start something stand in `turns` (fair: one after the
  * other) or in `heads`, a heap by their first entries; those that wait for
- * their rate limit in another heap, by time; and all others are out of the
- * way, however many they are.
+ * their rate limit in another heap, by time; strict ones whose first entry may
+ * turn out not to be the first (plan_scan.c) in a third, by its place; and all
+ * others are out of the way, however many they are.
  */
 #include "postgres.h"
 
@@ -76,6 +77,15 @@ rate_before(const WfHeapNode *a, const WfHeapNode *b)
 		   wf_const_container_of(WfStand, node, b)->rate_free_at;
 }
 
+static bool
+behind_before(const WfHeapNode *a, const WfHeapNode *b)
+{
+	const WfStand *x = wf_const_container_of(WfStand, node, a);
+	const WfStand *y = wf_const_container_of(WfStand, node, b);
+
+	return wf_group_first(x)->group_place < wf_group_first(y)->group_place;
+}
+
 static WfQueue *
 make_queue(WfPlan *plan, int32 queue_id)
 {
@@ -83,18 +93,20 @@ make_queue(WfPlan *plan, int32 queue_id)
 		wf_memory_get_zeroed(&plan->memory, WF_MEMORY_ANY, sizeof(WfQueue));
 
 	queue->rules.queue_id = queue_id;
+	queue->known_to = PG_INT64_MAX;
 	dlist_init(&queue->hand);
 	queue->groups = wf_groups_create(16, &plan->memory);
 	for (int i = 0; i < WF_SIDES; i++)
 	{
 		WfSide *side = &queue->sides[i];
 
-		wf_line_init(&side->resumed);
-		wf_line_init(&side->held);
-		wf_line_init(&side->plain);
+		wf_line_init(&side->resumed, false);
+		wf_line_init(&side->held, false);
+		wf_line_init(&side->plain, false);
 		dlist_init(&side->turns);
 		wf_heap_init(&side->heads, head_before);
 		wf_heap_init(&side->rate_waits, rate_before);
+		wf_heap_init(&side->behind, behind_before);
 	}
 	dlist_push_tail(&plan->queues, &queue->node);
 	return queue;
@@ -188,7 +200,7 @@ wf_group_get(WfPlan *plan, WfQueue *queue, uint64 hash)
 			stand->group = group;
 			stand->side = i;
 			stand->credit = group->weight;
-			wf_line_init(&stand->line);
+			wf_line_init(&stand->line, wf_group_is_strict(group));
 		}
 		if (hash != 0)
 			wf_limiter_set(plan, &group->limiter,
@@ -205,6 +217,19 @@ bool
 wf_group_is_strict(const WfGroup *group)
 {
 	return group->hash != 0 && group->queue->rules.group_max_active == 1;
+}
+
+bool
+wf_group_is_behind(const WfPlan *plan, const WfStand *stand)
+{
+	const WfGroup *group = stand->group;
+	const WfEntry *first;
+
+	if (!wf_group_is_strict(group) || group->queue->known_to == PG_INT64_MAX ||
+		wf_plan_is_broken(plan, WF_BREAK_KNOWN))
+		return false;
+	first = wf_group_first(stand);
+	return first != NULL && first->group_place > group->queue->known_to;
 }
 
 static bool
@@ -252,6 +277,9 @@ wf_group_step_out(WfStand *stand)
 		case WF_GROUP_RATE:
 			wf_heap_remove(&side->rate_waits, &stand->node);
 			break;
+		case WF_GROUP_BEHIND:
+			wf_heap_remove(&side->behind, &stand->node);
+			break;
 	}
 	stand->standing = WF_GROUP_OUT;
 }
@@ -262,7 +290,8 @@ wf_group_loosen(WfGroup *group)
 {
 	for (int i = 0; i < WF_SIDES; i++)
 	{
-		if (group->stands[i].standing == WF_GROUP_HEAD)
+		if (group->stands[i].standing == WF_GROUP_HEAD ||
+			group->stands[i].standing == WF_GROUP_BEHIND)
 			wf_group_step_out(&group->stands[i]);
 	}
 }
@@ -278,8 +307,15 @@ settle_stand(WfPlan *plan, WfStand *stand)
 		wf_group_step_out(stand);
 		return;
 	}
-	if (stand->standing == WF_GROUP_RATE)
+	if (stand->standing == WF_GROUP_RATE ||
+		stand->standing == WF_GROUP_BEHIND || wf_group_is_behind(plan, stand))
 		wf_group_step_out(stand);
+	if (wf_group_is_behind(plan, stand))
+	{
+		wf_heap_add(&side->behind, &stand->node);
+		stand->standing = WF_GROUP_BEHIND;
+		return;
+	}
 	stand->rate_free_at = wf_limiter_free_at(plan, &group->limiter);
 	if (stand->rate_free_at > plan->now)
 	{
@@ -400,6 +436,7 @@ wf_group_set_rules(WfPlan *plan, WfQueue *queue, const WfQueueRules *rules)
 		for (int i = 0; i < WF_SIDES; i++)
 		{
 			wf_group_step_out(&group->stands[i]);
+			wf_line_init(&group->stands[i].line, wf_group_is_strict(group));
 			group->stands[i].credit = group->weight;
 		}
 	}

@@ -27,16 +27,22 @@ extern WfScan *wf_scan_add(WfPlan *plan, const WfWorkId *first,
 						   const WfWorkId *last);
 /* the first one is done */
 extern void wf_scan_remove(WfPlan *plan);
+/* the walk at work lets the others have their turn */
+extern void wf_scan_end_turn(WfPlan *plan);
 /* are there more runs than one or two that have yet to be read? */
 extern bool wf_scan_is_reading(const WfPlan *plan);
+/*
+ * Up to which place all work of strict groups of this queue is known; what is
+ * beyond may have to wait for something that has yet to be read.
+ */
+extern int64 wf_scan_known_to(const WfPlan *plan, const WfQueue *queue);
 
 /* ---- plan_line.c ---- */
 
-extern void wf_line_init(WfLine *line);
-/* where it belongs by wf_starts_before() */
+extern void wf_line_init(WfLine *line, bool by_place);
+/* where it belongs by place, or by wf_starts_before() */
 extern void wf_line_add(WfLine *line, WfEntry *entry);
-/* as the last, or the first: a line that is used so is in no order of ours */
-extern void wf_line_append(WfLine *line, WfEntry *entry);
+/* as the first, for tests: then the line is in no order */
 extern void wf_line_prepend(WfLine *line, WfEntry *entry);
 extern void wf_line_remove(WfEntry *entry);
 /* NULL when it is empty */
@@ -60,6 +66,22 @@ extern void wf_flow_ended(WfPlan *plan, const WfEntry *entry);
 /* a message was acknowledged, or is dead or given up */
 extern void wf_flow_message_ended(WfPlan *plan, const WfEntry *entry,
 								  bool acked);
+
+/* ---- plan_slow.c ---- */
+
+extern void wf_slow_init(WfPlan *plan);
+/* may a run of this role be offered now? */
+extern bool wf_slow_may_offer(WfPlan *plan, const WfRole *role);
+extern bool wf_slow_is_short(const WfPlan *plan, const WfRole *role);
+/* a cell was filled; it is about to be emptied; its run has ended */
+extern void wf_slow_offered(WfPlan *plan, WfSeat *seat, int cell);
+extern void wf_slow_left(WfPlan *plan, WfSeat *seat, int cell);
+extern void wf_slow_told(WfPlan *plan, WfSeat *seat, WfCellNews *news);
+/* when another process may be tried; 0: nothing is short */
+extern TimestampTz wf_slow_next(const WfRole *role);
+extern void wf_slow_connected(WfPlan *plan, WfRole *role);
+/* in a decision, before anything is offered */
+extern void wf_slow_look(WfPlan *plan);
 
 /* ---- plan_limiter.c ---- */
 
@@ -108,7 +130,9 @@ extern WfEntry *wf_group_first(const WfStand *stand);
 extern void wf_group_forget(WfPlan *plan, WfGroup *group);
 extern void wf_group_sweep(WfPlan *plan, WfQueue *queue, bool all);
 extern bool wf_group_is_strict(const WfGroup *group);
-/* does a group of one at a time keep the order of arrival? */
+/* strict, and something may have yet to be read that comes before its first */
+extern bool wf_group_is_behind(const WfPlan *plan, const WfStand *stand);
+/* is this group, of which nothing need be known, one of one at a time? */
 extern bool wf_group_keeps_order(WfPlan *plan, int32 queue_id, uint64 hash);
 /* dropped: forgotten unless something in it has yet to end */
 extern void wf_group_forget_queue(WfPlan *plan, WfQueue *queue);

@@ -111,6 +111,28 @@ leaves_timer(WfPlan *plan, const WfWork *work)
 	return true;
 }
 
+/*
+ * Up to where all of its queue is known, short of this: runs and messages may be
+ * on their way by walks of their own.  What lies behind it and is known is read
+ * again, and then known already.
+ */
+static WfWorkId
+known_upto(WfPlan *plan, const WfWork *work)
+{
+	WfWorkId upto = wf_workid_before(&work->id);
+
+	for (int i = 0; i < plan->nscans; i++)
+	{
+		const WfScan *scan = &plan->scans[i];
+
+		if (scan->kind == WF_SCAN_TURN &&
+			scan->after_queue == work->queue_id &&
+			wf_workid_cmp(&scan->after, &upto) < 0)
+			upto = scan->after;
+	}
+	return upto;
+}
+
 bool
 wf_spill_leaves(WfPlan *plan, const WfWork *work)
 {
@@ -130,7 +152,7 @@ wf_spill_leaves(WfPlan *plan, const WfWork *work)
 			return false;
 		spill->on = true;
 		spill->nleft = 0;
-		spill->upto = wf_workid_before(&work->id);
+		spill->upto = known_upto(plan, work);
 	}
 	if (wf_workid_cmp(&work->id, &spill->upto) <= 0)
 		return false;

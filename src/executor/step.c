@@ -14,25 +14,37 @@
 #include "storage/proc.h"
 #include "utils/guc.h"
 
+#include "base/guc.h"
 #include "executor/settle.h"
 #include "executor/step.h"
 #include "executor/user_code.h"
 #include "play/statement.h"
 
+int64
+wf_step_timeout(const WfPolicy *policy)
+{
+	int64 timeout = wf_default_step_timeout * INT64CONST(1000);
+	int64 of_role = StatementTimeout * INT64CONST(1000);
+
+	if (policy->timeout > 0)
+		return policy->timeout;
+	if (of_role > 0 && (timeout == 0 || of_role < timeout))
+		return of_role;
+	return timeout;
+}
+
 Jsonb *
 wf_step_run(WfExecutor *executor, const WfPolicy *policy, MemoryContext cxt)
 {
 	WfPlay *play = &executor->play;
-	int64 timeout = policy->timeout;
+	int64 timeout = wf_step_timeout(policy);
 	int nest = NewGUCNestLevel();
 	Jsonb *value;
 
-	if (timeout == 0 && StatementTimeout > 0)
-		timeout = StatementTimeout * INT64CONST(1000);
 	play->place = WF_PLACE_STEP;
 	play->replay.derived = PG_INT32_MAX; /* apart from what the body derives */
 	if (timeout > 0)
-		wf_user_code_start_timer(timeout, USECS_PER_SEC);
+		wf_user_code_start_timer(timeout, true);
 
 	value = wf_statement_run(play, cxt);
 	wf_settle_step(nest);

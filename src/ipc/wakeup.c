@@ -41,7 +41,7 @@ typedef struct Notes
 	WfWork runs[WF_NOTES_SINGLE];
 	SubTransactionId subids[WF_NOTES_SINGLE];
 	bool ranged; /* more than fit: low..high counts */
-	bool nested; /* some were written by subtransactions */
+	int64 lowest; /* place in strict groups; 0: none */
 	pg_uuid_t low;
 	pg_uuid_t high;
 	uint32 events;
@@ -53,6 +53,10 @@ typedef struct Notes
 } Notes;
 
 static Notes notes;
+
+/* COMMIT PREPARED: to be told at the end of the command */
+static WfPrepared ended;
+static bool has_ended = false;
 
 static bool
 notes_are_empty(void)
@@ -66,7 +70,7 @@ notes_clear(void)
 {
 	notes.n = 0;
 	notes.ranged = false;
-	notes.nested = false;
+	notes.lowest = 0;
 	notes.events = 0;
 	notes.definition = false;
 	notes.nrechecks = 0;
@@ -87,8 +91,6 @@ range_add(bool *valid, pg_uuid_t *low, pg_uuid_t *high, const pg_uuid_t *first,
 void
 wf_note_run(const WfWork *run)
 {
-	if (GetCurrentSubTransactionId() != TopSubTransactionId)
-		notes.nested = true;
 	if (!notes.ranged && notes.n < WF_NOTES_SINGLE)
 	{
 		notes.runs[notes.n] = *run;
@@ -101,6 +103,24 @@ wf_note_run(const WfWork *run)
 				  &notes.runs[i].id);
 	notes.n = 0;
 	range_add(&notes.ranged, &notes.low, &notes.high, &run->id, &run->id);
+}
+
+void
+wf_note_lowest(int64 place)
+{
+	notes.lowest = place;
+}
+
+void
+wf_note_moved(const WfWorkId *id, int64 place, ItemPointer tid)
+{
+	for (int i = 0; i < notes.n; i++)
+	{
+		if (memcmp(&notes.runs[i].id, id, UUID_LEN) != 0)
+			continue;
+		notes.runs[i].place = place;
+		notes.runs[i].tid = *tid;
+	}
 }
 
 /* One too many, after a rollback to a savepoint, does no harm. */
@@ -158,7 +178,6 @@ ring_push(WfDatabase *db, const WfWork *run)
 		range_add(&db->ring_spilled, &db->spill.id, &db->spill.last_id,
 				  &run->id, &run->last_id);
 		db->spill.lsn = Max(db->spill.lsn, run->lsn);
-		db->spill.xid = InvalidTransactionId;
 	}
 	db->ring_spilled = true;
 }
@@ -185,7 +204,7 @@ database_lock(void)
 
 static void
 deliver_range(const pg_uuid_t *low, const pg_uuid_t *high, XLogRecPtr lsn,
-			  TransactionId xid)
+			  int64 lowest)
 {
 	WfDatabase *db = database_lock();
 	WfWork range = {0};
@@ -195,7 +214,7 @@ deliver_range(const pg_uuid_t *low, const pg_uuid_t *high, XLogRecPtr lsn,
 	range.id = *low;
 	range.last_id = *high;
 	range.lsn = lsn;
-	range.xid = xid;
+	range.place = lowest != 0 ? lowest : PG_INT64_MAX;
 	range.deadline_at = DT_NOEND;
 	SpinLockAcquire(&db->ring_lock);
 	ring_push(db, &range);
@@ -293,8 +312,7 @@ deliver(bool committed)
 
 	if (committed && notes.ranged)
 		deliver_range(&notes.low, &notes.high, XactLastCommitEnd,
-					  notes.nested ? InvalidTransactionId
-								   : GetTopTransactionIdIfAny());
+					  notes.lowest);
 }
 
 /* XACT_EVENT_PREPARE: leave word for whoever commits it */
@@ -323,7 +341,6 @@ leave_prepared(void)
 	if (!db->prepared || wf_workid_cmp(&low, &db->prepared_low) < 0)
 		db->prepared_low = low;
 	db->prepared = true;
-	db->prepared_nested |= notes.nested;
 	db->prepared_seq++;
 	SpinLockRelease(&db->ring_lock);
 	LWLockRelease(wf_shared->lock);
@@ -331,15 +348,21 @@ leave_prepared(void)
 
 /* ---- callbacks ---- */
 
+static void deliver_ended(const WfPrepared *before);
+
 static void
 at_xact_end(XactEvent event, void *arg)
 {
+	if (has_ended && (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT))
+	{
+		has_ended = false;
+		deliver_ended(&ended);
+	}
 	switch (event)
 	{
 		case XACT_EVENT_COMMIT:
-			if (notes_are_empty())
-				return;
-			deliver(true);
+			if (!notes_are_empty())
+				deliver(true);
 			break;
 		case XACT_EVENT_ABORT:
 			if (notes.nrechecks > 0)
@@ -412,7 +435,6 @@ void
 wf_wakeup_prepared_before(WfPrepared *before, const char *gid)
 {
 	WfDatabase *db = wf_database_find(MyDatabaseId);
-	bool nested;
 
 	memset(before, 0, sizeof(*before));
 	if (db == NULL || max_prepared_xacts == 0)
@@ -420,18 +442,21 @@ wf_wakeup_prepared_before(WfPrepared *before, const char *gid)
 	SpinLockAcquire(&db->ring_lock);
 	before->valid = db->prepared;
 	before->seq = db->prepared_seq;
-	nested = db->prepared_nested;
 	SpinLockRelease(&db->ring_lock);
 	if (!before->valid)
 		return;
 	look_at_prepared(before, gid);
-	/* rows of subtransactions have ids of their own */
-	if (nested)
-		before->xid = InvalidTransactionId;
 }
 
 void
 wf_wakeup_prepared_after(const WfPrepared *before)
+{
+	ended = *before;
+	has_ended = true;
+}
+
+static void
+deliver_ended(const WfPrepared *before)
 {
 	WfDatabase *db;
 	pg_uuid_t low;
@@ -446,17 +471,18 @@ wf_wakeup_prepared_after(const WfPrepared *before)
 		memset(&low, 0xFF, sizeof(low));
 	else if (before->valid && before->n <= 1 &&
 			 db->prepared_seq == before->seq)
-		db->prepared = db->prepared_nested = false;
+		db->prepared = false;
 	SpinLockRelease(&db->ring_lock);
 	pg_atomic_fetch_add_u64(&db->definitions, 1);
 	wf_receivers_changed(MyDatabaseId);
 	pg_atomic_fetch_or_u32(&db->events, WF_EVENT_REQUEST | WF_EVENT_CONTROL |
-											WF_EVENT_SIGNALS);
+											WF_EVENT_SIGNALS |
+											WF_EVENT_PREPARED);
 	LWLockRelease(wf_shared->lock);
 
 	/* COMMIT PREPARED has flushed its record */
 	memset(&high, 0xFF, sizeof(high));
-	deliver_range(&low, &high, InvalidXLogRecPtr, before->xid);
+	deliver_range(&low, &high, InvalidXLogRecPtr, notes.lowest);
 }
 
 /*
@@ -479,7 +505,7 @@ wf_wakeup_prepared_look(WfDatabase *db)
 		return;
 	SpinLockAcquire(&db->ring_lock);
 	if (db->prepared_seq == seq)
-		db->prepared = db->prepared_nested = false;
+		db->prepared = false;
 	SpinLockRelease(&db->ring_lock);
 }
 

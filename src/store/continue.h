@@ -39,7 +39,5 @@ extern void wf_continue_insert(const pg_uuid_t *run_id, const pg_uuid_t *next,
  */
 extern bool wf_continue_forward(const pg_uuid_t *run_id, pg_uuid_t *last);
 
-/* Runs that have such signals, allocated in "cxt"; count. */
-extern int wf_continue_stranded(MemoryContext cxt, pg_uuid_t **out);
 
 #endif /* WF_STORE_CONTINUE_H */

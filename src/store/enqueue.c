@@ -16,6 +16,7 @@
 #include "base/spi.h"
 #include "base/table.h"
 #include "core/state.h"
+#include "core/workid.h"
 #include "store/columns.h"
 #include "store/control.h"
 #include "store/enqueue.h"
@@ -27,6 +28,12 @@ set_value(Datum *values, bool *nulls, int column, Datum value)
 {
 	values[column] = value;
 	nulls[column] = false;
+}
+
+static int64
+place_of(const WfNewRun *run)
+{
+	return wf_workid_place(&run->run_id, run->delayed ? run->run_at : 0);
 }
 
 void
@@ -44,6 +51,7 @@ wf_run_insert(WfNewRun *run)
 	SET(origin, Int64GetDatum(run->origin));
 	SET(enqueued_at, TimestampTzGetDatum(run->enqueued_at));
 	SET(run_at, TimestampTzGetDatum(run->run_at));
+	SET(place, Int64GetDatum(place_of(run)));
 	SET(workflow_id, Int32GetDatum(run->workflow_id));
 	SET(body_id, Int32GetDatum(run->body_id));
 	SET(queue_id, Int32GetDatum(run->queue_id));
@@ -84,7 +92,7 @@ wf_run_insert(WfNewRun *run)
 	wf_table_close(&table);
 }
 
-#define INSERT_ARGS 23
+#define INSERT_ARGS 24
 
 /*
  * A run of another origin (a restored one) belongs to the role of its owner's
@@ -96,14 +104,14 @@ static WfStmt insert_unique_run = {
 	"       workflow_id, body_id, queue_id, priority, owner, state, due_at,"
 	"       deadline_at, owner_name, dedup_key, group_key, attributes, input,"
 	"       parent_run_id, parent_ordinal, on_close, seed, run_as_by,"
-	"       run_as_by_name, dedup_no)"
+	"       run_as_by_name, place, dedup_no)"
 	"SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, 'q', $10, $11, $12, $13,"
 	"       $14, $15, $16, $17, $18, $19, $20, $21, $22,"
-	"       $23"
+	"       $23, $24"
 	" WHERE NOT EXISTS (SELECT FROM _workflow.run r"
 	"                    WHERE r.workflow_id = $5 AND r.owner_name = $12"
 	"                      AND r.dedup_key = $13"
-	"                      AND $23 = 0"
+	"                      AND $24 = 0"
 	"                      AND (r.owner = $9 OR r.origin <> $2))"
 	"ON CONFLICT (workflow_id, owner_name, dedup_key, owner, dedup_no)"
 	"            WHERE dedup_key IS NOT NULL DO NOTHING",
@@ -111,12 +119,13 @@ static WfStmt insert_unique_run = {
 	{UUIDOID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID,		   INT4OID,
 	 INT4OID, INT4OID, OIDOID,		   TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID,
 	 TEXTOID, TEXTOID, JSONBOID,	   JSONBOID,	   UUIDOID,		   INT4OID,
-	 CHAROID, UUIDOID, OIDOID,		   TEXTOID,		   INT4OID}};
+	 CHAROID, UUIDOID, OIDOID,		   TEXTOID,		   INT8OID,		   INT4OID},
+	NULL};
 
 bool
 wf_run_insert_unique(const WfNewRun *run)
 {
-	char nulls[INSERT_ARGS + 1] = "                       ";
+	char nulls[INSERT_ARGS + 1] = "                        ";
 	pg_uuid_t seed;
 	Datum values[INSERT_ARGS] = {UUIDPGetDatum(&run->run_id),
 								 Int64GetDatum(run->origin),
@@ -140,6 +149,7 @@ wf_run_insert_unique(const WfNewRun *run)
 								 UUIDPGetDatum(&seed),
 								 ObjectIdGetDatum(run->run_as_by),
 								 run->run_as_by_name,
+								 Int64GetDatum(place_of(run)),
 								 Int32GetDatum(run->dedup_no)};
 
 	wf_entropy_seed(&seed);
@@ -274,6 +284,7 @@ wf_run_describe(const WfNewRun *run, WfWork *info)
 	info->queue_id = run->queue_id;
 	info->priority = run->priority;
 	info->due_at = run->delayed ? run->run_at : 0;
+	info->place = place_of(run);
 	info->deadline_at = run->deadline_at;
 	info->flags = WF_ASSIGN_FRESH;
 	info->tid = run->tid;

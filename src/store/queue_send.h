@@ -29,6 +29,7 @@ typedef struct WfQueueSend
 	char *name;
 	bool closed;
 	bool may_send;		/* open, or the user owns it or was granted 'send' */
+	bool strict;		/* its groups start one at a time, in order */
 	int64 dedup_window; /* microseconds */
 	WfKeyScope dedup_scope;
 } WfQueueSend;

@@ -30,6 +30,7 @@ typedef struct WfError
 	char *detail;
 	char *hint;
 	char *context;
+	bool by_hand; /* user code has raised it, as by RAISE; not kept in rows */
 } WfError;
 
 /* a run's row, as the executor needs it */
@@ -94,6 +95,8 @@ typedef struct WfStep
 	char *command;
 	Jsonb *result; /* NULL: SQL NULL */
 	WfError error;
+	bool given; /* the body has heard of its failure by await(), and has made
+				 * another call since */
 } WfStep;
 
 /*
