@@ -177,6 +177,21 @@ SET search_path TO try;
 -- what may be asked, and by whom
 SELECT * FROM workflow.try_workflow('nothing of the kind');
 SELECT * FROM workflow.try_workflow(NULL);
+-- a step is answered by its name, so that it need not be done; what is not used is a mistake
+CREATE FUNCTION t_pays(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN workflow.step('pay', 'SELECT 1/0');
+EXCEPTION WHEN raise_exception THEN
+	RETURN to_jsonb(SQLERRM);
+END $$;
+SELECT workflow.create_workflow('t_pays');
+SELECT * FROM workflow.try_workflow('t_pays', answers => '{"pay": {"paid": true}}');
+SELECT * FROM workflow.try_workflow('t_pays', answers => '{"pay": {"$error": {"message": "no money"}}}');
+SELECT * FROM workflow.try_workflow('t_pays', answers => '{"pay": 1, "pya": 1, "other": 2}');
+SELECT left(error, 30) FROM workflow.try_workflow('t_pays', answers => '{"other": 2}');
+SELECT workflow.drop_workflow('t_pays');
+DROP FUNCTION t_pays;
+
 SELECT * FROM workflow.try_workflow('talks', answers => '[]');
 SELECT * FROM workflow.try_workflow('talks', answers => '{"a": {"$error": {}}}');
 CREATE ROLE regress_wf_try;
