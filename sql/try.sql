@@ -189,8 +189,19 @@ SELECT * FROM workflow.try_workflow('t_pays', answers => '{"pay": {"paid": true}
 SELECT * FROM workflow.try_workflow('t_pays', answers => '{"pay": {"$error": {"message": "no money"}}}');
 SELECT * FROM workflow.try_workflow('t_pays', answers => '{"pay": 1, "pya": 1, "other": 2}');
 SELECT left(error, 30) FROM workflow.try_workflow('t_pays', answers => '{"other": 2}');
-SELECT workflow.drop_workflow('t_pays');
-DROP FUNCTION t_pays;
+-- a child that fails says what it says in a run
+CREATE FUNCTION t_parent(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN workflow.child('c', 't_pays');
+EXCEPTION WHEN SQLSTATE 'WF005' THEN
+	RETURN to_jsonb(SQLERRM);
+END $$;
+SELECT workflow.create_workflow('t_parent');
+SELECT name, result, error FROM workflow.try_workflow('t_parent');
+SELECT workflow.enqueue_workflow('t_parent') AS run \gset
+CALL workflow.wait_for_run(:'run');
+SELECT workflow.drop_workflow(w) FROM unnest('{t_pays,t_parent}'::text[]) w;
+DROP FUNCTION t_pays, t_parent;
 
 SELECT * FROM workflow.try_workflow('talks', answers => '[]');
 SELECT * FROM workflow.try_workflow('talks', answers => '{"a": {"$error": {}}}');

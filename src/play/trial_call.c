@@ -185,10 +185,14 @@ wf_trial_call_child(WfTrial *trial, const char *name, const char *workflow,
 		if (end.failed)
 		{
 			strlcpy(step->error.code, "WF005", sizeof(step->error.code));
+			/* as wf_outcome_failure() has it of a run */
 			step->error.message =
-				psprintf("child of workflow \"%s\" failed", workflow);
-			step->error.detail = psprintf("It ended with %s: %s",
-										  end.error.code, end.error.message);
+				end.error.message ? end.error.message : "child failed";
+			step->error.detail =
+				psprintf("The run failed with SQLSTATE %s.%s%s",
+						 end.error.code, end.error.detail ? " " : "",
+						 end.error.detail ? end.error.detail : "");
+			step->error.hint = end.error.hint;
 		}
 	}
 	if (step->error.code[0] != '\0')
