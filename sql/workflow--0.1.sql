@@ -204,7 +204,7 @@ CREATE INDEX run_unfinished ON _workflow.run (queue_id, run_id) WHERE finished_a
 -- what waits for a time
 CREATE INDEX run_due ON _workflow.run (due_at, run_id) WHERE finished_at IS NULL AND due_at IS NOT NULL;
 -- who is busy in a group, and who comes next in it
-CREATE INDEX run_group ON _workflow.run (queue_id, group_key, place) WHERE finished_at IS NULL AND group_key IS NOT NULL;
+CREATE INDEX run_group ON _workflow.run (queue_id, group_key, place, run_id) WHERE finished_at IS NULL AND group_key IS NOT NULL;
 -- failed runs that keep their group closed
 CREATE INDEX run_blocking ON _workflow.run (queue_id) WHERE state = 'f'::"char" AND waiting_for = 'x'::"char";
 -- dead letters
@@ -339,7 +339,7 @@ CREATE INDEX message_unfinished ON _workflow.message (queue_id, message_id) WHER
 -- what waits for a time
 CREATE INDEX message_due ON _workflow.message (due_at, message_id) WHERE finished_at IS NULL AND due_at IS NOT NULL;
 -- who comes next in a group
-CREATE INDEX message_group ON _workflow.message (queue_id, group_key, place) WHERE finished_at IS NULL AND group_key IS NOT NULL;
+CREATE INDEX message_group ON _workflow.message (queue_id, group_key, place, message_id) WHERE finished_at IS NULL AND group_key IS NOT NULL;
 -- dead letters, and acknowledged ones that are kept
 CREATE INDEX message_finished ON _workflow.message (queue_id, finished_at) WHERE finished_at IS NOT NULL;
 -- tasks

@@ -371,9 +371,21 @@ say_no_standby(StringInfo out)
 
 /* A run that could start by itself, and waits for a process. */
 static void
-say_ready(StringInfo out, const WfDatabase *db)
+say_ready(StringInfo out, const WfDatabase *db, const WfRunQueue *queue)
 {
 	int executors = 0;
+	WfQueueGauges g;
+
+	/* or the scheduler has no room for it in memory, see core/plan_spill.c */
+	if (db->ready == 0 && queue->name != NULL)
+	{
+		(void) wf_queue_gauges(MyDatabaseId, queue->queue_id, &g);
+		appendStringInfo(
+			out,
+			"The run is ready and the scheduler has yet to take it up: %u wait in queue \"%s\".",
+			g.ready, queue->name);
+		return;
+	}
 
 	for (int i = 0; i < wf_shared->nslots; i++)
 	{
@@ -407,7 +419,7 @@ say_due(StringInfo out, const Known *k)
 			out,
 			"The run waits for the scheduler of this database, which is not running.");
 	else if (!say_group(out, k) && !say_limit(out, &k->queue))
-		say_ready(out, db);
+		say_ready(out, db, &k->queue);
 }
 
 /* False when the run is due: it waits neither for its body nor for a time. */

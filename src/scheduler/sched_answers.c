@@ -167,6 +167,7 @@ static const struct
 	{WF_PLAN_PARK, wf_rows_write, WF_PLAN_BATCH},
 	{WF_PLAN_OWNER, wf_rows_write, WF_PLAN_BATCH},
 	{WF_PLAN_FORWARD, forward, WF_PLAN_BATCH},
+	{WF_PLAN_REFILL, wf_reads_refill, WF_PLAN_BATCH},
 	{WF_PLAN_COUNT, count_left, 1},
 };
 

@@ -58,6 +58,17 @@ static WfStmt scan_timers = {
 	3,
 	{TIMESTAMPTZOID, UUIDOID, INT8OID}};
 
+/* by run_group, from a place on */
+static WfStmt scan_group = {
+	"SELECT " SCAN_COLUMNS "  FROM _workflow.run r"
+	" WHERE r.finished_at IS NULL AND r.queue_id = $1 AND r.group_key = $2"
+	"   AND (r.place, r.run_id) > ($3, $4) AND r.place <= $5"
+	"   AND r.state <> 'p'::\"char\""
+	" ORDER BY r.place, r.run_id"
+	" LIMIT $6",
+	6,
+	{INT4OID, TEXTOID, INT8OID, UUIDOID, INT8OID, INT8OID}};
+
 /* the last one of a page, which there is only where the page is full */
 static WfStmt last_of_page = {
 	"SELECT r.run_id"
@@ -77,6 +88,17 @@ static WfStmt count_left = {
 	{INT4OID, UUIDOID}};
 
 static uint64
+next_of_group(const WfScan *scan, int max)
+{
+	Datum values[6] = {
+		Int32GetDatum(scan->after_queue), CStringGetTextDatum(scan->group_key),
+		Int64GetDatum(scan->after_place), UUIDPGetDatum(&scan->after),
+		Int64GetDatum(scan->upto_place),  Int64GetDatum(max)};
+
+	return wf_spi_run(&scan_group, values, NULL, true, max);
+}
+
+static uint64
 next_rows(const WfScan *scan, int max)
 {
 	Datum values[3] = {Int32GetDatum(scan->after_queue),
@@ -90,6 +112,8 @@ next_rows(const WfScan *scan, int max)
 		case WF_SCAN_TIMERS:
 			values[0] = TimestampTzGetDatum(scan->after_due);
 			return wf_spi_run(&scan_timers, values, NULL, true, max);
+		case WF_SCAN_GROUP:
+			return next_of_group(scan, max);
 		case WF_SCAN_RANGE:
 			break;
 	}
@@ -133,6 +157,7 @@ wf_run_scan(WfScan *scan, WfWork *out, int max)
 		wf_spi_get_tid(i, WF_INFO_N + 3, &out[n].tid);
 		scan->after = out[n].id;
 		scan->after_queue = out[n].queue_id;
+		scan->after_place = out[n].place;
 		scan->after_due = wf_spi_get_time(i, WF_INFO_N + 4, 0);
 		if (wf_spi_get_int64(i, WF_INFO_N + 1, 0) != origin)
 			scan->foreign++;

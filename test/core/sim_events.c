@@ -146,6 +146,9 @@ sim_answer(Sim *sim, int which)
 			break;
 		case WF_PLAN_FORWARD:
 			break;
+		case WF_PLAN_REFILL:
+			sim_refill(sim, &r);
+			break;
 	}
 }
 
@@ -172,6 +175,9 @@ fetch_requests(Sim *sim)
 			case WF_PLAN_LEASE:
 				row = sim_row(sim, &requests[i].id);
 				row->writers++;
+				break;
+			case WF_PLAN_REFILL:
+				sim_refill_asked(sim, &requests[i]);
 				break;
 			default:
 				break;
