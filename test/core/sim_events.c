@@ -331,7 +331,10 @@ ask_something(Sim *sim)
 
 /* ---- operators, and time ---- */
 
-/* What was counted under the rules before goes on being counted. */
+/*
+ * What was counted under the rules before goes on being counted, and what was
+ * laid out under them may have been taken already.
+ */
 static void
 excuse_active(Sim *sim, int32 queue_id)
 {
@@ -341,7 +344,8 @@ excuse_active(Sim *sim, int32 queue_id)
 		WfEntry *entry = wf_ready_find(sim->plan, &row->id);
 
 		row->excused |=
-			row->queue_id == queue_id && entry != NULL && entry->active;
+			row->queue_id == queue_id && entry != NULL &&
+			(entry->active || entry->place == WF_PLACE_SHELF);
 	}
 }
 
