@@ -11,7 +11,6 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "storage/proc.h"
 #include "utils/guc.h"
 
 #include "executor/settle.h"
@@ -27,8 +26,6 @@ wf_step_run(WfExecutor *executor, const WfPolicy *policy, MemoryContext cxt)
 	int nest = NewGUCNestLevel();
 	Jsonb *value;
 
-	if (timeout == 0 && StatementTimeout > 0)
-		timeout = StatementTimeout * INT64CONST(1000);
 	play->place = WF_PLACE_STEP;
 	play->replay.derived = PG_INT32_MAX; /* apart from what the body derives */
 	if (timeout > 0)
