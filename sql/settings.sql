@@ -37,6 +37,14 @@ ALTER SYSTEM RESET workflow.commit_delay;
 SELECT pg_reload_conf();
 CALL until_pause('100');
 
+-- out of range
+ALTER SYSTEM SET workflow.executors_per_role = -2;
+ALTER SYSTEM SET workflow.executors_per_role = 1025;
+ALTER SYSTEM SET workflow.default_step_timeout = '-1 s';
+ALTER SYSTEM SET workflow.default_step_timeout = '25 d';
+ALTER SYSTEM SET workflow.cancel_grace = -1;
+ALTER SYSTEM SET workflow.cancel_grace = 'long';
+
 DROP PROCEDURE until_pause;
 SELECT workflow.drop_workflow('pause', force => true);
 DROP FUNCTION pause;

@@ -54,6 +54,7 @@ CREATE TABLE _workflow.workflow (
 	on_failure		text NOT NULL,
 	keep_succeeded	interval,
 	keep_failed		interval,
+	dedup_scope		text NOT NULL DEFAULT 'kept',
 	description		text,
 	paused_at		timestamptz,
 	paused_by		text,
@@ -95,6 +96,7 @@ CREATE TABLE _workflow.queue (
 	policy				workflow.policy,
 	lease				interval NOT NULL DEFAULT '30 s',
 	dedup_window		interval NOT NULL DEFAULT '5 min',
+	dedup_scope			text NOT NULL DEFAULT 'window',
 	keep_acked			interval,
 	keep_dead			interval,
 	notify_channel		text,
@@ -147,6 +149,7 @@ CREATE TABLE _workflow.run (
 	origin			bigint NOT NULL,
 	enqueued_at		timestamptz NOT NULL,
 	run_at			timestamptz NOT NULL,
+	place			bigint NOT NULL,
 	workflow_id		integer NOT NULL,
 	body_id			integer NOT NULL,
 	queue_id		integer NOT NULL,
@@ -168,6 +171,7 @@ CREATE TABLE _workflow.run (
 	body_attempts	integer,
 	parent_ordinal	integer,
 	item			integer,
+	dedup_no		integer NOT NULL DEFAULT 0,
 	run_as_by		oid,
 	parent_run_id	uuid,
 	seed			uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
@@ -201,8 +205,8 @@ CREATE TABLE _workflow.run (
 CREATE INDEX run_unfinished ON _workflow.run (queue_id, run_id) WHERE finished_at IS NULL;
 -- what waits for a time
 CREATE INDEX run_due ON _workflow.run (due_at, run_id) WHERE finished_at IS NULL AND due_at IS NOT NULL;
--- who is busy in a group
-CREATE INDEX run_group ON _workflow.run (queue_id, group_key, run_id) WHERE finished_at IS NULL AND group_key IS NOT NULL;
+-- who is busy in a group, and who comes next in it
+CREATE INDEX run_group ON _workflow.run (queue_id, group_key, place, run_id) WHERE finished_at IS NULL AND group_key IS NOT NULL;
 -- failed runs that keep their group closed
 CREATE INDEX run_blocking ON _workflow.run (queue_id) WHERE state = 'f'::"char" AND waiting_for = 'x'::"char";
 -- dead letters
@@ -212,7 +216,7 @@ CREATE INDEX run_finished ON _workflow.run (workflow_id, state, finished_at) WHE
 -- children, and items of a map
 CREATE INDEX run_parent ON _workflow.run (parent_run_id, parent_ordinal, item) WHERE parent_run_id IS NOT NULL;
 -- By name first: in a restored database an oid may be somebody else's.
-CREATE UNIQUE INDEX run_dedup_key ON _workflow.run (workflow_id, owner_name, dedup_key, owner) WHERE dedup_key IS NOT NULL;
+CREATE UNIQUE INDEX run_dedup_key ON _workflow.run (workflow_id, owner_name, dedup_key, owner, dedup_no) WHERE dedup_key IS NOT NULL;
 
 CREATE TABLE _workflow.step (
 	run_id			uuid NOT NULL,
@@ -307,6 +311,7 @@ CREATE TABLE _workflow.message (
 	origin			bigint NOT NULL,
 	enqueued_at		timestamptz NOT NULL,
 	run_at			timestamptz NOT NULL,
+	place			bigint NOT NULL,
 	due_at			timestamptz,
 	lease_until		timestamptz,
 	finished_at		timestamptz,
@@ -338,10 +343,20 @@ CREATE TABLE _workflow.message (
 CREATE INDEX message_unfinished ON _workflow.message (queue_id, message_id) WHERE finished_at IS NULL;
 -- what waits for a time
 CREATE INDEX message_due ON _workflow.message (due_at, message_id) WHERE finished_at IS NULL AND due_at IS NOT NULL;
+-- who comes next in a group
+CREATE INDEX message_group ON _workflow.message (queue_id, group_key, place, message_id) WHERE finished_at IS NULL AND group_key IS NOT NULL;
 -- dead letters, and acknowledged ones that are kept
 CREATE INDEX message_finished ON _workflow.message (queue_id, finished_at) WHERE finished_at IS NOT NULL;
 -- tasks
 CREATE INDEX message_run ON _workflow.message (run_id, run_ordinal) WHERE run_id IS NOT NULL;
+
+-- What prepared transactions have put into strict groups; gone when they have
+-- been committed and their work has its place.
+CREATE TABLE _workflow.prepared_work (
+	xid			bigint NOT NULL,
+	work_ids	uuid[] NOT NULL,
+	CONSTRAINT prepared_work_pkey PRIMARY KEY (xid)
+);
 
 -- Keys of messages, remembered also after the message is gone.
 CREATE TABLE _workflow.message_key (
@@ -412,6 +427,7 @@ COMMENT ON COLUMN _workflow.workflow.run_timeout IS 'longest time of a run, from
 COMMENT ON COLUMN _workflow.workflow.on_failure IS 'fail, or park: stop at a step that gave up, until retry_run()';
 COMMENT ON COLUMN _workflow.workflow.keep_succeeded IS 'how long succeeded and cancelled runs are kept; NULL: for ever';
 COMMENT ON COLUMN _workflow.workflow.keep_failed IS 'how long failed runs are kept; NULL: for ever';
+COMMENT ON COLUMN _workflow.workflow.dedup_scope IS 'among which runs a dedup_key is unique: kept, unfinished or queued';
 COMMENT ON COLUMN _workflow.workflow.description IS 'what the workflow is for';
 COMMENT ON COLUMN _workflow.workflow.paused_at IS 'when pause_workflow() was called; NULL: not paused';
 COMMENT ON COLUMN _workflow.workflow.paused_by IS 'role that paused it';
@@ -445,6 +461,7 @@ COMMENT ON COLUMN _workflow.queue.group_rate_limit IS 'starts of each group in a
 COMMENT ON COLUMN _workflow.queue.policy IS 'policy of its messages, and of steps where neither call nor workflow have one';
 COMMENT ON COLUMN _workflow.queue.lease IS 'how long a receipt holds a message, from the commit of receive()';
 COMMENT ON COLUMN _workflow.queue.dedup_window IS 'how long a dedup_key of a message is remembered';
+COMMENT ON COLUMN _workflow.queue.dedup_scope IS 'for how long a dedup_key of a message is its own: window, unfinished or queued';
 COMMENT ON COLUMN _workflow.queue.keep_acked IS 'how long acknowledged messages are kept; NULL: not at all';
 COMMENT ON COLUMN _workflow.queue.keep_dead IS 'how long dead messages are kept; NULL: for ever';
 COMMENT ON COLUMN _workflow.queue.notify_channel IS 'channel of NOTIFY for alerts and for ready messages; NULL: none';
@@ -472,6 +489,10 @@ COMMENT ON COLUMN _workflow.monitor.role_name IS 'name of the role; oid and name
 COMMENT ON COLUMN _workflow.monitor.role IS 'the role';
 COMMENT ON COLUMN _workflow.monitor.origin IS 'database that the oid is of';
 
+COMMENT ON TABLE _workflow.prepared_work IS 'work of prepared transactions that gets its place when they are committed';
+COMMENT ON COLUMN _workflow.prepared_work.xid IS 'the transaction';
+COMMENT ON COLUMN _workflow.prepared_work.work_ids IS 'ids of runs, and of messages as the scheduler has them, in the order of the calls';
+
 COMMENT ON TABLE _workflow.rate IS 'starts reserved against rate limits, until they count no more';
 COMMENT ON COLUMN _workflow.rate.rate_id IS 'key, rising';
 COMMENT ON COLUMN _workflow.rate.queue_id IS 'the queue';
@@ -484,6 +505,7 @@ COMMENT ON COLUMN _workflow.run.run_id IS 'key; version 7, rising in the order o
 COMMENT ON COLUMN _workflow.run.origin IS 'database that the run belongs to, see control.origin';
 COMMENT ON COLUMN _workflow.run.enqueued_at IS 'when it was enqueued';
 COMMENT ON COLUMN _workflow.run.run_at IS 'when it may start at the earliest';
+COMMENT ON COLUMN _workflow.run.place IS 'its place in a group whose limit is one: lower starts first; drawn from the counter of ids, again where a later commit would come before an earlier one';
 COMMENT ON COLUMN _workflow.run.workflow_id IS 'its workflow';
 COMMENT ON COLUMN _workflow.run.body_id IS 'version of the body it is replayed with';
 COMMENT ON COLUMN _workflow.run.queue_id IS 'its queue';
@@ -513,7 +535,8 @@ COMMENT ON COLUMN _workflow.run.end_state IS 'compensating: the state in which i
 COMMENT ON COLUMN _workflow.run.paused_at IS 'when pause_run() took effect; NULL: not paused';
 COMMENT ON COLUMN _workflow.run.owner_name IS 'name of the owner; oid and name must match';
 COMMENT ON COLUMN _workflow.run.run_as_by_name IS 'name of the role run_as_by; oid and name must match';
-COMMENT ON COLUMN _workflow.run.dedup_key IS 'identity given by the client; one run per workflow, owner and key';
+COMMENT ON COLUMN _workflow.run.dedup_key IS 'identity given by the client; one run per workflow, owner and key among those that the workflow''s dedup_scope counts';
+COMMENT ON COLUMN _workflow.run.dedup_no IS 'how many runs had the key before, as far as they are kept: the highest has it now';
 COMMENT ON COLUMN _workflow.run.group_key IS 'group within the queue';
 COMMENT ON COLUMN _workflow.run.reason IS 'why it failed or was parked, one word';
 COMMENT ON COLUMN _workflow.run.error_code IS 'SQLSTATE of the error that stopped it';
@@ -594,6 +617,7 @@ COMMENT ON COLUMN _workflow.message.message_id IS 'key, rising in the order of t
 COMMENT ON COLUMN _workflow.message.origin IS 'database that it belongs to, see control.origin';
 COMMENT ON COLUMN _workflow.message.enqueued_at IS 'when it was sent';
 COMMENT ON COLUMN _workflow.message.run_at IS 'when it may be received at the earliest, as sent';
+COMMENT ON COLUMN _workflow.message.place IS 'its place in a group whose limit is one, as in _workflow.run';
 COMMENT ON COLUMN _workflow.message.due_at IS 'when it may be received next; NULL: at once';
 COMMENT ON COLUMN _workflow.message.lease_until IS 'until when its receipt holds; NULL: nobody has it';
 COMMENT ON COLUMN _workflow.message.finished_at IS 'when it was acknowledged or died; NULL: unfinished';
@@ -645,12 +669,12 @@ COMMENT ON COLUMN _workflow.attempt.error_message IS 'message of that error';
 COMMENT ON COLUMN _workflow.attempt.kind IS 'kind of the call then; NULL: as now';
 COMMENT ON COLUMN _workflow.attempt.name IS 'name of the call then; NULL: as now';
 
-COMMENT ON TABLE _workflow.audit IS 'what operators did to runs';
+COMMENT ON TABLE _workflow.audit IS 'what operators did to runs, and processes of runs that were ended for their sake';
 COMMENT ON COLUMN _workflow.audit.audit_id IS 'key, rising';
 COMMENT ON COLUMN _workflow.audit.run_id IS 'the run';
 COMMENT ON COLUMN _workflow.audit.at IS 'when it was asked for';
-COMMENT ON COLUMN _workflow.audit.action IS 'name of the function that was called';
-COMMENT ON COLUMN _workflow.audit.role_name IS 'role that called it';
+COMMENT ON COLUMN _workflow.audit.action IS 'name of the function that was called; terminated: by the engine, which asked nobody';
+COMMENT ON COLUMN _workflow.audit.role_name IS 'role that called it; empty: the engine';
 COMMENT ON COLUMN _workflow.audit.reason IS 'reason given';
 COMMENT ON COLUMN _workflow.audit.detail IS 'arguments that matter';
 
@@ -709,8 +733,8 @@ CREATE FUNCTION _workflow.server_status(
 	OUT scheduler_pid integer, OUT scheduler_since timestamptz,
 	OUT executors integer, OUT max_executors integer, OUT ready bigint,
 	OUT timers bigint, OUT oldest_ready_at timestamptz,
-	OUT short_since timestamptz, OUT origin bigint, OUT site text,
-	OUT cluster_max_executors integer)
+	OUT shortage_since timestamptz, OUT origin bigint, OUT site text,
+	OUT cluster_max_executors integer, OUT shortage text)
 	RETURNS record
 	LANGUAGE c STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
 	AS 'MODULE_PATHNAME', 'workflow_server_status';
@@ -821,11 +845,12 @@ CREATE FUNCTION workflow.create_workflow(
 	keep_failed interval DEFAULT NULL,
 	search_path text DEFAULT NULL,
 	description text DEFAULT NULL,
+	dedup_scope text DEFAULT 'kept',
 	or_replace boolean DEFAULT false)
 	RETURNS void
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_create_workflow';
-COMMENT ON FUNCTION workflow.create_workflow(text, text, text, workflow.policy, interval, text, text, interval, interval, text, text, boolean) IS
+COMMENT ON FUNCTION workflow.create_workflow(text, text, text, workflow.policy, interval, text, text, interval, interval, text, text, text, boolean) IS
 	'makes a workflow of a function: f(input jsonb) RETURNS jsonb';
 
 CREATE FUNCTION workflow.alter_workflow(
@@ -840,11 +865,12 @@ CREATE FUNCTION workflow.alter_workflow(
 	keep_failed interval DEFAULT NULL,
 	search_path text DEFAULT NULL,
 	description text DEFAULT NULL,
+	dedup_scope text DEFAULT NULL,
 	reset text[] DEFAULT NULL)
 	RETURNS void
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_alter_workflow';
-COMMENT ON FUNCTION workflow.alter_workflow(text, text, text, workflow.policy, interval, text, text, interval, interval, text, text, text[]) IS
+COMMENT ON FUNCTION workflow.alter_workflow(text, text, text, workflow.policy, interval, text, text, interval, interval, text, text, text, text[]) IS
 	'changes a workflow: NULL leaves a property as it is, reset names those that go back to their defaults';
 
 CREATE FUNCTION workflow.drop_workflow(
@@ -893,6 +919,7 @@ CREATE FUNCTION workflow.create_queue(
 	closed boolean DEFAULT false,
 	lease interval DEFAULT '30 s',
 	dedup_window interval DEFAULT '5 min',
+	dedup_scope text DEFAULT 'window',
 	keep_acked interval DEFAULT NULL,
 	keep_dead interval DEFAULT NULL,
 	notify_channel text DEFAULT NULL,
@@ -906,7 +933,7 @@ CREATE FUNCTION workflow.create_queue(
 	RETURNS void
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_create_queue';
-COMMENT ON FUNCTION workflow.create_queue(text, integer, integer, integer, text, boolean, jsonb, integer, interval, integer, workflow.policy, boolean, interval, interval, interval, interval, text, text, integer, interval, integer, text, text, boolean) IS
+COMMENT ON FUNCTION workflow.create_queue(text, integer, integer, integer, text, boolean, jsonb, integer, interval, integer, workflow.policy, boolean, interval, interval, text, interval, interval, text, text, integer, interval, integer, text, text, boolean) IS
 	'makes a queue: how many of its runs may be under way, in which order they start, and how often';
 
 CREATE FUNCTION workflow.alter_queue(
@@ -924,6 +951,7 @@ CREATE FUNCTION workflow.alter_queue(
 	closed boolean DEFAULT NULL,
 	lease interval DEFAULT NULL,
 	dedup_window interval DEFAULT NULL,
+	dedup_scope text DEFAULT NULL,
 	keep_acked interval DEFAULT NULL,
 	keep_dead interval DEFAULT NULL,
 	notify_channel text DEFAULT NULL,
@@ -937,7 +965,7 @@ CREATE FUNCTION workflow.alter_queue(
 	RETURNS void
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_alter_queue';
-COMMENT ON FUNCTION workflow.alter_queue(text, integer, integer, integer, text, boolean, jsonb, integer, interval, integer, workflow.policy, boolean, interval, interval, interval, interval, text, text, integer, interval, integer, text, text, text[]) IS
+COMMENT ON FUNCTION workflow.alter_queue(text, integer, integer, integer, text, boolean, jsonb, integer, interval, integer, workflow.policy, boolean, interval, interval, text, interval, interval, text, text, integer, interval, integer, text, text, text[]) IS
 	'changes a queue at once, also for what waits in it: NULL leaves a property as it is, reset names those that go back to their defaults';
 
 CREATE FUNCTION workflow.drop_queue(
@@ -1000,12 +1028,37 @@ CREATE FUNCTION workflow.enqueue_workflow(
 	run_timeout interval DEFAULT NULL,
 	attributes jsonb DEFAULT NULL,
 	signal text DEFAULT NULL,
-	signal_payload jsonb DEFAULT NULL)
+	signal_payload jsonb DEFAULT NULL,
+	debounce interval DEFAULT NULL,
+	debounce_max interval DEFAULT NULL)
 	RETURNS uuid
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_enqueue_workflow';
-COMMENT ON FUNCTION workflow.enqueue_workflow(text, jsonb, text, text, text, text, text, integer, interval, timestamptz, interval, jsonb, text, jsonb) IS
+COMMENT ON FUNCTION workflow.enqueue_workflow(text, jsonb, text, text, text, text, text, integer, interval, timestamptz, interval, jsonb, text, jsonb, interval, interval) IS
 	'starts a run of a workflow when the transaction commits, and returns its run_id';
+
+CREATE FUNCTION workflow.enqueue_run(
+	workflow text,
+	input jsonb DEFAULT '{}',
+	dedup_key text DEFAULT NULL,
+	on_duplicate text DEFAULT 'return',
+	group_key text DEFAULT NULL,
+	on_busy text DEFAULT 'wait',
+	queue text DEFAULT NULL,
+	priority integer DEFAULT 0,
+	delay interval DEFAULT NULL,
+	run_at timestamptz DEFAULT NULL,
+	run_timeout interval DEFAULT NULL,
+	attributes jsonb DEFAULT NULL,
+	signal text DEFAULT NULL,
+	signal_payload jsonb DEFAULT NULL,
+	debounce interval DEFAULT NULL,
+	debounce_max interval DEFAULT NULL)
+	RETURNS TABLE (run_id uuid, created boolean, state text)
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE ROWS 1
+	AS 'MODULE_PATHNAME', 'workflow_enqueue_run';
+COMMENT ON FUNCTION workflow.enqueue_run(text, jsonb, text, text, text, text, text, integer, interval, timestamptz, interval, jsonb, text, jsonb, interval, interval) IS
+	'the same as enqueue_workflow(), which tells whether the run is new and what state it is in; no row where that gives NULL';
 
 CREATE FUNCTION workflow.find_run(
 	workflow text,
@@ -1175,11 +1228,13 @@ CREATE FUNCTION workflow.send(
 	on_duplicate text DEFAULT 'return',
 	priority integer DEFAULT 0,
 	delay interval DEFAULT NULL,
-	run_at timestamptz DEFAULT NULL)
+	run_at timestamptz DEFAULT NULL,
+	debounce interval DEFAULT NULL,
+	debounce_max interval DEFAULT NULL)
 	RETURNS bigint
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_send';
-COMMENT ON FUNCTION workflow.send(text, jsonb, jsonb, text, text, text, integer, interval, timestamptz) IS
+COMMENT ON FUNCTION workflow.send(text, jsonb, jsonb, text, text, text, integer, interval, timestamptz, interval, interval) IS
 	'puts a message in a queue when the transaction commits, and returns its message_id';
 
 CREATE FUNCTION workflow.send_batch(
@@ -1634,6 +1689,7 @@ SELECT w.name AS workflow,
        w.on_failure,
        w.keep_succeeded,
        w.keep_failed,
+       w.dedup_scope,
        w.description,
        w.paused_at,
        w.paused_by,
@@ -1657,6 +1713,7 @@ COMMENT ON COLUMN workflow.workflows.run_timeout IS 'longest time of a run, from
 COMMENT ON COLUMN workflow.workflows.on_failure IS 'fail, or park: stop at a step that gave up, until retry_run()';
 COMMENT ON COLUMN workflow.workflows.keep_succeeded IS 'how long succeeded and cancelled runs are kept; NULL: for ever';
 COMMENT ON COLUMN workflow.workflows.keep_failed IS 'how long failed runs are kept; NULL: for ever';
+COMMENT ON COLUMN workflow.workflows.dedup_scope IS 'among which runs a dedup_key is unique: kept, unfinished or queued';
 COMMENT ON COLUMN workflow.workflows.description IS 'what the workflow is for';
 COMMENT ON COLUMN workflow.workflows.paused_at IS 'when it was paused; NULL: not paused';
 COMMENT ON COLUMN workflow.workflows.paused_by IS 'role that paused it';
@@ -1902,7 +1959,7 @@ SELECT a.run_id,
        a.detail
   FROM _workflow.audit a
   JOIN _workflow.run r ON r.run_id = a.run_id
- WHERE _workflow.sees(r.owner, r.owner_name);
+ WHERE a.action <> 'terminated' AND _workflow.sees(r.owner, r.owner_name);
 
 COMMENT ON VIEW workflow.audit_log IS 'what operators did to these runs';
 COMMENT ON COLUMN workflow.audit_log.run_id IS 'the run';
@@ -1992,7 +2049,7 @@ SELECT i.queue_id,
                        coalesce(q.owner_name, pg_get_userbyid(e.extowner)::text))
        OR EXISTS (SELECT FROM _workflow.queue_grant a
                    WHERE a.queue_id = q.queue_id AND a.privilege = 'receive'
-                     AND _workflow.reads(a.role, a.role_name)) AS reads
+                     AND (a.role_name = 'public' OR _workflow.reads(a.role, a.role_name))) AS reads
   FROM (SELECT 0 AS queue_id UNION SELECT queue_id FROM _workflow.queue) i
   JOIN pg_extension e ON e.extname = 'workflow'
   LEFT JOIN _workflow.queue q ON q.queue_id = i.queue_id
@@ -2175,6 +2232,7 @@ SELECT CASE WHEN i.queue_id = 0 THEN 'default' ELSE q.name END AS queue,
        q.policy,
        coalesce(q.lease, '30 s') AS lease,
        coalesce(q.dedup_window, '5 min') AS dedup_window,
+       coalesce(q.dedup_scope, 'window') AS dedup_scope,
        q.keep_acked,
        q.keep_dead,
        q.notify_channel,
@@ -2211,7 +2269,7 @@ SELECT CASE WHEN i.queue_id = 0 THEN 'default' ELSE q.name END AS queue,
     OR _workflow.sees(q.owner, q.owner_name)
     OR EXISTS (SELECT FROM _workflow.queue_grant a
                 WHERE a.queue_id = q.queue_id
-                  AND _workflow.reads(a.role, a.role_name));
+                  AND (a.role_name = 'public' OR _workflow.reads(a.role, a.role_name)));
 
 COMMENT ON VIEW workflow.queues IS 'queues that are open, that the current user or a role he is a member of owns, or on which he was granted something';
 COMMENT ON COLUMN workflow.queues.queue IS 'name of the queue';
@@ -2229,6 +2287,7 @@ COMMENT ON COLUMN workflow.queues.group_rate_limit IS 'starts of each group in a
 COMMENT ON COLUMN workflow.queues.policy IS 'policy of its messages, and of steps where neither call nor workflow have one';
 COMMENT ON COLUMN workflow.queues.lease IS 'how long a receipt holds a message';
 COMMENT ON COLUMN workflow.queues.dedup_window IS 'how long a dedup_key of a message is remembered';
+COMMENT ON COLUMN workflow.queues.dedup_scope IS 'for how long a dedup_key of a message is its own: window, unfinished or queued';
 COMMENT ON COLUMN workflow.queues.keep_acked IS 'how long acknowledged messages are kept; NULL: not at all';
 COMMENT ON COLUMN workflow.queues.keep_dead IS 'how long dead messages are kept; NULL: for ever';
 COMMENT ON COLUMN workflow.queues.notify_channel IS 'channel of NOTIFY for alerts and for ready messages; NULL: none';
@@ -2268,7 +2327,8 @@ SELECT s.enabled,
        s.scheduler_since,
        s.executors,
        least(s.max_executors, nullif(s.cluster_max_executors, -1)) AS max_executors,
-       s.short_since,
+       s.shortage,
+       s.shortage_since,
        s.ready,
        s.timers,
        s.oldest_ready_at
@@ -2286,7 +2346,8 @@ COMMENT ON COLUMN workflow.status.scheduler_pid IS 'scheduler of this database; 
 COMMENT ON COLUMN workflow.status.scheduler_since IS 'when the scheduler started';
 COMMENT ON COLUMN workflow.status.executors IS 'executors of this database that are there now';
 COMMENT ON COLUMN workflow.status.max_executors IS 'how many there may be';
-COMMENT ON COLUMN workflow.status.short_since IS 'since when worker processes have been short; NULL: they are not';
+COMMENT ON COLUMN workflow.status.shortage IS 'what there is too little of: disk, memory, locks, connections, workers or standby; NULL: nothing';
+COMMENT ON COLUMN workflow.status.shortage_since IS 'since when';
 COMMENT ON COLUMN workflow.status.ready IS 'runs and messages that could start now';
 COMMENT ON COLUMN workflow.status.timers IS 'runs and messages that wait for a time';
 COMMENT ON COLUMN workflow.status.oldest_ready_at IS 'since when the oldest ready run or message has been waiting; NULL: none is';
@@ -2342,7 +2403,7 @@ SELECT CASE WHEN i.queue_id = 0 THEN 'default' ELSE q.name END AS queue,
     OR _workflow.sees(q.owner, q.owner_name)
     OR EXISTS (SELECT FROM _workflow.queue_grant a
                 WHERE a.queue_id = q.queue_id
-                  AND _workflow.reads(a.role, a.role_name));
+                  AND (a.role_name = 'public' OR _workflow.reads(a.role, a.role_name)));
 
 COMMENT ON VIEW workflow.stat_queues IS 'counters per queue, from memory: lost in a crash';
 COMMENT ON COLUMN workflow.stat_queues.queue IS 'name of the queue';

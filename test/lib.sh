@@ -74,13 +74,13 @@ open_build_folder() {
 copy_tree() {
 	local tree=$WF_BUILD/tree-$1 parts part
 	parts=()
-	for part in Makefile workflow.control META.json README.md docs expected \
-		sql src test; do
+	for part in Makefile workflow.control META.json README.md CHANGELOG.md \
+		LICENSE docs expected packaging sql src test; do
 		[ ! -e "$top/$part" ] || parts+=("$part")
 	done
 	"${as_user[@]}" mkdir -p "$tree"
-	"${as_user[@]}" find "$tree" -type f ! -name '*.o' -delete
-	tar -C "$top" --exclude='*.o' --exclude='*.so' -cf - "${parts[@]}" |
+	"${as_user[@]}" find "$tree" -type f ! -name '*.[od]' -delete
+	tar -C "$top" --exclude='*.[od]' --exclude='*.so' -cf - "${parts[@]}" |
 		"${as_user[@]}" tar -C "$tree" -xf -
 }
 

@@ -21,6 +21,7 @@
 #include "api/runs.h"
 #include "base/clock.h"
 #include "base/spi.h"
+#include "ipc/order.h"
 #include "ipc/wakeup.h"
 #include "store/fork.h"
 
@@ -137,6 +138,7 @@ workflow_fork_run(PG_FUNCTION_ARGS)
 	char *reason = wf_arg_note(fcinfo, 3, "reason");
 	char *by;
 	int32 from;
+	bool strict;
 
 	wf_require_preloaded();
 	wf_require_writable("fork_run");
@@ -153,7 +155,7 @@ workflow_fork_run(PG_FUNCTION_ARGS)
 	check_record(run_id, from);
 	known = workflow_of(&run);
 	require_same_owner(&run, known);
-	(void) wf_queue_allowed_of(run.workflow, run.queue_id);
+	strict = wf_queue_allowed_of(run.workflow, run.queue_id)->strict;
 	if (known->def.has_run_timeout)
 		fork.deadline_at = DatumGetTimestampTz(DirectFunctionCall2(
 			timestamptz_pl_interval, TimestampTzGetDatum(fork.now),
@@ -168,6 +170,8 @@ workflow_fork_run(PG_FUNCTION_ARGS)
 	wf_fork_insert(run_id, from, &fork, &info);
 	insert_audit(run_id, &fork.run_id, from, by, reason);
 	wf_window_close(&window);
+	if (strict)
+		wf_order_note(&info);
 	wf_note_run(&info);
 	if (known->def.paused)
 		wf_note_events(WF_EVENT_CONTROL);

@@ -23,6 +23,7 @@
 #include "api/freshness.h"
 #include "api/receipt.h"
 #include "api/receive_cache.h"
+#include "api/served.h"
 #include "api/wait_place.h"
 #include "base/clock.h"
 #include "base/compat.h"
@@ -149,6 +150,7 @@ receive(Call *call, int max)
 {
 	WfHanded *handed = palloc(WF_HANDED_MAX * sizeof(WfHanded));
 	int vain = 0;
+	int all = 0;
 
 	while (max > 0 && vain < MAX_VAIN_ROUNDS)
 	{
@@ -159,11 +161,14 @@ receive(Call *call, int max)
 		for (int i = 0; i < n; i++)
 			got += take(call, &handed[i]);
 		max -= got;
+		all += got;
 		vain = got == 0 ? vain + 1 : 0;
 		/* fewer than were asked for: there were no more */
 		if (n < wanted)
 			break;
 	}
+	if (all == 0)
+		wf_served_tell();
 }
 
 Datum

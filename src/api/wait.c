@@ -30,6 +30,7 @@
 #include "base/compat.h"
 #include "base/spi.h"
 #include "core/state.h"
+#include "ipc/exits.h"
 #include "ipc/shmem.h"
 
 PG_FUNCTION_INFO_V1(workflow_wait_for_run);
@@ -139,6 +140,7 @@ workflow_wait_for_run(PG_FUNCTION_ARGS)
 		EnsurePortalSnapshotExists();
 	}
 	ConditionVariableCancelSleep();
+	wf_exit_answer();
 	PG_RETURN_DATUM(make_row(fcinfo, &waited.run));
 }
 
@@ -205,5 +207,6 @@ workflow_wait_until_idle(PG_FUNCTION_ARGS)
 		wf_wait_look(look_for_extension, NULL);
 	}
 	ConditionVariableCancelSleep();
+	wf_exit_answer();
 	PG_RETURN_VOID();
 }

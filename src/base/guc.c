@@ -23,6 +23,9 @@ bool wf_preloaded = false;
 bool wf_enabled = true;
 int wf_executors = 4;
 int wf_max_executors = -1;
+int wf_executors_per_role = -1;
+int wf_default_step_timeout = 0;
+int wf_cancel_grace = 5000;
 int wf_executor_idle_timeout = 60 * 1000;
 int wf_executor_max_age = 3600;
 int wf_max_payload = 16 * 1024;
@@ -49,6 +52,12 @@ define_executor_settings(void)
 		&wf_max_executors, -1, -1, MAX_BACKENDS, PGC_SIGHUP, 0, NULL, NULL,
 		NULL);
 
+	DefineCustomIntVariable(
+		"workflow.executors_per_role",
+		"Sets the maximum number of executors of one role in each database.",
+		"-1 means no limit but that the last executor is for another role; 0 starts none.",
+		&wf_executors_per_role, -1, -1, 1024, PGC_SIGHUP, 0, NULL, NULL, NULL);
+
 	DefineCustomIntVariable("workflow.executor_idle_timeout",
 							"Sets how long an executor without work is kept.",
 							"0 ends it at once; -1 keeps it.",
@@ -67,6 +76,23 @@ define_executor_settings(void)
 		"Sets commit_delay of executors, in microseconds.",
 		"One flush of WAL then commits the steps of more executors.",
 		&wf_commit_delay, 100, 0, 100000, PGC_SIGHUP, 0, NULL, NULL, NULL);
+}
+
+static void
+define_step_settings(void)
+{
+	DefineCustomIntVariable(
+		"workflow.default_step_timeout",
+		"Sets the longest time of an attempt of a step whose policy has none.",
+		"0 means no limit.", &wf_default_step_timeout, 0, 0, INT_MAX,
+		PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+
+	DefineCustomIntVariable(
+		"workflow.cancel_grace",
+		"Sets how long a step or body may go on after it was cancelled.",
+		"Then its process is ended, as when the cancel is caught again and again.",
+		&wf_cancel_grace, 5000, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS, NULL,
+		NULL, NULL);
 }
 
 static void
@@ -124,6 +150,7 @@ wf_guc_define(void)
 	wf_preloaded = process_shared_preload_libraries_in_progress;
 
 	define_executor_settings();
+	define_step_settings();
 	define_other_settings();
 #ifdef WF_TEST_BUILD
 	wf_clock_define_guc();

@@ -11,11 +11,14 @@
 /* true where the library came with shared_preload_libraries */
 extern bool wf_preloaded;
 
-extern bool wf_enabled;		 /* workflow.enabled: off holds the server */
-extern int wf_executors;	 /* workflow.executors: per database */
-extern int wf_max_executors; /* workflow.max_executors: per cluster */
+extern bool wf_enabled;			  /* workflow.enabled: off holds the server */
+extern int wf_executors;		  /* workflow.executors: per database */
+extern int wf_max_executors;	  /* workflow.max_executors: per cluster */
+extern int wf_executors_per_role; /* of a database; -1: no limit */
 extern int wf_executor_idle_timeout; /* ms; 0 means at once, -1 never */
 extern int wf_executor_max_age;		 /* s; -1 means never */
+extern int wf_default_step_timeout;	 /* ms; 0 means no limit */
+extern int wf_cancel_grace;			 /* ms */
 extern int wf_scheduler_memory;		 /* kB: entries of a scheduler */
 extern int wf_commit_delay;			 /* us; executors' commit_delay */
 extern int wf_max_payload;			 /* kB: input, result, step result */

@@ -120,6 +120,8 @@ give_round(WfPlan *plan, WfRole *role, int depth)
 		if (!can_take(seat) || seat->load >= depth ||
 			(depth > 1 && is_slow(plan, seat)))
 			continue;
+		if (!wf_slow_may_offer(plan, role))
+			return false;
 		entry = wf_dispatch_next(plan, role);
 		if (entry == NULL)
 			return false;
@@ -142,7 +144,8 @@ make_way(WfPlan *plan, WfRole *role)
 	{
 		WfSeat *seat = dlist_container(WfSeat, role_node, iter.cur);
 
-		for (int i = 0; i < WF_CELLS; i++)
+		/* the last run of one that goes stays */
+		for (int i = 0; i < WF_CELLS && can_take(seat); i++)
 		{
 			WfEntry *entry = seat->entries[i];
 

@@ -49,7 +49,10 @@ wf_plan_seat_is(WfPlan *plan, TimestampTz now, int index, WfSeatState state,
 
 	plan->now = now;
 	if (state == WF_SEAT_LIVE && seat->state != WF_SEAT_LIVE)
+	{
 		seat->role->failures = 0;
+		wf_slow_connected(plan, seat->role);
+	}
 	seat->state = state;
 	seat->started_at = started_at;
 }
@@ -93,6 +96,7 @@ wf_seat_offer(WfPlan *plan, WfSeat *seat, WfEntry *entry)
 		seat->progress_at = plan->now;
 	seat->entries[cell] = entry;
 	seat->seqs[cell] = ++seat->seq;
+	wf_slow_offered(plan, seat, cell);
 	wf_ready_to_cell(plan, entry, index, cell);
 
 	/* one that was taken back while pending has left an action */
@@ -125,6 +129,7 @@ leave_cell(WfPlan *plan, WfEntry *entry)
 	WfSeat *seat = &plan->seats[entry->seat];
 
 	Assert(entry->place == WF_PLACE_CELL);
+	wf_slow_left(plan, seat, entry->cell);
 	seat->entries[entry->cell] = NULL;
 	seat->load--;
 	wf_ready_take(plan, entry);
@@ -148,16 +153,22 @@ wf_seat_take_back(WfPlan *plan, WfEntry *entry)
 	return true;
 }
 
-void
-wf_seat_clear_offers(WfPlan *plan, WfSeat *seat)
+static void
+clear_offers(WfPlan *plan, WfSeat *seat, const WfEntry *spared)
 {
 	for (int i = 0; i < WF_CELLS; i++)
 	{
 		WfEntry *entry = seat->entries[i];
 
-		if (entry != NULL && wf_seat_take_back(plan, entry))
+		if (entry != NULL && entry != spared && wf_seat_take_back(plan, entry))
 			wf_ready_place(plan, entry);
 	}
+}
+
+void
+wf_seat_clear_offers(WfPlan *plan, WfSeat *seat)
+{
+	clear_offers(plan, seat, NULL);
 }
 
 void
@@ -166,14 +177,35 @@ wf_seat_interrupt(WfPlan *plan, WfEntry *entry, uint32 bits)
 	wf_request_act(plan, WF_ACTION_INTERRUPT, entry->seat, entry->cell, bits);
 }
 
-/* Ends the executor after the run it has in hand. */
+/* The entry that comes first of those in its cells; NULL: there is none. */
+static WfEntry *
+first_in_cells(const WfSeat *seat)
+{
+	int first = -1;
+
+	for (int i = 0; i < WF_CELLS; i++)
+	{
+		if (seat->entries[i] != NULL &&
+			(first < 0 || seat->seqs[i] < seat->seqs[first]))
+			first = i;
+	}
+	return first < 0 ? NULL : seat->entries[first];
+}
+
+/*
+ * Ends the executor after the run it has in hand; one that has had none keeps
+ * the first that it was offered, or roles that take turns would go on taking
+ * turns without any run.
+ */
 void
 wf_seat_retire(WfPlan *plan, WfSeat *seat)
 {
+	WfEntry *spared = seat->served ? NULL : first_in_cells(seat);
+
 	if (seat->retiring)
 		return;
 	seat->retiring = true;
-	wf_seat_clear_offers(plan, seat);
+	clear_offers(plan, seat, spared);
 	wf_request_act(plan, WF_ACTION_RETIRE, seat - plan->seats, 0, 0);
 }
 
@@ -197,6 +229,7 @@ note_begun(WfPlan *plan, WfEntry *entry, TimestampTz begun_at)
 {
 	if (begun_at == 0)
 		return;
+	entry->assumed = false;
 	if (!entry->begun)
 		wf_flow_started(plan, entry);
 	entry->begun = true;
@@ -251,15 +284,18 @@ end_entry(WfPlan *plan, WfEntry *entry, const WfCellNews *news, bool recheck)
 }
 
 static void
-has_ended(WfPlan *plan, WfEntry *entry, const WfCellNews *news)
+has_ended(WfPlan *plan, WfEntry *entry, const WfCellNews *told)
 {
 	bool recheck = entry->recheck;
+	WfCellNews news = *told;
 
-	note_begun(plan, entry, news->begun_at);
+	note_begun(plan, entry, news.begun_at);
+	wf_slow_told(plan, &plan->seats[entry->seat], &news);
 	leave_cell(plan, entry);
-	end_entry(plan, entry, news, recheck);
-	if (news->tells_parent)
-		wf_rest_wake_id(plan, &news->parent_id);
+	wf_gate_not_begun(plan, entry);
+	end_entry(plan, entry, &news, recheck);
+	if (news.tells_parent)
+		wf_rest_wake_id(plan, &news.parent_id);
 }
 
 /* An executor ended with this run in hand. */
@@ -271,6 +307,7 @@ is_lost(WfPlan *plan, WfEntry *entry, TimestampTz begun_at)
 		wf_gate_begun(plan, entry, begun_at != 0 ? begun_at : plan->now);
 	leave_cell(plan, entry);
 
+	entry->assumed = false;
 	entry->losses++;
 	wf_rest_put_back(plan, entry, plan->now + backoff(entry->losses));
 }
@@ -305,6 +342,7 @@ wf_plan_cells(WfPlan *plan, TimestampTz now, int index, const WfCellNews *news,
 	{
 		seat->slow = now - seat->progress_at > nended * WF_SEAT_SLOW_USEC;
 		seat->progress_at = now;
+		seat->served = true;
 	}
 }
 
@@ -321,6 +359,9 @@ wf_plan_gone(WfPlan *plan, TimestampTz now, int index, bool failed)
 		/* even the first failure waits: it is a property of the role */
 		role->failures++;
 		role->not_before = now + backoff(role->failures + 1);
+		/* one that lacked a connection is a probe like any other */
+		if (wf_slow_next(role) != 0)
+			role->not_before = Min(role->not_before, wf_slow_next(role));
 	}
 	wf_seat_remove(plan, seat);
 }
@@ -350,7 +391,7 @@ wf_plan_found(WfPlan *plan, TimestampTz now, int index, int cell,
 	}
 	entry = wf_ready_make(plan, work);
 	entry->partial = true;
-	entry->begun = true;
+	entry->begun = entry->assumed = true;
 	if (entry->queue != NULL)
 		wf_gate_recount(plan, entry, false);
 	seat->entries[cell] = entry;

@@ -8,6 +8,13 @@
  * when slots are short for another reason: workflow.max_executors of the
  * cluster, or the server's worker slots.
  *
+ * Steps may take hours and are not interrupted for that.  So the last executor
+ * is for another role than the one that has all the others, however long it
+ * stays free: who comes with work then finds a place at once.  Where there are
+ * more roles with work than executors, each that is at work goes after the run
+ * that it has, and they are served in turn; one that came but now has its first
+ * run before it goes.
+ *
  * Whether a role may connect is looked up before each request for an executor,
  * and nowhere else; if it may not, its runs are parked.
  */
@@ -16,8 +23,6 @@
 #include "core/plan_parts.h"
 
 
-/* a role's only executor may work this long before it can be sent away */
-#define MIN_LIFE_USEC	 USECS_PER_SEC
 /* when slots are short: look again after */
 #define SHORT_RETRY_USEC USECS_PER_SEC
 
@@ -42,6 +47,19 @@ count_wanted(WfPlan *plan, WfRole *role)
 	return (int) Min(n, plan->nseats);
 }
 
+/* The most executors that one role may have. */
+static int
+most_of_role(const WfPlan *plan)
+{
+	int most = plan->settings.executors;
+
+	if (most > 1 && !wf_plan_is_broken(plan, WF_BREAK_SHARE))
+		most--;
+	if (plan->settings.per_role >= 0)
+		most = Min(most, plan->settings.per_role);
+	return most;
+}
+
 /* Those that we have, and those that we have asked for. */
 static int
 count_all(WfPlan *plan)
@@ -49,9 +67,20 @@ count_all(WfPlan *plan)
 	return plan->nused + plan->nhiring;
 }
 
+/* Served now, so that the others come first from here on. */
+static void
+go_to_end(WfPlan *plan, WfRole *role)
+{
+	if (role->nready == 0 || wf_plan_is_broken(plan, WF_BREAK_TURNS))
+		return;
+	dlist_delete(&role->active);
+	dlist_push_tail(&plan->active, &role->active);
+}
+
 static void
 ask_for(WfPlan *plan, WfRole *role, int wanted)
 {
+	wanted = Min(wanted, most_of_role(plan) - role->nseats - role->nhiring);
 	if (wanted <= 0 || plan->slots_short ||
 		count_all(plan) >= plan->settings.executors)
 		return;
@@ -60,8 +89,8 @@ ask_for(WfPlan *plan, WfRole *role, int wanted)
 		wf_plan_wake_at(plan, role->not_before);
 		return;
 	}
-	/* the first after a failure alone */
-	if (role->failures > 0)
+	/* the first after a failure alone, and one is enough for a probe */
+	if (role->failures > 0 || wf_slow_is_short(plan, role))
 		wanted = role->nseats + role->nhiring > 0 ? 0 : 1;
 	if (wanted <= 0)
 		return;
@@ -81,6 +110,8 @@ ask_for(WfPlan *plan, WfRole *role, int wanted)
 		plan->nhiring++;
 		wf_request_act(plan, WF_ACTION_HIRE, -1, 0, role->oid);
 	}
+	if (role->nhiring > 0)
+		go_to_end(plan, role);
 }
 
 void
@@ -130,7 +161,8 @@ is_starved(WfPlan *plan, WfRole *role)
 {
 	dlist_iter iter;
 
-	if (role->nready == 0 || role->not_before > plan->now || role->nhiring > 0)
+	if (role->nready == 0 || role->not_before > plan->now ||
+		role->nhiring > 0 || most_of_role(plan) == 0)
 		return false;
 	dlist_foreach (iter, &role->seats)
 	{
@@ -150,7 +182,7 @@ is_starved(WfPlan *plan, WfRole *role)
 
 /* How gladly a seat is given up; 0: not at all now. */
 static int
-eagerness(WfPlan *plan, const WfSeat *seat)
+eagerness(const WfSeat *seat)
 {
 	if (seat->retiring)
 		return 0;
@@ -158,17 +190,15 @@ eagerness(WfPlan *plan, const WfSeat *seat)
 		return seat->role->nready == 0 ? 1000 : 0;
 	if (seat->load == 0)
 		return 500;
-	if (seat->role->nseats > 1)
-		return 1 + seat->role->nseats;
-	if (plan->now - seat->started_at >= MIN_LIFE_USEC)
-		return 1;
-	wf_plan_wake_at(plan, seat->started_at + MIN_LIFE_USEC);
-	return 0;
+	return seat->role->nseats;
 }
 
-/* Sends one executor away, or withdraws a request for one. */
+/*
+ * Sends one executor away, of this role (NULL: of any), or withdraws a request
+ * for one.
+ */
 static bool
-give_up_one(WfPlan *plan)
+give_up_one(WfPlan *plan, const WfRole *role)
 {
 	WfSeat *best = NULL;
 	int most = 0;
@@ -176,7 +206,7 @@ give_up_one(WfPlan *plan)
 	for (int i = 0; i < plan->nused; i++)
 	{
 		WfSeat *seat = wf_plan_seat_of(plan, i);
-		int eager = eagerness(plan, seat);
+		int eager = role == NULL || seat->role == role ? eagerness(seat) : 0;
 
 		if (eager > most || (eager == most && eager > 0 &&
 							 seat->started_at < best->started_at))
@@ -229,7 +259,7 @@ feed_starved(WfPlan *plan)
 		return;
 	for (leaving = count_retiring(plan); leaving < homeless; leaving++)
 	{
-		if (!give_up_one(plan))
+		if (!give_up_one(plan, NULL))
 			break;
 	}
 	if (count_all(plan) < plan->settings.executors && !plan->slots_short)
@@ -266,8 +296,38 @@ shed_surplus(WfPlan *plan)
 
 	while (surplus-- > 0)
 	{
-		if (!give_up_one(plan))
+		if (!give_up_one(plan, NULL))
 			break;
+	}
+}
+
+static int
+count_staying(WfRole *role)
+{
+	dlist_iter iter;
+	int n = 0;
+
+	dlist_foreach (iter, &role->seats)
+		n += !dlist_container(WfSeat, role_node, iter.cur)->retiring;
+	return n;
+}
+
+/* What a role may have was lowered. */
+static void
+shed_of_roles(WfPlan *plan)
+{
+	int most = most_of_role(plan);
+
+	/* backwards, as removing one moves the last into its place */
+	for (int i = plan->nused - 1; i >= 0; i--)
+	{
+		WfRole *role;
+
+		if (i >= plan->nused)
+			continue;
+		role = wf_plan_seat_of(plan, i)->role;
+		if (role->nseats > most && count_staying(role) > most)
+			(void) give_up_one(plan, role);
 	}
 }
 
@@ -316,6 +376,7 @@ wf_staff_adjust(WfPlan *plan)
 	withdraw_requests(plan);
 	if (count_all(plan) > plan->settings.executors)
 		shed_surplus(plan);
+	shed_of_roles(plan);
 	if (plan->halted)
 		return;
 	if (count_all(plan) < plan->settings.executors || plan->nready > 0)

@@ -12,6 +12,7 @@
 #include "core/derive.h"
 #include "core/machine.h"
 #include "executor/ending.h"
+#include "ipc/shortage.h"
 #include "ipc/stats.h"
 #include "play/version.h"
 
@@ -181,6 +182,8 @@ retry_body(WfExecutor *executor, WfTurn *turn)
 		turn->end.attempts++;
 		return;
 	}
+	/* what a body meets may be its own fault, as what a step does */
+	executor->cell->shortage = wf_shortage_of(&turn->error, false);
 	turn->has_later = true;
 	turn->body_attempts = attempt;
 	turn->due_at = wf_clock_now() +

@@ -30,6 +30,7 @@ make_record(WfExecutor *executor, WfStep *step)
 	wf_play_policy(play, &policy);
 	wf_play_fill_step(play, &policy, step);
 	step->match.state = WF_STEP_RETRYING;
+	step->free_retries++; /* no fault of the step */
 	step->started_at = executor->failed.started_at;
 	step->finished_at = wf_clock_now();
 	strlcpy(step->error.code, "57P01", sizeof(step->error.code));

@@ -35,6 +35,7 @@
 #include "executor/show.h"
 #include "executor/user_code.h"
 #include "ipc/attach.h"
+#include "ipc/exits.h"
 #include "ipc/marks.h"
 #include "ipc/workers.h"
 #include "play/version.h"
@@ -131,11 +132,17 @@ run_cell(WfExecutor *executor, WfCell *cell)
 
 /* ---- life ---- */
 
-/* However short the age that is allowed, each process runs at least one. */
+/*
+ * However short the age that is allowed, each process runs at least one; so
+ * does one that has to make way for another role, if it was offered something.
+ */
 static bool
 is_over(WfExecutor *executor)
 {
-	if (executor->retire || pg_atomic_read_u32(&executor->slot->retire) != 0)
+	if (executor->retire)
+		return true;
+	if (pg_atomic_read_u32(&executor->slot->retire) != 0 &&
+		(executor->taken_at != 0 || count_offered(executor->slot) == 0))
 		return true;
 	return wf_executor_max_age >= 0 && executor->taken_at != 0 &&
 		   wf_clock_now() >= executor->slot->started_at +
@@ -231,6 +238,7 @@ workflow_executor_main(Datum arg)
 	BackgroundWorkerInitializeConnectionByOid(slot->database, slot->role,
 											  WF_CONNECT_FLAGS);
 	wf_worker_settings();
+	wf_exits_watch_commits();
 	wf_settings_apply();
 	executor = make_executor(slot);
 	wf_version_init();

@@ -13,23 +13,33 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 
+#include "base/guc.h"
 #include "executor/settle.h"
 #include "executor/step.h"
 #include "executor/user_code.h"
 #include "play/statement.h"
 
+/* A statement_timeout of role or database does not count: policies do. */
+int64
+wf_step_timeout(const WfPolicy *policy)
+{
+	if (policy->timeout > 0)
+		return policy->timeout;
+	return wf_default_step_timeout * INT64CONST(1000);
+}
+
 Jsonb *
 wf_step_run(WfExecutor *executor, const WfPolicy *policy, MemoryContext cxt)
 {
 	WfPlay *play = &executor->play;
-	int64 timeout = policy->timeout;
+	int64 timeout = wf_step_timeout(policy);
 	int nest = NewGUCNestLevel();
 	Jsonb *value;
 
 	play->place = WF_PLACE_STEP;
 	play->replay.derived = PG_INT32_MAX; /* apart from what the body derives */
 	if (timeout > 0)
-		wf_user_code_start_timer(timeout, USECS_PER_SEC);
+		wf_user_code_start_timer(timeout, true);
 
 	value = wf_statement_run(play, cxt);
 	wf_settle_step(nest);

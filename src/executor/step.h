@@ -8,6 +8,12 @@
 #include "executor/process.h"
 
 /*
+ * How long an attempt may take, in microseconds; 0: as long as it likes.  That
+ * is what the policy says, or else the default of the settings.
+ */
+extern int64 wf_step_timeout(const WfPolicy *policy);
+
+/*
  * Runs play.wanted at top level of the transaction and leaves nothing of it
  * behind but its writes; returns its value, allocated in "cxt".
  */

@@ -13,6 +13,7 @@
 #include "utils/timeout.h"
 
 #include "base/clock.h"
+#include "base/guc.h"
 #include "executor/settle.h"
 #include "executor/show.h"
 #include "executor/user_code.h"
@@ -25,9 +26,30 @@ static TimeoutId timer_id;
 
 /* ---- the timer ---- */
 
+/* how often what goes on after its time-out is cancelled again */
+#define REPEAT_MS	  1000
+#define REPEAT_MIN_MS 10
+
+/* of the timer that is set: its period, and how often it may fire yet */
+static int repeat_ms;
+static int left;
+
+/*
+ * A FATAL error is what nobody can catch.  The scheduler finds the run in hand
+ * and says what became of its process.
+ */
+static void
+end_process(void)
+{
+	this_executor->slot->swallowed = true;
+	ProcDiePending = true;
+}
+
 static void
 timer_fired(void)
 {
+	if (this_executor->timed_out && repeat_ms > 0 && --left <= 0)
+		end_process();
 	this_executor->timed_out = true;
 	InterruptPending = true;
 	QueryCancelPending = true;
@@ -35,14 +57,19 @@ timer_fired(void)
 }
 
 void
-wf_user_code_start_timer(int64 usec, int64 repeat_usec)
+wf_user_code_start_timer(int64 usec, bool insists)
 {
 	TimestampTz due = wf_clock_system() + usec;
 
-	if (repeat_usec > 0)
-		enable_timeout_every(timer_id, due, (int) (repeat_usec / 1000));
-	else
+	repeat_ms = 0;
+	if (!insists)
+	{
 		enable_timeout_at(timer_id, due);
+		return;
+	}
+	left = (wf_cancel_grace + REPEAT_MS - 1) / REPEAT_MS;
+	repeat_ms = Max(Min(wf_cancel_grace, REPEAT_MS), REPEAT_MIN_MS);
+	enable_timeout_every(timer_id, due, repeat_ms);
 }
 
 void
@@ -249,7 +276,7 @@ came(WfHost *host, bool interrupted, const char *code)
 static void
 start_timer(WfHost *host, int64 usec)
 {
-	wf_user_code_start_timer(usec, 0);
+	wf_user_code_start_timer(usec, false);
 }
 
 static void

@@ -5,6 +5,10 @@
  * Cancel interrupts are held except around user code, so SIGINT cannot hit the
  * engine's own statements, nor its commits.
  *
+ * A step that catches the cancel of its time-out is cancelled again each second;
+ * when it has gone on for workflow.cancel_grace, its process ends.  For cancels
+ * that come from outside the scheduler sees to that (sched_grace.c).
+ *
  * Owns: the WfHost of an executor, through which play/ gets at all this; the
  * signal handlers; QueryCancelHoldoffCount between runs and steps.
  *
@@ -41,10 +45,10 @@ extern bool wf_user_code_cancel_is_stale(const WfExecutor *executor);
 extern bool wf_user_code_is_interrupted(const WfExecutor *executor);
 
 /*
- * Raises QUERY_CANCELED after "usec", and again every "repeat_usec" (0: never)
- * as user code may catch it.
+ * Raises QUERY_CANCELED after "usec"; "insists": and again and again, as user
+ * code may catch it.
  */
-extern void wf_user_code_start_timer(int64 usec, int64 repeat_usec);
+extern void wf_user_code_start_timer(int64 usec, bool insists);
 extern void wf_user_code_stop_timer(void);
 
 #endif /* WF_EXECUTOR_USER_CODE_H */

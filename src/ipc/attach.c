@@ -11,18 +11,25 @@
  *
  * A process that is killed without running callbacks (SIGKILL, a crash) makes
  * the postmaster restart everything, shared memory included.
+ *
+ * A scheduler that somebody ends with SIGTERM has not failed, however often
+ * that happens; only its own errors make the next one wait.
  */
 #include "postgres.h"
+
+#include <signal.h>
 
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "storage/ipc.h"
+#include "tcop/tcopprot.h"
 #include "utils/guc.h"
 
 #include "base/compat.h"
 #include "base/stoppoint.h"
 #include "ipc/attach.h"
 #include "ipc/entries.h"
+#include "ipc/shortage.h"
 #include "ipc/workers.h"
 
 static int my_index = -1; /* entry or slot; -1 when not attached */
@@ -30,6 +37,16 @@ static uint32 my_generation;
 static bool am_scheduler;
 static bool connected = false;
 static bool no_extension = false;
+
+/* SIGTERM has come */
+static volatile sig_atomic_t told_to_end = false;
+
+void
+wf_worker_die(SIGNAL_ARGS)
+{
+	told_to_end = true;
+	die(postgres_signal_arg);
+}
 
 static void
 leave(int code, Datum arg)
@@ -40,7 +57,7 @@ leave(int code, Datum arg)
 		return;
 	my_index = -1;
 	if (am_scheduler)
-		wf_scheduler_left(index, my_generation, no_extension);
+		wf_scheduler_left(index, my_generation, no_extension, told_to_end);
 	else
 		wf_executor_left(index, my_generation, connected);
 }
@@ -63,6 +80,9 @@ attach(int index, bool scheduler)
 		return false;
 	}
 	my_index = index;
+	wf_shortage_watch(scheduler ? &wf_databases[index]
+								: wf_database_find(start.database),
+					  !scheduler);
 	return true;
 }
 
@@ -70,7 +90,10 @@ WfDatabase *
 wf_scheduler_attach(int index)
 {
 	WF_STOP("scheduler-attach");
-	return attach(index, true) ? &wf_databases[index] : NULL;
+	if (!attach(index, true))
+		return NULL;
+	WF_STOP("scheduler-attached");
+	return &wf_databases[index];
 }
 
 WfSlot *
@@ -121,5 +144,8 @@ wf_worker_settings(void)
 
 	connected = true;
 	if (my_index >= 0 && !am_scheduler)
+	{
+		wf_shortage_unwatch();
 		wf_executor_connected(my_index);
+	}
 }

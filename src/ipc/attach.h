@@ -43,6 +43,11 @@ extern void wf_scheduler_ready(void);
  */
 extern void wf_scheduler_detach_no_extension(void);
 
+/*
+ * Handler of SIGTERM: die(), and this process has not failed by itself.
+ */
+extern void wf_worker_die(SIGNAL_ARGS);
+
 /* see workers.h: wf_worker_settings() also makes an executor's slot LIVE */
 
 #endif /* WF_IPC_ATTACH_H */

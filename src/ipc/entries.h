@@ -90,7 +90,9 @@ extern void wf_hold_end(Oid database);
 
 extern bool wf_scheduler_came(int index, uint32 generation);
 extern void wf_scheduler_loaded(int index);
-extern void wf_scheduler_left(int index, uint32 generation, bool no_extension);
+/* "told": to end, from outside, so that the next one starts at once */
+extern void wf_scheduler_left(int index, uint32 generation, bool no_extension,
+							  bool told);
 
 extern bool wf_executor_came(int index, uint32 generation);
 extern void wf_executor_connected(int index);

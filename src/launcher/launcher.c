@@ -58,6 +58,7 @@ wf_launcher_register(void)
 static void
 detach(int code, Datum arg)
 {
+	wf_starter_leave();
 	LWLockAcquire(wf_shared->lock, LW_EXCLUSIVE);
 	if (wf_shared->launcher_pid == MyProcPid)
 	{

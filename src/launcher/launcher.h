@@ -12,6 +12,12 @@
 extern void wf_starter_init(MemoryContext cxt);
 
 /*
+ * At the end of the process: what it was about to start is wanted again, for
+ * the next launcher.
+ */
+extern void wf_starter_leave(void);
+
+/*
  * Starts what is wanted, and sees to what was started and did not come.
  * *next_due is lowered to when it wants to be called again.
  */

@@ -27,6 +27,7 @@
 #include "utils/memutils.h"
 
 #include "base/clock.h"
+#include "base/stoppoint.h"
 #include "ipc/workers.h"
 #include "launcher/launcher.h"
 
@@ -48,6 +49,10 @@ static Watched *watched;
 static int nwatched = 0;
 static int max_watched;
 
+/* STARTING, and not registered yet */
+static WfStart in_hand;
+static bool has_in_hand = false;
+
 void
 wf_starter_init(MemoryContext cxt)
 {
@@ -65,6 +70,14 @@ wf_starter_init(MemoryContext cxt)
 			TimestampTzPlusMilliseconds(now, WF_LOST_MS);
 		nwatched++;
 	}
+}
+
+void
+wf_starter_leave(void)
+{
+	if (has_in_hand)
+		wf_start_failed(&in_hand, true, wf_clock_now());
+	has_in_hand = false;
 }
 
 /* ---- what was started ---- */
@@ -164,6 +177,7 @@ register_worker(const WfStart *start)
 	if (!registered)
 		return false;
 
+	has_in_hand = false;
 	watched[nwatched].start = *start;
 	watched[nwatched].handle = handle;
 	nwatched++;
@@ -216,6 +230,7 @@ start_one(const WfStart *start, TimestampTz now)
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
+	WF_STOP("launcher-start");
 	switch (wf_probe_standing(start->database))
 	{
 		case WF_STANDING_GONE:
@@ -248,7 +263,10 @@ wf_starter_cycle(TimestampTz now, TimestampTz *next_due)
 	while (!is_short && nwatched < max_watched &&
 		   wf_start_next(now, next_due, &start))
 	{
+		in_hand = start;
+		has_in_hand = true;
 		is_short = !start_one(&start, now);
+		has_in_hand = false;
 		started = true;
 		MemoryContextSwitchTo(scratch);
 	}

@@ -67,6 +67,8 @@ wf_cells_offer(WfScheduler *s, int index, int at)
 	cell->group = entry->group_hash;
 	cell->begun_at = 0;
 	cell->tells_parent = false;
+	cell->shortage = WF_SHORTAGE_NONE;
+	cell->engine_met = cell->wrote = false;
 	pg_write_barrier();
 	pg_atomic_write_u32(&cell->state, WF_CELL_OFFERED);
 	pg_memory_barrier();
@@ -102,6 +104,7 @@ wf_cells_interrupt(WfScheduler *s, int index, int at, uint32 request)
 		{
 			pg_atomic_fetch_add_u32(&slot->cancels, 1);
 			(void) kill(slot->pid, SIGINT);
+			wf_grace_begin(s, index, at);
 		}
 	}
 	LWLockRelease(wf_shared->lock);
@@ -139,6 +142,9 @@ read_done(WfScheduler *s, WfCell *cell, WfCellNews *news)
 	news->due_at = cell->due_at;
 	news->tells_parent = cell->tells_parent;
 	news->parent_id = cell->parent_id;
+	news->shortage = cell->shortage;
+	news->engine_met = cell->engine_met;
+	news->wrote = cell->wrote;
 	request = pg_atomic_read_u32(&cell->request);
 	news->yielded = (request & WF_REQ_YIELD) != 0;
 	pg_atomic_write_u32(&cell->state, WF_CELL_EMPTY);
@@ -179,7 +185,10 @@ reap_cells(WfScheduler *s, int index, bool gone)
 		if (state == WF_CELL_DONE)
 			read_done(s, cell, &news[n++]);
 		else if (gone && state == WF_CELL_TAKEN)
+		{
+			wf_grace_lost(s, index, i);
 			read_lost(s, cell, &news[n++]);
+		}
 		else if (entry->rated && state == WF_CELL_TAKEN && cell->begun_at != 0)
 		{
 			news[n].kind = WF_CELL_HAS_BEGUN;
@@ -202,6 +211,8 @@ reap(WfScheduler *s, int index)
 	{
 		pg_read_barrier();
 		reap_cells(s, index, true);
+		if (slot->refused != WF_SHORTAGE_NONE)
+			wf_plan_refused(s->plan, s->now, index, slot->refused);
 		wf_plan_gone(s->plan, s->now, index, slot->failed_start);
 		return;
 	}
@@ -250,6 +261,8 @@ load_cell(WfScheduler *s, int index, int i)
 	work.group = cell->group;
 	work.deadline_at = DT_NOEND;
 	wf_plan_found(s->plan, s->now, index, i, &work);
+	if (pg_atomic_read_u32(&cell->request) & (WF_REQ_CANCEL | WF_REQ_TIMEOUT))
+		wf_grace_begin(s, index, i);
 }
 
 void

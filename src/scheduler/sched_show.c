@@ -39,10 +39,6 @@ wf_show_all(WfScheduler *s)
 		db->timers = totals.timers;
 	if (db->oldest_ready != totals.oldest_ready)
 		db->oldest_ready = totals.oldest_ready;
-	if (db->stopped != s->control.stopped)
-		db->stopped = s->control.stopped;
-	if (db->foreign != s->control.foreign)
-		db->foreign = s->control.foreign;
 	if (s->ended != totals.ended)
 		wf_retention_touch(s);
 	s->ended = totals.ended;

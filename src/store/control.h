@@ -59,7 +59,8 @@ extern bool wf_run_last_id(pg_uuid_t *out);
 extern int wf_run_scan(WfScan *scan, WfWork *out, int max);
 
 /* How many unfinished runs of a queue have ids above this one. */
-extern int64 wf_run_count_left(int32 queue_id, const pg_uuid_t *after);
+extern bool wf_run_count_left(int32 queue_id, int page, pg_uuid_t *after,
+							  int64 *n);
 
 /*
  * Runs of these queues that were started and have not ended, and failed ones
@@ -81,6 +82,12 @@ typedef struct WfRequest
 
 /* those with an id above "after", at most "max"; count */
 extern int wf_request_read(int64 after, WfRequest *out, int max);
+
+/* The number of the last one, or PG_INT64_MIN. */
+extern int64 wf_request_last(void);
+
+/* Is there one for the same run that was made before? */
+extern bool wf_request_has_older(const WfRequest *request);
 extern void wf_request_delete(int64 request_id);
 
 /* whose a run was that has been ended or parked here */

@@ -13,6 +13,7 @@
 #include "catalog/pg_type.h"
 
 #include "base/spi.h"
+#include "core/workid.h"
 #include "store/fork.h"
 #include "store/run_info.h"
 
@@ -43,16 +44,16 @@ static WfStmt insert_fork = {
 	"INSERT INTO _workflow.run AS r (run_id, origin, enqueued_at, run_at,"
 	"       workflow_id, body_id, queue_id, priority, owner, state,"
 	"       deadline_at, retried_at, owner_name, group_key, attributes, input,"
-	"       seed, run_as_by, run_as_by_name)"
+	"       seed, run_as_by, run_as_by_name, place)"
 	"SELECT $2, $3, $4, $4, o.workflow_id, o.body_id, o.queue_id, o.priority,"
 	"       $5, 'q', $6, $4, $7, o.group_key, o.attributes,"
-	"       coalesce($8, o.input), o.seed, $9, $10"
+	"       coalesce($8, o.input), o.seed, $9, $10, $11"
 	"  FROM _workflow.run o"
 	" WHERE o.run_id = $1"
 	" RETURNING " WF_INFO_COLUMNS,
-	10,
+	11,
 	{UUIDOID, UUIDOID, INT8OID, TIMESTAMPTZOID, OIDOID, TIMESTAMPTZOID,
-	 TEXTOID, JSONBOID, OIDOID, TEXTOID}};
+	 TEXTOID, JSONBOID, OIDOID, TEXTOID, INT8OID}};
 
 static WfStmt copy_steps = {
 	"INSERT INTO _workflow.step (run_id, fingerprint, started_at,"
@@ -89,17 +90,18 @@ void
 wf_fork_insert(const pg_uuid_t *from, int32 below, const WfFork *fork,
 			   WfWork *info)
 {
-	char nulls[11] = "          ";
-	Datum values[10] = {UUIDPGetDatum(from),
-					   UUIDPGetDatum(&fork->run_id),
-					   Int64GetDatum(wf_origin()),
-					   TimestampTzGetDatum(fork->now),
-					   ObjectIdGetDatum(fork->owner),
-					   TimestampTzGetDatum(fork->deadline_at),
-					   fork->owner_name,
-					   fork->input,
-					   ObjectIdGetDatum(fork->run_as_by),
-					   fork->run_as_by_name};
+	char nulls[12] = "           ";
+	Datum values[11] = {UUIDPGetDatum(from),
+						UUIDPGetDatum(&fork->run_id),
+						Int64GetDatum(wf_origin()),
+						TimestampTzGetDatum(fork->now),
+						ObjectIdGetDatum(fork->owner),
+						TimestampTzGetDatum(fork->deadline_at),
+						fork->owner_name,
+						fork->input,
+						ObjectIdGetDatum(fork->run_as_by),
+						fork->run_as_by_name,
+						Int64GetDatum(wf_workid_place(&fork->run_id, 0))};
 	Datum steps[3] = {values[0], values[1], Int32GetDatum(below)};
 
 	nulls[5] = fork->deadline_at == DT_NOEND ? 'n' : ' ';

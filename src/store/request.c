@@ -206,3 +206,23 @@ wf_audit_insert(const pg_uuid_t *run_id, const char *action, const char *by,
 	values[5] = wf_text_or_null(detail, &nulls[5]);
 	(void) wf_spi_run(&insert_audit, values, nulls, false, 0);
 }
+
+/* Of a chunk its parent tells.  Nobody has asked for it, so no role is named. */
+static WfStmt insert_terminated = {
+	"INSERT INTO _workflow.audit (run_id, at, action, role_name, reason)"
+	"SELECT CASE r.queue_id WHEN -1 THEN r.parent_run_id ELSE r.run_id END,"
+	"       $2, 'terminated', '', $3"
+	"  FROM _workflow.run r"
+	" WHERE r.run_id = $1",
+	3,
+	{UUIDOID, TIMESTAMPTZOID, TEXTOID}};
+
+void
+wf_audit_terminated(const pg_uuid_t *run_id, const char *reason)
+{
+	Datum values[3] = {UUIDPGetDatum(run_id),
+					   TimestampTzGetDatum(wf_clock_now()),
+					   CStringGetTextDatum(reason)};
+
+	(void) wf_spi_run(&insert_terminated, values, NULL, false, 0);
+}

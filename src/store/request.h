@@ -80,6 +80,9 @@ extern void wf_audit_insert(const pg_uuid_t *run_id, const char *action,
 							const char *by, const char *reason,
 							const char *detail);
 
+/* The process of a run was ended for its sake, which timeline() tells. */
+extern void wf_audit_terminated(const pg_uuid_t *run_id, const char *reason);
+
 /* Deletes every request for a run: called with the write that ends it. */
 extern void wf_request_delete_for(const pg_uuid_t *run_id);
 

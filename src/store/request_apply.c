@@ -50,6 +50,36 @@ wf_request_read(int64 after, WfRequest *out, int max)
 	return (int) n;
 }
 
+static WfStmt last_request = {"SELECT request_id"
+							  "  FROM _workflow.request"
+							  " ORDER BY request_id DESC"
+							  " LIMIT 1",
+							  0,
+							  {0}};
+
+int64
+wf_request_last(void)
+{
+	if (wf_spi_run(&last_request, NULL, NULL, true, 1) == 0)
+		return PG_INT64_MIN;
+	return wf_spi_get_int64(0, 1, 0);
+}
+
+static WfStmt has_older = {"SELECT FROM _workflow.request"
+						   " WHERE run_id = $1 AND request_id < $2"
+						   " LIMIT 1",
+						   2,
+						   {UUIDOID, INT8OID}};
+
+bool
+wf_request_has_older(const WfRequest *request)
+{
+	Datum values[2] = {UUIDPGetDatum(&request->run_id),
+					   Int64GetDatum(request->request_id)};
+
+	return wf_spi_run(&has_older, values, NULL, true, 1) > 0;
+}
+
 static WfStmt delete_request = {"DELETE FROM _workflow.request"
 								" WHERE request_id = $1",
 								1,

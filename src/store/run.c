@@ -112,10 +112,9 @@ wf_run_load(const pg_uuid_t *run_id, ItemPointer tid, MemoryContext cxt,
 	out->run_as_by = nulls[RUN_run_as_by]
 						 ? InvalidOid
 						 : DatumGetObjectId(values[RUN_run_as_by]);
-	out->run_as_by_name =
-		nulls[RUN_run_as_by_name]
-			? NULL
-			: copy_text(values[RUN_run_as_by_name], cxt);
+	out->run_as_by_name = nulls[RUN_run_as_by_name]
+							  ? NULL
+							  : copy_text(values[RUN_run_as_by_name], cxt);
 	out->input = copy_jsonb(values[RUN_input], cxt);
 #undef TIME_OR
 	PopActiveSnapshot();
@@ -596,4 +595,15 @@ wf_run_lock_to_replace(const pg_uuid_t *run_id)
 		return false;
 	(void) LockAcquire(&tag, LOCK_TO_REPLACE, false, false);
 	return true;
+}
+
+bool
+wf_run_is_locked(const pg_uuid_t *run_id)
+{
+	LOCKTAG tag;
+	int nexecutors;
+
+	run_lock_tag(run_id, &tag);
+	(void) GetLockConflicts(&tag, LOCK_TO_ASK, &nexecutors);
+	return nexecutors > 0;
 }

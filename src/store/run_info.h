@@ -53,8 +53,8 @@
 	" r.group_key, " WF_WAITS ","                                \
 	" " WF_WAITS " AND " WF_SOMETHING_CAME ", r.due_at IS NULL," \
 	" r.end_state IS NOT NULL OR r.continued_from IS NOT NULL,"  \
-	" r.paused_at IS NOT NULL"
-#define WF_INFO_N 14
+	" r.paused_at IS NOT NULL, r.place"
+#define WF_INFO_N 15
 
 /* Reads those columns of a row, of which the first is column 1. */
 extern void wf_info_fill(uint64 row, WfWork *info);

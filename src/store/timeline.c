@@ -37,10 +37,10 @@
 	" WHERE r.run_id = $1"
 
 /* what an operator asked for; the effect of it is seen by what follows */
-#define AUDIT                                                                   \
-	"SELECT a.at, 2, a.action, NULL, NULL,"                                     \
-	"       concat_ws(', ', 'by ' || a.role_name, a.reason, a.detail)," NO_SPAN \
-	"  FROM _workflow.audit a"                                                  \
+#define AUDIT                                                            \
+	"SELECT a.at, 2, a.action, NULL, NULL,"                              \
+	"       concat_ws(', ', 'by ' || nullif(a.role_name, ''), a.reason," \
+	"                 a.detail)," NO_SPAN "  FROM _workflow.audit a"     \
 	" WHERE a.run_id = $1"
 
 /*

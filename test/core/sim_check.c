@@ -110,27 +110,27 @@ sim_closed(Sim *sim, const SimRow *one)
 /* ---- order ---- */
 
 /*
- * In a strict group nothing starts before what was committed before its own id
- * was drawn, of all that was enqueued under the present rules.
+ * In a strict group nothing starts before what was committed before its own
+ * commit was issued, of all that was enqueued under the present rules.
  */
 static void
 check_order(Sim *sim, const SimRow *one)
 {
 	const WfQueueRules *rules = &sim->rules[one->queue_id];
 
-	/* one with a priority may have been let into memory before the others */
-	if (one->begun || one->started || one->delayed || one->priority > 0 ||
-		one->retries > 0 || one->group == 0 || rules->group_max_active != 1)
+	if (one->begun || one->started || one->delayed || one->retries > 0 ||
+		one->group == 0 || rules->group_max_active != 1 ||
+		one->drawn <= sim->strict_since[one->queue_id])
 		return;
-	for (int i = 0; i < sim->nrows && &sim->rows[i] != one; i++)
+	for (int i = 0; i < sim->nrows; i++)
 	{
 		const SimRow *row = &sim->rows[i];
 
 		if (row->queue_id == one->queue_id && row->group == one->group &&
 			row->state == SIM_QUEUED && !row->started && !row->delayed &&
 			row->retries == 0 && !is_in_hand(row) && row->writers == 0 &&
-			row->committed < one->drawn &&
-			row->committed > sim->strict_since[one->queue_id])
+			row->returned != 0 && row->returned < one->issued &&
+			row->drawn > sim->strict_since[one->queue_id])
 			sim_fault(sim, "order of a strict group in queue %d",
 					  one->queue_id);
 	}
@@ -144,7 +144,8 @@ is_waiting_group(Sim *sim, WfQueue *queue, uint64 group)
 	WfGroup *g = wf_group_find(queue, group);
 
 	return g != NULL && g->stands[WF_SIDE_RUNS].line.n > 0 &&
-		   g->limiter.rate == NULL && g->stands[0].standing != WF_GROUP_OUT;
+		   g->limiter.rate == NULL && g->stands[0].standing != WF_GROUP_OUT &&
+		   g->stands[0].standing != WF_GROUP_BEHIND;
 }
 
 /* Counts starts of a group while others wait for their turn. */
@@ -161,8 +162,10 @@ check_fairness(Sim *sim, const SimRow *one)
 	{
 		int *passed = &sim->passed[one->queue_id][other][one->group];
 
-		if (other == one->group || !is_waiting_group(sim, queue, other))
+		if (other == one->group)
 			*passed = 0;
+		else if (!is_waiting_group(sim, queue, other))
+			*passed = sim_has_more(queue, other) ? *passed : 0;
 		else if (++*passed > 6 + 5 * SIM_SLOTS)
 			sim_fault(sim, "a group of the fair queue %d got no turn",
 					  one->queue_id);
@@ -196,6 +199,7 @@ sim_check_offer(Sim *sim, SimRow *row)
 	if (sim->halted || sim->rules[row->queue_id].paused ||
 		is_workflow_paused(sim, row->workflow_id))
 		sim_fault(sim, "a run is offered that is paused");
+	sim_check_slow(sim, row);
 	if (sim_is_finished(row) || row->state == SIM_PARKED)
 		return; /* the executor finds its row so, and that is all */
 	check_limits(sim, row);
@@ -208,6 +212,57 @@ sim_check_taken(Sim *sim, SimRow *row)
 {
 	if (row->writers > 0)
 		sim_fault(sim, "a run is begun whose row is being written");
+}
+
+/* ---- executors ---- */
+
+static int
+count_slots(const Sim *sim, Oid role, bool staying)
+{
+	int n = 0;
+
+	for (int i = 0; i < SIM_SLOTS; i++)
+	{
+		const SimSlot *slot = &sim->slots[i];
+
+		n += slot->role == role && slot->state != SIM_SLOT_FREE &&
+			 !(staying && (slot->retire || slot->state == SIM_SLOT_GONE));
+	}
+	return n;
+}
+
+/* The last executor is not for the role that has all the others. */
+void
+sim_check_hire(Sim *sim, Oid role)
+{
+	int n = count_slots(sim, role, false) + 1;
+
+	if (n > 1 && n >= sim->executors)
+		sim_fault(sim, "role %u has all of %d executors", role,
+				  sim->executors);
+	if (sim->per_role >= 0 && n > sim->per_role)
+		sim_fault(sim, "role %u has %d executors, one may have %d", role, n,
+				  sim->per_role);
+}
+
+/* much more than what is on its way when a role comes, at any chance */
+#define MOST_STARVED 60
+
+/* A run is begun: does another role have work, and no executor for long? */
+void
+sim_check_turns(Sim *sim, const SimRow *one)
+{
+	for (Oid oid = 1; oid <= SIM_ROLES; oid++)
+	{
+		const WfRole *role = wf_ready_role(sim->plan, oid);
+
+		if (oid == one->owner || role->nready == 0 ||
+			role->not_before > sim->now || sim->plan->short_at != 0 ||
+			count_slots(sim, oid, true) > 0)
+			sim->starved[oid] = 0;
+		else if (++sim->starved[oid] > MOST_STARVED)
+			sim_fault(sim, "role %u has work and gets no turn", oid);
+	}
 }
 
 void
@@ -319,12 +374,35 @@ sim_check_begin(Sim *sim, SimRow *row, const SimCell *cell)
 
 /* ---- after a decision that had all its answers ---- */
 
+/* None that is at work stays beyond what its role may have by now. */
+static void
+check_share(Sim *sim, WfRole *role)
+{
+	int most = sim->executors > 1 ? sim->executors - 1 : 1;
+	dlist_iter iter;
+	int n = 0;
+
+	if (sim->per_role >= 0)
+		most = Min(most, sim->per_role);
+	dlist_foreach (iter, &role->seats)
+	{
+		const WfSeat *seat = dlist_container(WfSeat, role_node, iter.cur);
+
+		n += seat->state == WF_SEAT_LIVE && !seat->retiring;
+	}
+	if (n > most)
+		sim_fault(sim, "role %u keeps %d executors, one may have %d",
+				  role->oid, n, most);
+}
+
 /* Is something ready, and somebody idle who could take it? */
 void
 sim_check_decided(Sim *sim)
 {
 	WfPlan *plan = sim->plan;
 
+	for (Oid oid = 1; oid <= SIM_ROLES; oid++)
+		check_share(sim, wf_ready_role(plan, oid));
 	if (plan->halted)
 		return;
 	for (int i = 0; i < plan->nused; i++)
@@ -332,9 +410,68 @@ sim_check_decided(Sim *sim)
 		WfSeat *seat = wf_plan_seat_of(plan, i);
 
 		if (seat->state == WF_SEAT_LIVE && !seat->retiring &&
-			seat->load == 0 && seat->role->nready > 0)
+			seat->load == 0 && seat->role->nready > 0 &&
+			wf_slow_may_offer(plan, seat->role))
 			sim_fault(sim, "an executor idles while a run is ready");
 	}
 	if (plan->shelf.tail - plan->shelf.head > WF_SHELF_SIZE)
 		sim_fault(sim, "the shelf is overfull");
+	sim_check_windows(sim);
+}
+
+/* ---- shortages ---- */
+
+#define PAUSE (USECS_PER_SEC / 4)
+#define QUIET (4 * USECS_PER_SEC)
+
+void
+sim_slow_told(Sim *sim, Oid role, const WfCellNews *news)
+{
+	SimSlow met = {.on = true, .told_at = sim->now};
+
+	if (news->engine_met)
+	{
+		sim->slow[0] = met;
+		return;
+	}
+	if (news->wrote)
+		sim->slow[0].on = false;
+	if (news->shortage != WF_SHORTAGE_NONE)
+		sim->slow[role] = met;
+	else if (news->wrote)
+		sim->slow[role].on = false;
+}
+
+/* One that was offered has left its cell. */
+void
+sim_slow_back(Sim *sim, Oid role)
+{
+	sim->slow[0].noffers = Max(sim->slow[0].noffers - 1, 0);
+	sim->slow[role].noffers = Max(sim->slow[role].noffers - 1, 0);
+}
+
+/* The plan is a new one, or the clock. */
+void
+sim_slow_forget(Sim *sim)
+{
+	memset(sim->slow, 0, sizeof(sim->slow));
+}
+
+/* While a shortage is met, one probe goes at a time, and none at first. */
+void
+sim_check_slow(Sim *sim, const SimRow *row)
+{
+	for (int i = 0; i <= SIM_ROLES; i++)
+	{
+		SimSlow *slow = &sim->slow[i];
+
+		if (sim->now - slow->told_at >= PAUSE + QUIET)
+			slow->on = false;
+		if (!slow->on || (i > 0 && row->owner != i))
+			continue;
+		if (++slow->noffers > (sim->now - slow->told_at) / PAUSE)
+			sim_fault(
+				sim, "%d runs were offered %d ms after a shortage was met",
+				slow->noffers, (int) ((sim->now - slow->told_at) / 1000));
+	}
 }

@@ -10,12 +10,13 @@ use Test::More;
 use Time::HiRes qw(time usleep);
 use WorkflowTest;
 
-# launcher, logical replication launcher, and five for us
+# launcher, logical replication launcher, and five for us; a role has one
+# executor less than there may be
 my $node = new_node(
 	'main',
 	'max_worker_processes = 7',
 	'max_parallel_workers = 0',
-	'workflow.executors = 4',
+	'workflow.executors = 5',
 	"workflow.executor_idle_timeout = '10 min'");
 
 my $short = qr/WARNING:  out of background worker slots for workflow/;
@@ -129,7 +130,7 @@ wait_for_worker($node, 'scheduler', 'one');
 enqueue('one', 0.01, 3);
 ok( poll_until(
 		$node, 'one',
-		'SELECT short_since IS NOT NULL FROM workflow.status'),
+		'SELECT shortage_since IS NOT NULL FROM workflow.status'),
 	'status says that slots are short');
 usleep(4_000_000);
 is(count_in_log($short, $log_at), 1, 'one warning while it lasts');
@@ -156,13 +157,13 @@ ok( poll_until(
 # what is wanted no more is not waited for
 enqueue('one', 600, 4);
 ok( poll_until(
-		$node, 'one', 'SELECT short_since IS NOT NULL FROM workflow.status'),
+		$node, 'one', 'SELECT shortage_since IS NOT NULL FROM workflow.status'),
 	'two of four have to wait');
 $node->safe_psql('one',
 	"SELECT workflow.cancel_run(run_id) FROM workflow.runs"
 	  . " WHERE state IN ('queued', 'running')");
 ok( poll_until(
-		$node, 'one', 'SELECT short_since IS NULL FROM workflow.status'),
+		$node, 'one', 'SELECT shortage_since IS NULL FROM workflow.status'),
 	'until all are cancelled');
 
 # ---- workflow.max_executors: over all databases, and fair as well ----

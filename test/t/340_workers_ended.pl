@@ -127,10 +127,10 @@ ok( poll_until(
 		'other work'),
 	'a scheduler where there is the extension, and nowhere else');
 
-# ten workers less two schedulers
+# ten workers less two schedulers; one executor more would be for another role
 my $slots = $node->safe_psql('work', 'SHOW max_worker_processes') - 4;
 $node->safe_psql('postgres',
-	"ALTER SYSTEM SET workflow.executors = $slots");
+	'ALTER SYSTEM SET workflow.executors = ' . ($slots + 1));
 $node->safe_psql('postgres', 'SELECT pg_reload_conf()');
 $node->safe_psql(
 	'work', qq{

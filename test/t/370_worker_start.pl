@@ -230,7 +230,7 @@ runs_are_done('... also when the server was started meanwhile, and the catalog c
 # ---- none of that has cost a slot ----
 
 executors_are_gone();
-$node->safe_psql('postgres', 'ALTER SYSTEM SET workflow.executors = 5');
+$node->safe_psql('postgres', 'ALTER SYSTEM SET workflow.executors = 6');
 $node->safe_psql('postgres', 'SELECT pg_reload_conf()');
 $node->safe_psql(
 	'shop', q{

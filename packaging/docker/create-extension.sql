@@ -1,0 +1,2 @@
+-- Run once, by the image's first start, in the database POSTGRES_DB.
+CREATE EXTENSION workflow;
