@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/spi.h"
 #include "executor/loss.h"
-#include "store/run_idle.h"
+#include "store/control.h"
 
 /* The step that was at work; false when there is nothing to record of it. */
 static bool
@@ -58,7 +58,7 @@ write_loss(WfExecutor *executor)
 	wf_window_open(&window);
 	if (has_step && step.ordinal <= play->record.nsteps)
 		wf_step_update(run_id, &step);
-	wf_run_count_loss(run_id);
+	wf_strike_lost(run_id);
 	wf_window_close(&window);
 	if (has_step && step.ordinal > play->record.nsteps)
 		wf_step_insert(run_id, &step);

@@ -155,6 +155,9 @@ typedef struct WfStrike
 
 extern WfEndedOf wf_run_strike(const WfStrike *strike);
 
+/* The process that had the run in hand is being ended. */
+extern void wf_strike_lost(const pg_uuid_t *run_id);
+
 /*
  * Parks a run that cannot be dispatched (owner gone, no LOGIN, ...).  The
  * workflow_id is 0 when the run was no longer there to be parked.

@@ -527,20 +527,6 @@ wf_run_retry_later(const pg_uuid_t *run_id, TimestampTz due_at,
 	(void) wf_spi_run(&retry_later, args.values, args.nulls, false, 0);
 }
 
-static WfStmt count_loss = {"UPDATE _workflow.run"
-							"   SET losses = coalesce(losses, 0) + 1"
-							" WHERE run_id = $1 AND finished_at IS NULL",
-							1,
-							{UUIDOID}};
-
-void
-wf_run_count_loss(const pg_uuid_t *run_id)
-{
-	Datum values[1] = {UUIDPGetDatum(run_id)};
-
-	(void) wf_spi_run(&count_loss, values, NULL, false, 0);
-}
-
 /* ---- the lock of one run ---- */
 
 /*

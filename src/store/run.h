@@ -161,9 +161,6 @@ extern void wf_run_retry_later(const pg_uuid_t *run_id, TimestampTz due_at,
 							   TimestampTz started_at, int32 body_attempts,
 							   const WfError *error, const Jsonb *progress);
 
-/* The process that had it in hand is being ended.  In a window. */
-extern void wf_run_count_loss(const pg_uuid_t *run_id);
-
 /*
  * The lock of one run, for runs that have a dedup_key: an executor takes it in
  * each transaction in which it moves the run on, and a client that replaces

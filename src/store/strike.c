@@ -138,3 +138,17 @@ wf_run_strike(const WfStrike *strike)
 	wf_request_delete_for(strike->run_id);
 	return wf_run_give_up(strike->run_id, &why);
 }
+
+static WfStmt count_loss = {"UPDATE _workflow.run"
+							"   SET losses = coalesce(losses, 0) + 1"
+							" WHERE run_id = $1 AND finished_at IS NULL",
+							1,
+							{UUIDOID}};
+
+void
+wf_strike_lost(const pg_uuid_t *run_id)
+{
+	Datum values[1] = {UUIDPGetDatum(run_id)};
+
+	(void) wf_spi_run(&count_loss, values, NULL, false, 0);
+}
