@@ -233,6 +233,7 @@ wf_message_drop_all(int32 queue_id, const char *by, pg_uuid_t **waiting)
 {
 	Datum values[1] = {Int32GetDatum(queue_id)};
 	WfError error = {.message = "queue of the task was dropped"};
+	WfTaskAttempt none = {0};
 	uint64 rows = wf_spi_run(&drop_unfinished, values, NULL, false, 0);
 	int32 *ordinals = palloc(mul_size(Max(rows, 1), sizeof(int32)));
 	int n = 0;
@@ -252,7 +253,7 @@ wf_message_drop_all(int32 queue_id, const char *by, pg_uuid_t **waiting)
 	}
 	for (int i = 0; i < n; i++)
 		wf_signal_insert_task(&(*waiting)[i], ordinals[i], (Datum) 0, by,
-							  &error, wf_clock_now());
+							  &error, &none, wf_clock_now());
 	(void) wf_spi_run(&drop_finished, values, NULL, false, 0);
 	(void) wf_spi_run(&drop_keys, values, NULL, false, 0);
 	return n;

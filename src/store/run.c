@@ -503,16 +503,17 @@ static WfStmt retry_later = {
 	"       due_at = $2, waiting_for = $3, body_attempts = $4,"
 	"       error_code = $5, error_message = $6, error_detail = $7,"
 	"       error_hint = $8, error_context = $9,"
-	"       progress = coalesce($10, progress)"
+	"       progress = coalesce($10, progress),"
+	"       started_at = coalesce(started_at, $11)"
 	" WHERE run_id = $1 AND finished_at IS NULL",
-	10,
+	11,
 	{UUIDOID, TIMESTAMPTZOID, CHAROID, INT4OID, TEXTOID, TEXTOID, TEXTOID,
-	 TEXTOID, TEXTOID, JSONBOID}};
+	 TEXTOID, TEXTOID, JSONBOID, TIMESTAMPTZOID}};
 
 void
 wf_run_retry_later(const pg_uuid_t *run_id, TimestampTz due_at,
-				   int32 body_attempts, const WfError *error,
-				   const Jsonb *progress)
+				   TimestampTz started_at, int32 body_attempts,
+				   const WfError *error, const Jsonb *progress)
 {
 	ArgList args = {0};
 
@@ -522,6 +523,7 @@ wf_run_retry_later(const pg_uuid_t *run_id, TimestampTz due_at,
 	add_int(&args, body_attempts, true);
 	add_error(&args, error);
 	add_jsonb(&args, progress);
+	add_time(&args, started_at);
 	(void) wf_spi_run(&retry_later, args.values, args.nulls, false, 0);
 }
 

@@ -158,8 +158,8 @@ extern void wf_run_resume(const pg_uuid_t *run_id);
 
 /* back-off: due_at, waiting_for retry, the body's attempts.  In a window. */
 extern void wf_run_retry_later(const pg_uuid_t *run_id, TimestampTz due_at,
-							   int32 body_attempts, const WfError *error,
-							   const Jsonb *progress);
+							   TimestampTz started_at, int32 body_attempts,
+							   const WfError *error, const Jsonb *progress);
 
 /*
  * The lock of one run, for runs that have a dedup_key: an executor takes it in
