@@ -530,9 +530,8 @@ wf_run_retry_later(const pg_uuid_t *run_id, TimestampTz due_at,
 /* ---- the lock of one run ---- */
 
 /*
- * An object lock that no SQL command can ask for: of table _workflow.run, with
- * an object id made from the run id and a sub-id that core never uses.  Two
- * runs with one hash exclude each other, which is harmless.
+ * An object lock that no SQL command can ask for: of table _workflow.run, with a
+ * sub-id that core never uses.  Two runs of one hash exclude each other: no harm.
  */
 static void
 run_lock_tag(const pg_uuid_t *run_id, LOCKTAG *tag)
@@ -544,9 +543,8 @@ run_lock_tag(const pg_uuid_t *run_id, LOCKTAG *tag)
 }
 
 /*
- * An executor's mode conflicts with itself and with a replacing client's,
- * which conflicts with itself.  ROW EXCLUSIVE, which nobody takes, conflicts
- * with the executor's mode alone and so tells who is there.
+ * An executor's mode conflicts with itself and a replacing client's, and that
+ * with itself.  ROW EXCLUSIVE conflicts with the executor's alone: who is there?
  */
 #define LOCK_TO_RUN		ShareRowExclusiveLock
 #define LOCK_TO_REPLACE ShareUpdateExclusiveLock
@@ -592,4 +590,13 @@ wf_run_is_locked(const pg_uuid_t *run_id)
 	run_lock_tag(run_id, &tag);
 	(void) GetLockConflicts(&tag, LOCK_TO_ASK, &nexecutors);
 	return nexecutors > 0;
+}
+
+void
+wf_run_lock_early(const pg_uuid_t *run_id)
+{
+	LOCKTAG tag;
+
+	run_lock_tag(run_id, &tag);
+	(void) LockAcquire(&tag, LOCK_TO_REPLACE, false, false);
 }

@@ -177,6 +177,12 @@ extern bool wf_run_lock(const pg_uuid_t *run_id);
  */
 extern bool wf_run_lock_to_replace(const pg_uuid_t *run_id);
 
+/*
+ * Waits for an executor as well: for a run that is not due, which an executor
+ * has only looked at, and gives back at once.
+ */
+extern void wf_run_lock_early(const pg_uuid_t *run_id);
+
 /* Has an executor the run's lock, so that the run is moving on just now? */
 extern bool wf_run_is_locked(const pg_uuid_t *run_id);
 
