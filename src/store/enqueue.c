@@ -233,19 +233,19 @@ wf_run_find_kept(int32 workflow_id, Oid owner, Datum owner_name,
 static WfStmt rewrite_run = {
 	"UPDATE _workflow.run"
 	"   SET input = $2, priority = $3, attributes = $4, run_at = $5,"
-	"       due_at = $5, deadline_at = $6"
+	"       due_at = $5, deadline_at = $6, place = $9"
 	" WHERE run_id = $1 AND queue_id = $7"
 	"   AND group_key IS NOT DISTINCT FROM $8"
 	"   AND deadline_at - run_at IS NOT DISTINCT FROM $6 - $5",
-	8,
+	9,
 	{UUIDOID, JSONBOID, INT4OID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
-	 INT4OID, TEXTOID}};
+	 INT4OID, TEXTOID, INT8OID}};
 
 bool
 wf_run_rewrite(const pg_uuid_t *run_id, const WfNewRun *run)
 {
-	char nulls[] = "        ";
-	Datum values[8];
+	char nulls[] = "         ";
+	Datum values[9];
 
 	values[0] = UUIDPGetDatum(run_id);
 	values[1] = run->input;
@@ -261,6 +261,7 @@ wf_run_rewrite(const pg_uuid_t *run_id, const WfNewRun *run)
 	values[7] = run->group_key;
 	if (DatumGetPointer(run->group_key) == NULL)
 		nulls[7] = 'n';
+	values[8] = Int64GetDatum(wf_workid_place(run_id, run->run_at));
 	return wf_spi_run(&rewrite_run, values, nulls, false, 0) == 1;
 }
 
