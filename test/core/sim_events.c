@@ -439,6 +439,7 @@ pass_time(Sim *sim)
 			break;
 		case 1:
 		case 2:
+			sim_take_promised(sim);
 			sim->now += sim_below(sim, 1000) * 1000;
 			break;
 		default:
