@@ -84,6 +84,8 @@ reason_words(const char *reason)
 		return "It took longer than its run_timeout.";
 	if (strcmp(reason, WF_REASON_CRASH) == 0)
 		return "It took the server down.";
+	if (strcmp(reason, WF_REASON_UNKNOWN) == 0)
+		return "It was started at most once, and nobody knows how far it came.";
 	if (strcmp(reason, WF_REASON_REPLAY) == 0)
 		return "Its replay asked for something else than what was recorded.";
 	if (strcmp(reason, WF_REASON_BODY) == 0)
@@ -371,9 +373,21 @@ say_no_standby(StringInfo out)
 
 /* A run that could start by itself, and waits for a process. */
 static void
-say_ready(StringInfo out, const WfDatabase *db)
+say_ready(StringInfo out, const WfDatabase *db, const WfRunQueue *queue)
 {
 	int executors = 0;
+	WfQueueGauges g;
+
+	/* or the scheduler has no room for it in memory, see core/plan_spill.c */
+	if (db->ready == 0 && queue->name != NULL)
+	{
+		(void) wf_queue_gauges(MyDatabaseId, queue->queue_id, &g);
+		appendStringInfo(
+			out,
+			"The run is ready and the scheduler has yet to take it up: %u wait in queue \"%s\".",
+			g.ready, queue->name);
+		return;
+	}
 
 	for (int i = 0; i < wf_shared->nslots; i++)
 	{
@@ -407,7 +421,7 @@ say_due(StringInfo out, const Known *k)
 			out,
 			"The run waits for the scheduler of this database, which is not running.");
 	else if (!say_group(out, k) && !say_limit(out, &k->queue))
-		say_ready(out, db);
+		say_ready(out, db, &k->queue);
 }
 
 /* False when the run is due: it waits neither for its body nor for a time. */

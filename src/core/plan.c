@@ -46,6 +46,7 @@ wf_plan_decide(WfPlan *plan, TimestampTz now)
 	wf_spill_refill(plan);
 	wf_message_expire(plan);
 	wf_ready_fire_timers(plan);
+	wf_refill_ask(plan);
 	wf_row_expire(plan);
 	wf_shelf_check(plan);
 	wf_admit_runs(plan);
@@ -54,7 +55,7 @@ wf_plan_decide(WfPlan *plan, TimestampTz now)
 	wf_shelf_fill(plan);
 	wf_dispatch_give_out(plan);
 	wf_staff_adjust(plan);
-	if (plan->refilled)
+	if (plan->refilled || plan->nwindows > 0)
 		plan->more = true;
 	plan->refilled = false;
 }

@@ -117,21 +117,24 @@ typedef enum WfPlanRequestKind
 	WF_PLAN_LEASE,	 /* the lease is over: wf_plan_lease_ended() */
 	WF_PLAN_LOOK,	 /* read the row of a message: wf_plan_looked() */
 	WF_PLAN_COUNT,	 /* work of a queue above an id: wf_plan_left() */
-	WF_PLAN_FORWARD	 /* a run that is over got signals: wf_plan_wake() */
+	WF_PLAN_FORWARD, /* a run that is over got signals: wf_plan_wake() */
+	WF_PLAN_REFILL	 /* more of a group: wf_plan_refilled() */
 } WfPlanRequestKind;
 
 typedef struct WfPlanRequest
 {
 	WfPlanRequestKind kind;
-	int32 queue_id; /* RESERVE, COUNT */
-	uint64 group;	/* RESERVE; 0: of the queue */
-	WfWorkId id;
+	int32 queue_id;		 /* RESERVE, COUNT, REFILL */
+	uint64 group;		 /* RESERVE; 0: of the queue; REFILL */
+	WfWorkId id;		 /* REFILL: a row of the group, perhaps gone */
 	Oid role;			 /* ROLE, OWNER */
-	int32 starts;		 /* RESERVE */
+	int32 starts;		 /* RESERVE; REFILL: so many rows */
 	int64 period;		 /* RESERVE: of the limit */
 	ItemPointerData tid; /* LEASE: of the row, most likely */
 	bool uncounted;		 /* LEASE: an attempt has yet to be counted */
-	uint32 epoch;		 /* LOOK, LEASE: goes with the answer */
+	uint32 epoch;		 /* LOOK, LEASE, REFILL: goes with the answer */
+	WfSpot after;		 /* REFILL: exclusive */
+	int64 upto;			 /* REFILL: inclusive */
 } WfPlanRequest;
 
 /* a dead letter, for whoever is told of those */
@@ -242,6 +245,24 @@ extern void wf_plan_rules(WfPlan *plan, TimestampTz now,
 extern void wf_plan_reserved(WfPlan *plan, TimestampTz now, int32 queue_id,
 							 uint64 group, int32 starts,
 							 TimestampTz reserved_at);
+
+/* ---- plan_window.c ---- */
+
+typedef enum WfRefill
+{
+	WF_REFILL_SOME, /* there may be more */
+	WF_REFILL_ALL,	/* there is no more up to "upto" */
+	WF_REFILL_LOST	/* the row that was to tell the group is gone */
+} WfRefill;
+
+/*
+ * Rows of a group were read in the order of places, up to the spot "to".  The
+ * snapshot is newer than all that was told of commits before this; and what was
+ * committed before it is told before the next decision.
+ */
+extern void wf_plan_refilled(WfPlan *plan, TimestampTz now,
+							 const WfPlanRequest *request, WfRefill how,
+							 const WfSpot *to, WfWork *rows, int n);
 
 /* ---- plan_seat.c: executors ---- */
 
@@ -494,9 +515,14 @@ extern void wf_plan_totals(const WfPlan *plan, WfPlanTotals *out);
 #define WF_BREAK_SHARE	   0x10000 /* a role takes the last executor, too */
 #define WF_BREAK_TURNS	   0x20000 /* who had an executor gets the next */
 #define WF_BREAK_SHORTAGE \
-	0x40000						 /* goes on as ever while something is short */
+	0x40000						 /* goes on as ever while short of something */
 #define WF_BREAK_SOLO	 0x80000 /* suspects go together */
-#define WF_BREAK_FOREIGN 0x100000 /* rows of a copy are written */
+#define WF_BREAK_STAYS	 0x100000 /* known_to does not fall */
+#define WF_BREAK_BELOW	 0x200000 /* a full window leaves what comes before */
+#define WF_BREAK_FORGET	 0x400000 /* forgets a group that is not empty */
+#define WF_BREAK_BEYOND	 0x800000 /* takes what comes beyond known_to */
+/* ... up to 0x8000000 are bits of the simulator's own */
+#define WF_BREAK_FOREIGN 0x10000000 /* rows of a copy are written */
 
 #ifdef WF_TEST_BUILD
 /* Leaves out a rule, so that a checker can be seen to find it. */

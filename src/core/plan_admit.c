@@ -35,7 +35,7 @@ wake_groups(WfPlan *plan, WfQueue *queue, WfSideOf side)
 	WfHeap *waits = &queue->sides[side].rate_waits;
 	WfHeap *behind = &queue->sides[side].behind;
 
-	queue->known_to = wf_scan_known_to(plan, queue);
+	queue->known_to = wf_scan_known_to(plan, queue, &queue->ranges_to);
 	while (!wf_heap_is_empty(behind))
 	{
 		WfStand *stand = wf_container_of(WfStand, node, wf_heap_first(behind));
@@ -323,7 +323,7 @@ make_way(WfPlan *plan, WfQueue *queue)
 		return;
 	dlist_foreach_modify (iter, &queue->hand)
 	{
-		WfEntry *entry = dlist_container(WfEntry, hand, iter.cur);
+		WfEntry *entry = dlist_container(WfEntry, use.hand, iter.cur);
 
 		if (entry->begun || entry->priority >= first->priority ||
 			!wf_starts_before(first, entry))

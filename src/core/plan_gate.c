@@ -38,13 +38,13 @@ wf_gate_set_admitted(WfPlan *plan, WfEntry *entry, bool admitted)
 	{
 		entry->queue->running++;
 		entry->order = wf_line_order_admitted(plan, entry);
-		dlist_push_tail(&entry->queue->hand, &entry->hand);
+		dlist_push_tail(&entry->queue->hand, &entry->use.hand);
 	}
 	else
 	{
 		entry->queue->running--;
 		entry->order = wf_line_order(entry);
-		dlist_delete(&entry->hand);
+		dlist_delete(&entry->use.hand);
 	}
 }
 
@@ -105,10 +105,8 @@ wf_gate_detach(WfPlan *plan, WfEntry *entry)
 		wf_gate_set_active(entry, false);
 	if (group != NULL)
 	{
-		if (--group->members > 0 || wf_limiter_in_use(plan, &group->limiter))
-			wf_group_settle(plan, group);
-		else
-			wf_group_forget(plan, group);
+		group->members--;
+		wf_group_release(plan, group);
 	}
 	entry->queue->nmembers--;
 	entry->queue = NULL;
@@ -140,6 +138,7 @@ wf_gate_add(WfPlan *plan, WfEntry *entry)
 			wf_line_prepend(strict, entry);
 		else
 			wf_line_add(strict, entry);
+		wf_window_enter(group, entry);
 		wf_group_settle(plan, group);
 	}
 }
@@ -153,7 +152,10 @@ wf_gate_remove(WfPlan *plan, WfEntry *entry)
 	lines_of(entry)->nwaiting--;
 	entry->queue->flow.changed = true;
 	if (group != NULL)
+	{
 		wf_group_loosen(group);
+		wf_window_leave(group, entry);
+	}
 	wf_line_remove(entry);
 	if (group != NULL)
 		wf_group_settle(plan, group);

@@ -93,7 +93,7 @@ make_queue(WfPlan *plan, int32 queue_id)
 		wf_memory_get_zeroed(&plan->memory, WF_MEMORY_ANY, sizeof(WfQueue));
 
 	queue->rules.queue_id = queue_id;
-	queue->known_to = PG_INT64_MAX;
+	queue->known_to = queue->ranges_to = PG_INT64_MAX;
 	dlist_init(&queue->hand);
 	queue->groups = wf_groups_create(16, &plan->memory);
 	for (int i = 0; i < WF_SIDES; i++)
@@ -193,6 +193,7 @@ wf_group_get(WfPlan *plan, WfQueue *queue, uint64 hash)
 		group->hash = hash;
 		group->queue = queue;
 		group->weight = weight_of(&queue->rules, hash);
+		wf_window_init(group);
 		for (int i = 0; i < WF_SIDES; i++)
 		{
 			WfStand *stand = &group->stands[i];
@@ -225,11 +226,15 @@ wf_group_is_behind(const WfPlan *plan, const WfStand *stand)
 	const WfGroup *group = stand->group;
 	const WfEntry *first;
 
-	if (!wf_group_is_strict(group) || group->queue->known_to == PG_INT64_MAX ||
-		wf_plan_is_broken(plan, WF_BREAK_KNOWN))
+	if (!wf_group_is_strict(group) || wf_plan_is_broken(plan, WF_BREAK_KNOWN))
 		return false;
 	first = wf_group_first(stand);
-	return first != NULL && first->group_place > group->queue->known_to;
+	if (first == NULL)
+		return false;
+	if (first->group_place > group->queue->ranges_to)
+		return true;
+	return group->window.on ? wf_window_is_behind(plan, group, first)
+							: first->group_place > group->queue->known_to;
 }
 
 static bool
@@ -312,6 +317,12 @@ settle_stand(WfPlan *plan, WfStand *stand)
 		wf_group_step_out(stand);
 	if (wf_group_is_behind(plan, stand))
 	{
+		if (wf_window_probe(plan, group))
+		{
+			/* its bound is its own: it is looked at again */
+			wf_window_note(plan, group);
+			return;
+		}
 		wf_heap_add(&side->behind, &stand->node);
 		stand->standing = WF_GROUP_BEHIND;
 		return;
@@ -345,6 +356,24 @@ wf_group_settle(WfPlan *plan, WfGroup *group)
 {
 	for (int i = 0; i < WF_SIDES; i++)
 		settle_stand(plan, &group->stands[i]);
+	wf_window_check(plan, group);
+}
+
+/* Does nothing point here, and count any more? */
+static bool
+is_unused(WfPlan *plan, const WfGroup *group)
+{
+	return group->members == 0 && !wf_limiter_in_use(plan, &group->limiter) &&
+		   !wf_window_is_needed(plan, group);
+}
+
+void
+wf_group_release(WfPlan *plan, WfGroup *group)
+{
+	if (is_unused(plan, group))
+		wf_group_forget(plan, group);
+	else
+		wf_group_settle(plan, group);
 }
 
 /* Nothing points here, and no start of it counts any more. */
@@ -353,6 +382,7 @@ wf_group_forget(WfPlan *plan, WfGroup *group)
 {
 	for (int i = 0; i < WF_SIDES; i++)
 		wf_group_step_out(&group->stands[i]);
+	wf_window_forget(plan, group);
 	(void) wf_groups_delete(group->queue->groups, group->hash);
 	wf_limiter_set(plan, &group->limiter, 0, 0);
 	wf_memory_give_back(&plan->memory, group);
@@ -384,8 +414,7 @@ wf_group_sweep(WfPlan *plan, WfQueue *queue, bool all)
 	{
 		WfGroup *group = slot->group;
 
-		if (group->members == 0 &&
-			(all || !wf_limiter_in_use(plan, &group->limiter)))
+		if (all ? group->members == 0 : is_unused(plan, group))
 			wf_group_forget(plan, group);
 	}
 }
@@ -424,12 +453,14 @@ wf_group_set_rules(WfPlan *plan, WfQueue *queue, const WfQueueRules *rules)
 	wf_limiter_set(plan, &queue->limiter, rules->rate_limit,
 				   rules->rate_period);
 
-	/* groups that are left are those with starts in their windows */
+	/* groups that are left are those with starts that count, or rows left */
 	wf_groups_start_iterate(queue->groups, &it);
 	while ((slot = wf_groups_iterate(queue->groups, &it)) != NULL)
 	{
 		WfGroup *group = slot->group;
 
+		if (!wf_window_covers(rules))
+			wf_window_give_up(plan, group);
 		wf_limiter_set(plan, &group->limiter, rules->group_rate_limit,
 					   rules->rate_period);
 		group->weight = weight_of(rules, group->hash);
@@ -449,6 +480,7 @@ wf_group_init(WfPlan *plan)
 	plan->plain = NULL;
 	plan->timers_to = DT_NOEND;
 	dlist_init(&plan->queues);
+	dlist_init(&plan->windows);
 }
 
 /* ---- reservations ---- */

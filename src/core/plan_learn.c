@@ -64,6 +64,31 @@ complete(WfPlan *plan, WfEntry *entry, const WfWork *work)
 		wf_ready_place(plan, entry);
 }
 
+/* Is there no room for this work, which has no entry, in memory? */
+static bool
+is_left(WfPlan *plan, const WfWork *work, const WfScan *from_scan)
+{
+	bool begun = (work->flags & (WF_ASSIGN_BEGUN | WF_ASSIGN_LOCKED)) != 0;
+	bool due = work->due_at <= plan->now;
+	bool again = from_scan != NULL && from_scan->kind == WF_SCAN_TURN &&
+				 !from_scan->loads;
+	WfMeeting meeting = WF_MEETS_NONE;
+
+	if (!begun && due)
+		meeting = wf_refill_meets(plan, work, !again);
+	if (meeting != WF_MEETS_NONE)
+		return meeting == WF_MEETS_LEFT;
+	if (begun && !(work->flags & WF_ASSIGN_ASLEEP))
+		return false;
+	/* a scan for what was left has room for it */
+	if (from_scan != NULL && (from_scan->kind == WF_SCAN_TIMERS ||
+							  ((from_scan->kind == WF_SCAN_QUEUE ||
+								from_scan->kind == WF_SCAN_GROUP) &&
+							   due)))
+		return false;
+	return wf_spill_leaves(plan, work);
+}
+
 void
 wf_learn_of(WfPlan *plan, const WfWork *work, const WfScan *from_scan)
 {
@@ -93,13 +118,7 @@ wf_learn_of(WfPlan *plan, const WfWork *work, const WfScan *from_scan)
 	if ((work->flags & WF_ASSIGN_ASLEEP) && work->due_at == 0)
 		return;
 
-	/* a scan for what was left has room for it */
-	if ((!(work->flags & (WF_ASSIGN_BEGUN | WF_ASSIGN_LOCKED)) ||
-		 (work->flags & WF_ASSIGN_ASLEEP)) &&
-		(from_scan == NULL || from_scan->kind == WF_SCAN_RANGE ||
-		 from_scan->kind == WF_SCAN_TURN ||
-		 (from_scan->kind == WF_SCAN_QUEUE && work->due_at > plan->now)) &&
-		wf_spill_leaves(plan, work))
+	if (is_left(plan, work, from_scan))
 		return;
 	if (wf_workid_is_message(&work->id))
 	{
@@ -272,4 +291,45 @@ wf_plan_read(WfPlan *plan, TimestampTz now, const WfScan *at, WfWork *rows,
 		scan_done(plan, n);
 	else if (scan.kind == WF_SCAN_TURN)
 		wf_scan_end_turn(plan);
+}
+
+/* ---- more of a group ---- */
+
+void
+wf_plan_refilled(WfPlan *plan, TimestampTz now, const WfPlanRequest *request,
+				 WfRefill how, const WfSpot *to, WfWork *rows, int n)
+{
+	WfQueue *queue = wf_group_queue(plan, request->queue_id, false);
+	WfGroup *group =
+		queue != NULL ? wf_group_find(queue, request->group) : NULL;
+	WfScan scan = {.kind = WF_SCAN_GROUP};
+	WfGroupWindow *window;
+
+	plan->now = now;
+	plan->more = true;
+	if (group == NULL || !group->window.asked ||
+		group->window.epoch != request->epoch)
+		return;
+	window = &group->window;
+	wf_window_answered(plan, group);
+	wf_window_note(plan, group);
+	if (!window->on || wf_window_before(&window->known_to, &request->after) ||
+		wf_window_before(&request->after, &window->known_to))
+		return; /* it is asked for again */
+	if (how == WF_REFILL_LOST)
+	{
+		wf_window_give_up(plan, group);
+		wf_group_release(plan, group);
+		return;
+	}
+	wf_window_raise(group, request, how, to);
+	if (!wf_window_is_part(window))
+		wf_window_count(group, -(int64) window->nleft);
+	for (int i = 0; i < n; i++)
+	{
+		wf_window_count(group,
+						wf_ready_find(plan, &rows[i].id) == NULL ? -1 : 0);
+		wf_learn_of(plan, &rows[i], &scan);
+	}
+	wf_group_release(plan, group);
 }

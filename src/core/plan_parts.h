@@ -33,9 +33,11 @@ extern void wf_scan_end_turn(WfPlan *plan);
 extern bool wf_scan_is_reading(const WfPlan *plan);
 /*
  * Up to which place all work of strict groups of this queue is known; what is
- * beyond may have to wait for something that has yet to be read.
+ * beyond may have to wait for something that has yet to be read, by a walk over
+ * the queue or (ranges_to) of ranges of ids.
  */
-extern int64 wf_scan_known_to(const WfPlan *plan, const WfQueue *queue);
+extern int64 wf_scan_known_to(const WfPlan *plan, const WfQueue *queue,
+							  int64 *ranges_to);
 
 /* ---- plan_line.c ---- */
 
@@ -128,6 +130,8 @@ extern void wf_group_step_out(WfStand *stand);
 /* what of this kind comes next in the group, as far as it is its turn */
 extern WfEntry *wf_group_first(const WfStand *stand);
 extern void wf_group_forget(WfPlan *plan, WfGroup *group);
+/* forgets it if it is not needed any more, and settles it otherwise */
+extern void wf_group_release(WfPlan *plan, WfGroup *group);
 extern void wf_group_sweep(WfPlan *plan, WfQueue *queue, bool all);
 extern bool wf_group_is_strict(const WfGroup *group);
 /* strict, and something may have yet to be read that comes before its first */
@@ -239,6 +243,66 @@ extern bool wf_spill_is_past(WfPlan *plan, int32 queue_id, const WfWorkId *id);
 extern const WfWorkId *wf_spill_upto(WfPlan *plan, int32 queue_id);
 /* How many of a queue are in the table, about; NULL: "default" without rules */
 extern uint32 wf_spill_left(const WfPlan *plan, const WfQueue *queue);
+
+/* ---- plan_window.c ---- */
+
+/* Can groups be closed under these rules? */
+extern bool wf_window_covers(const WfQueueRules *rules);
+extern void wf_window_init(WfGroup *group);
+/* An entry comes into a line of its group, or goes from there. */
+extern void wf_window_enter(WfGroup *group, WfEntry *entry);
+extern void wf_window_leave(WfGroup *group, WfEntry *entry);
+/* To be looked at in the next decision; _check: if there is a reason. */
+extern void wf_window_note(WfPlan *plan, WfGroup *group);
+extern void wf_window_check(WfPlan *plan, WfGroup *group);
+/* ... not any more */
+extern void wf_window_unnote(WfPlan *plan, WfGroupWindow *window);
+/* how many entries memory has room for, and how many there are */
+extern uint32 wf_window_capacity(const WfPlan *plan);
+extern uint32 wf_window_in_use(const WfPlan *plan);
+/* how many a window may have, ever and now */
+extern uint32 wf_window_most(WfPlan *plan);
+extern uint32 wf_window_room(WfPlan *plan, const WfQueue *queue);
+extern bool wf_window_before(const WfSpot *a, const WfSpot *b);
+/* the entry with the highest place, or NULL */
+extern WfEntry *wf_window_last(const WfGroupWindow *window);
+/* is what has this place in memory, or will it come by itself? */
+extern bool wf_window_knows(const WfGroupWindow *window, const WfSpot *spot);
+/* Behind a walk: is it, or will it be, looked up by index? */
+extern bool wf_window_probe(WfPlan *plan, WfGroup *group);
+/* is something of it in the table alone? */
+extern bool wf_window_is_part(const WfGroupWindow *window);
+/* known_to falls, or rises with an answer */
+extern void wf_window_fall(WfPlan *plan, WfGroup *group, const WfSpot *spot);
+extern void wf_window_raise(WfGroup *group, const WfPlanRequest *request,
+							WfRefill how, const WfSpot *to);
+/* what has this place was left in the table; "counts" as one more */
+extern void wf_window_left(WfGroup *group, const WfSpot *spot, bool counts);
+extern void wf_window_count(WfGroup *group, int64 delta);
+/* a refill should be asked for; it has been answered, or does not count */
+extern bool wf_window_is_thirsty(WfPlan *plan, const WfGroup *group);
+extern void wf_window_answered(WfPlan *plan, WfGroup *group);
+extern void wf_window_give_up(WfPlan *plan, WfGroup *group);
+extern void wf_window_forget(WfPlan *plan, WfGroup *group);
+/* Is something of it in the table alone, so that it cannot be forgotten? */
+extern bool wf_window_is_needed(const WfPlan *plan, const WfGroup *group);
+/* Something may have yet to be read that comes before this entry of it. */
+extern bool wf_window_is_behind(const WfPlan *plan, const WfGroup *group,
+								const WfEntry *first);
+
+/* ---- plan_refill.c ---- */
+
+typedef enum WfMeeting
+{
+	WF_MEETS_NONE,	/* no window decides */
+	WF_MEETS_TAKEN, /* known: to be put in, however full memory is */
+	WF_MEETS_LEFT	/* stays in the table */
+} WfMeeting;
+
+/* Due work of which there is no entry; "fresh": nobody has seen it before. */
+extern WfMeeting wf_refill_meets(WfPlan *plan, const WfWork *work, bool fresh);
+/* Trims windows, and asks for refills. */
+extern void wf_refill_ask(WfPlan *plan);
 
 /* ---- plan_seat.c ---- */
 

@@ -75,10 +75,12 @@ read_to(const WfScan *scan)
 }
 
 int64
-wf_scan_known_to(const WfPlan *plan, const WfQueue *queue)
+wf_scan_known_to(const WfPlan *plan, const WfQueue *queue, int64 *ranges_to)
 {
 	int32 queue_id = queue->rules.queue_id;
 	int64 known_to = PG_INT64_MAX;
+
+	*ranges_to = PG_INT64_MAX;
 
 	if (queue->spill.on)
 		known_to = wf_workid_place(&queue->spill.upto, 0);
@@ -87,7 +89,7 @@ wf_scan_known_to(const WfPlan *plan, const WfQueue *queue)
 		const WfScan *scan = &plan->scans[i];
 
 		if (scan->kind == WF_SCAN_RANGE && scan->place != PG_INT64_MAX)
-			known_to = Min(known_to, Max(scan->place - 1, read_to(scan)));
+			*ranges_to = Min(*ranges_to, Max(scan->place - 1, read_to(scan)));
 		else if (scan->kind == WF_SCAN_TURN && scan->loads &&
 				 scan->after_queue == queue_id)
 			known_to = Min(known_to, read_to(scan));

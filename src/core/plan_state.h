@@ -137,7 +137,11 @@ struct WfEntry
 		WfHeapNode heap; /* in a line's heap, TIMER, LEASED */
 	} link;
 	WfRole *role;
-	dlist_node hand;	   /* admitted: in queue->hand */
+	union
+	{
+		dlist_node hand;   /* admitted: in queue->hand */
+		WfHeapNode window; /* windowed: in group->window */
+	} use;
 	WfLine *line;		   /* READY, GATE: the one it stands in */
 	struct WfQueue *queue; /* NULL: "default" without rules */
 	struct WfGroup *group; /* NULL: none that matters */
@@ -164,6 +168,7 @@ struct WfEntry
 	uint32 epoch;		 /* rises with every move */
 	uint8 losses;		 /* executors that ended under it */
 	bool heaped;		 /* in the heap of its line */
+	bool windowed;		 /* in the window of its group */
 	bool admitted;		 /* its queue counts it as running; see above */
 	bool active;		 /* ... as started and unfinished */
 	bool begun;			 /* user code has run, now or ever before */
@@ -218,6 +223,22 @@ typedef struct WfStand
 	TimestampTz rate_free_at;
 } WfStand;
 
+/* see plan_window.c */
+typedef struct WfGroupWindow
+{
+	WfHeap heap; /* of entries in the group's lines, the last one first */
+	uint32 n;
+	bool on;	  /* known_to counts */
+	bool asked;	  /* a refill is under way ... */
+	uint32 epoch; /* ... with this number */
+	bool noted;	  /* in WfPlan.windows */
+	dlist_node node;
+	WfSpot known_to; /* place PG_INT64_MAX: the group is known as a whole */
+	int64 left_to;	 /* the highest place that was left since it is on */
+	WfWorkId sample; /* the row that was left last */
+	uint32 nleft;	 /* about how many are in the table alone */
+} WfGroupWindow;
+
 typedef struct WfGroup
 {
 	uint64 hash;
@@ -227,6 +248,7 @@ typedef struct WfGroup
 	uint32 nblocking; /* of active: failed, so that nothing else may start */
 	int32 weight;
 	WfLimiter limiter;
+	WfGroupWindow window;
 	WfStand stands[WF_SIDES];
 } WfGroup;
 
@@ -246,7 +268,8 @@ typedef struct WfFlow
 typedef struct WfSpill
 {
 	bool on;
-	bool reading;  /* a scan is under way */
+	bool reading;  /* a scan is under way ... */
+	bool again;	   /* ... and another is to begin at the beginning */
 	uint32 nleft;  /* about how many are in the table */
 	WfWorkId upto; /* on: all ids up to here are known */
 } WfSpill;
@@ -278,10 +301,13 @@ typedef struct WfQueue
 	WfSide sides[WF_SIDES];
 	struct wf_groups_hash *groups;
 	WfLimiter limiter;
-	int64 known_to; /* wf_scan_known_to(), when it was last looked */
+	int64 known_to; /* these two: wf_scan_known_to(), as last looked */
+	int64 ranges_to;
 	TimestampTz reading_since; /* fair: since when scans keep it closed */
 	bool rate_short;		   /* the last look ended at a rate limit */
 	uint32 nwishes;			   /* reservations that are under way */
+	uint32 nrefills;		   /* refills of windows, likewise */
+	uint32 nleft;			   /* what its windows leave, about */
 	uint32 nreturning;		   /* messages in ROW, that may come back */
 	uint32 nwoken;	   /* receivers that were woken and have not asked */
 	uint32 receivable; /* what they were woken for */
@@ -426,6 +452,10 @@ struct WfPlan
 	WfWorkId timers_after; /* ... of those due then, up to this id */
 	bool timers_reading;   /* a scan is under way */
 	TimestampTz swept_at;  /* when groups were last looked through */
+	dlist_head windows;	   /* of groups to be looked at */
+	int nwindows;
+	int nrefills;		 /* under way */
+	uint32 refill_epoch; /* number of the last one */
 
 	/* executors */
 	WfSeat *seats; /* [nseats] */

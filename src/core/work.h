@@ -20,7 +20,7 @@ typedef struct WfWork
 	int32 workflow_id;
 	int32 queue_id;
 	int32 priority;
-	uint64 group;			 /* wf_group_hash() of its group_key; 0: none */
+	uint64 group; /* wf_group_hash() of its group_key; 0: none */
 	/*
 	 * In a strict group: lower starts first.  Of a range: the lowest of all that
 	 * is of strict groups, PG_INT64_MAX where nothing is.
@@ -55,10 +55,11 @@ typedef struct WfWork
  */
 typedef enum WfScanKind
 {
-	WF_SCAN_RANGE, /* ids above `after`, up to `upto` */
-	WF_SCAN_QUEUE, /* of queue after_queue, ids above `after` */
-	WF_SCAN_TURN,  /* the same for all that has a queue, in turns: `sides` */
-	WF_SCAN_TIMERS /* due at after_due or later, in that order */
+	WF_SCAN_RANGE,	/* ids above `after`, up to `upto` */
+	WF_SCAN_QUEUE,	/* of queue after_queue, ids above `after` */
+	WF_SCAN_TURN,	/* the same for all that has a queue, in turns: `sides` */
+	WF_SCAN_TIMERS, /* due at after_due or later, in that order */
+	WF_SCAN_GROUP	/* of a group of queue after_queue, by place */
 } WfScanKind;
 
 #define WF_SCAN_RUNS	 0x1
@@ -71,6 +72,9 @@ typedef struct WfScan
 	TimestampTz after_due; /* with `after`, exclusive */
 	WfWorkId after;		   /* exclusive; these three move on with each chunk */
 	WfWorkId upto;		   /* inclusive */
+	int64 after_place;	   /* GROUP: with `after`, exclusive; moves on too */
+	int64 upto_place;	   /* GROUP: inclusive */
+	const char *group_key; /* GROUP */
 	TimestampTz from_due;  /* caller's own: where it began */
 	int64 place;		   /* caller's own: RANGE, as in WfWork */
 	int sides;			   /* WF_SCAN_RUNS or WF_SCAN_MESSAGES */
@@ -82,6 +86,13 @@ typedef struct WfScan
 	bool fresh;	   /* caller's own: what it finds is new */
 	int64 foreign; /* rows of another origin seen so far */
 } WfScan;
+
+/* a place in a group, and who has it */
+typedef struct WfSpot
+{
+	int64 place;
+	WfWorkId id;
+} WfSpot;
 
 /* work that was started and has not ended */
 typedef struct WfStarted

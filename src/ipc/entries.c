@@ -94,6 +94,7 @@ create(Oid database, WfDatabaseState state)
 	 * Assume so, until the first COMMIT PREPARED finds none left.
 	 */
 	db->prepared = true;
+	db->prepared_ending = 0;
 	memset(&db->prepared_low, 0, sizeof(db->prepared_low));
 	SpinLockRelease(&db->ring_lock);
 

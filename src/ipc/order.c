@@ -209,8 +209,11 @@ place_listed(TransactionId xid, bool wait)
 
 		CHECK_FOR_INTERRUPTS();
 		ItemPointerSetInvalid(&tid);
-		if (wf_place_write(&ids[i], &tid, place, &queue_id, &group))
-			add_note(&ids[i], place, element_of(queue_id, group), &tid);
+		if (!wf_place_write(&ids[i], &tid, place, &queue_id, &group))
+			continue;
+		add_note(&ids[i], place, element_of(queue_id, group), &tid);
+		/* with its place, which who ends the transaction may not know */
+		wf_note_among(&ids[i]);
 	}
 	pfree(ids);
 }
@@ -242,6 +245,7 @@ wf_order_prepared(TransactionId xid)
 		error = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
+		wf_wakeup_prepared_unplaced();
 		ereport(WARNING,
 				(errcode(error->sqlerrcode),
 				 errmsg("order in groups was not kept for a prepared transaction"),

@@ -226,6 +226,7 @@ typedef struct WfDatabase
 	pg_uuid_t prepared_low; /* ring_lock; lowest id in a PREPAREd xact */
 	bool prepared;			/* ring_lock; prepared_low is valid */
 	uint64 prepared_seq;	/* ring_lock; rises with every PREPARE */
+	int prepared_ending;	/* ring_lock; COMMIT PREPAREDs under way */
 	WfWork ring[WF_RING_SIZE];
 
 	/* for wait_until_idle() */

@@ -13,7 +13,8 @@
  * kept in the entry, and everything from there on is looked at again.  It is
  * forgotten when no prepared transaction is left, unless one was prepared
  * since (prepared_seq): XACT_EVENT_PREPARE comes when the transaction can
- * already be seen in pg_prepared_xacts and cannot yet be committed.
+ * already be seen in pg_prepared_xacts and cannot yet be committed.  Nor is it
+ * while somebody else who is committing one has yet to tell (prepared_ending).
  *
  * Owns: the rings.
  *
@@ -30,6 +31,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 
+#include "base/spi.h"
 #include "core/workid.h"
 #include "ipc/receivers.h"
 #include "ipc/shelf.h"
@@ -57,6 +59,9 @@ static Notes notes;
 /* COMMIT PREPARED: to be told at the end of the command */
 static WfPrepared ended;
 static bool has_ended = false;
+
+/* the entry in whose prepared_ending this command is counted */
+static WfDatabase *ending_in = NULL;
 
 static bool
 notes_are_empty(void)
@@ -98,11 +103,17 @@ wf_note_run(const WfWork *run)
 		notes.n++;
 		return;
 	}
+	wf_note_among(&run->id);
+}
+
+void
+wf_note_among(const WfWorkId *id)
+{
 	for (int i = 0; i < notes.n; i++)
 		range_add(&notes.ranged, &notes.low, &notes.high, &notes.runs[i].id,
 				  &notes.runs[i].id);
 	notes.n = 0;
-	range_add(&notes.ranged, &notes.low, &notes.high, &run->id, &run->id);
+	range_add(&notes.ranged, &notes.low, &notes.high, id, id);
 }
 
 void
@@ -211,7 +222,8 @@ deliver_range(const pg_uuid_t *low, const pg_uuid_t *high, XLogRecPtr lsn,
 
 	if (db == NULL)
 		return;
-	range.id = *low;
+	/* one alone is a range, too: nothing else is known of it */
+	range.id = wf_workid_cmp(low, high) < 0 ? *low : wf_workid_before(low);
 	range.last_id = *high;
 	range.lsn = lsn;
 	range.place = lowest != 0 ? lowest : PG_INT64_MAX;
@@ -348,16 +360,13 @@ leave_prepared(void)
 
 /* ---- callbacks ---- */
 
-static void deliver_ended(const WfPrepared *before);
+static void end_prepared(bool committed);
 
 static void
 at_xact_end(XactEvent event, void *arg)
 {
-	if (has_ended && (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT))
-	{
-		has_ended = false;
-		deliver_ended(&ended);
-	}
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
+		end_prepared(event == XACT_EVENT_COMMIT);
 	switch (event)
 	{
 		case XACT_EVENT_COMMIT:
@@ -437,11 +446,21 @@ wf_wakeup_prepared_before(WfPrepared *before, const char *gid)
 	WfDatabase *db = wf_database_find(MyDatabaseId);
 
 	memset(before, 0, sizeof(*before));
-	if (db == NULL || max_prepared_xacts == 0)
+	if (max_prepared_xacts == 0)
+		return;
+	/* after a crash the launcher may have yet to make one */
+	if (db == NULL && OidIsValid(wf_schema_oid()))
+		db = wf_database_get(MyDatabaseId);
+	if (db == NULL)
 		return;
 	SpinLockAcquire(&db->ring_lock);
 	before->valid = db->prepared;
 	before->seq = db->prepared_seq;
+	if (before->valid && ending_in == NULL)
+	{
+		db->prepared_ending++;
+		ending_in = db;
+	}
 	SpinLockRelease(&db->ring_lock);
 	if (!before->valid)
 		return;
@@ -455,8 +474,16 @@ wf_wakeup_prepared_after(const WfPrepared *before)
 	has_ended = true;
 }
 
+void
+wf_wakeup_prepared_unplaced(void)
+{
+	ended.valid = false;
+	wf_note_events(WF_EVENT_PREPARED);
+}
+
+/* As long as something may be listed, it is not forgotten. */
 static void
-deliver_ended(const WfPrepared *before)
+deliver_ended(const WfPrepared *before, bool committed)
 {
 	WfDatabase *db;
 	pg_uuid_t low;
@@ -469,20 +496,36 @@ deliver_ended(const WfPrepared *before)
 	low = db->prepared_low;
 	if (!db->prepared)
 		memset(&low, 0xFF, sizeof(low));
-	else if (before->valid && before->n <= 1 &&
-			 db->prepared_seq == before->seq)
+	else if (committed && before->valid && before->n <= 1 &&
+			 db->prepared_seq == before->seq && db->prepared_ending == 1)
 		db->prepared = false;
 	SpinLockRelease(&db->ring_lock);
 	pg_atomic_fetch_add_u64(&db->definitions, 1);
 	wf_receivers_changed(MyDatabaseId);
-	pg_atomic_fetch_or_u32(&db->events, WF_EVENT_REQUEST | WF_EVENT_CONTROL |
-											WF_EVENT_SIGNALS |
-											WF_EVENT_PREPARED);
+	pg_atomic_fetch_or_u32(
+		&db->events, WF_EVENT_REQUEST | WF_EVENT_CONTROL | WF_EVENT_SIGNALS |
+						 (committed ? 0 : WF_EVENT_PREPARED));
 	LWLockRelease(wf_shared->lock);
 
 	/* COMMIT PREPARED has flushed its record */
 	memset(&high, 0xFF, sizeof(high));
-	deliver_range(&low, &high, InvalidXLogRecPtr, notes.lowest);
+	deliver_range(&low, &high, InvalidXLogRecPtr, 0);
+}
+
+/* The command is over, whether or not it has succeeded. */
+static void
+end_prepared(bool committed)
+{
+	if (has_ended)
+		deliver_ended(&ended, committed);
+	has_ended = false;
+	if (ending_in == NULL)
+		return;
+	SpinLockAcquire(&ending_in->ring_lock);
+	if (ending_in->prepared_ending > 0)
+		ending_in->prepared_ending--;
+	SpinLockRelease(&ending_in->ring_lock);
+	ending_in = NULL;
 }
 
 /*
@@ -504,7 +547,7 @@ wf_wakeup_prepared_look(WfDatabase *db)
 	if (present.n > 0)
 		return;
 	SpinLockAcquire(&db->ring_lock);
-	if (db->prepared_seq == seq)
+	if (db->prepared_seq == seq && db->prepared_ending == 0)
 		db->prepared = false;
 	SpinLockRelease(&db->ring_lock);
 }

@@ -25,6 +25,9 @@ extern void wf_wakeup_init(void);
 /* A run was inserted by the current (sub)transaction. */
 extern void wf_note_run(const WfWork *run);
 
+/* Among others perhaps, this work is to be read from the table. */
+extern void wf_note_among(const WfWorkId *id);
+
 /*
  * The lowest place of what was written into strict groups: from a callback at
  * COMMIT that comes before ours.
@@ -72,6 +75,8 @@ typedef struct WfPrepared
 
 extern void wf_wakeup_prepared_before(WfPrepared *before, const char *gid);
 extern void wf_wakeup_prepared_after(const WfPrepared *before);
+/* ... but what it has written could not be given its places */
+extern void wf_wakeup_prepared_unplaced(void);
 
 /* For a scheduler that starts, in a transaction. */
 extern void wf_wakeup_prepared_look(WfDatabase *db);

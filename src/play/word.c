@@ -447,6 +447,13 @@ wf_word_now(void)
 	return wf_playing->replay.now;
 }
 
+TimestampTz
+wf_word_wait_start(void)
+{
+	return wf_playing->host->in_session ? wf_playing->replay.now
+										: wf_clock_now();
+}
+
 uint32
 wf_word_counter(void)
 {

@@ -161,6 +161,7 @@ static const struct
 } answers[] = {
 	{WF_PLAN_RESERVE, reserve, WF_PLAN_CHUNK},
 	{WF_PLAN_ROLE, check_roles, WF_PLAN_BATCH},
+	{WF_PLAN_REFILL, wf_reads_refill, 1},
 	{WF_PLAN_LOOK, look, WF_PLAN_BATCH},
 	{WF_PLAN_LEASE, wf_leases_end, WF_PLAN_BATCH},
 	{WF_PLAN_EXPIRE, wf_rows_write, WF_PLAN_BATCH},

@@ -47,8 +47,12 @@ wf_reads_strikes(WfScheduler *s)
 			suspects[nsuspects++] = marks[i].run_id;
 			continue;
 		}
-		of = wf_run_strike(&marks[i].run_id, marks[i].ordinal,
-						   (int64) marks[i].crash_id);
+		of = wf_run_strike(&(WfStrike){.run_id = &marks[i].run_id,
+									   .ordinal = marks[i].ordinal,
+									   .attempt = marks[i].attempt,
+									   .step_name = marks[i].step_name,
+									   .crash_id =
+										   (int64) marks[i].crash_id});
 		if ((of.workflow_id == 0 && !of.undoes) ||
 			of.queue_id == WF_QUEUE_ITEMS)
 			continue;
@@ -113,6 +117,66 @@ read_chunk(WfScheduler *s)
 		/* what was told to the scheduler before us is in the table */
 		wf_signals_look(s, false);
 	}
+}
+
+/* ---- more of a group ---- */
+
+/*
+ * Reads the rows of a group that come next.  The plan is told of no commit
+ * between the snapshot and its answer.
+ */
+static void
+refill(WfScheduler *s, const WfPlanRequest *request)
+{
+	WfScan scan = {.kind = WF_SCAN_GROUP,
+				   .after_queue = request->queue_id,
+				   .after = request->after.id,
+				   .after_place = request->after.place};
+	int max = Min(request->starts, WF_PLAN_CHUNK);
+	bool prepared = s->db->prepared;
+	char *key;
+	XLogRecPtr lsn;
+	WfSpot to;
+	WfWindow w;
+	int n = 0;
+
+	pg_memory_barrier();
+	wf_sched_begin(s, &w, "reading a group");
+	key = wf_work_group_key(&request->id, s->cycle_cxt);
+	if (key != NULL)
+	{
+		scan.group_key = key;
+		scan.upto_place = request->upto;
+		n = wf_work_scan(&scan, s->rows, max);
+	}
+	to.place = scan.after_place;
+	to.id = scan.after;
+	if (prepared && n > 0)
+		n = wf_prepared_filter(s->rows, n);
+	lsn = wf_exits_seen_upto();
+	WF_STOP("sched-refill-commit");
+	wf_sched_commit(s, &w);
+	for (int i = 0; i < n; i++)
+		s->rows[i].lsn = lsn;
+	wf_plan_refilled(s->plan, s->now, request,
+					 key == NULL ? WF_REFILL_LOST
+					 : scan.done ? WF_REFILL_ALL
+								 : WF_REFILL_SOME,
+					 &to, s->rows, n);
+}
+
+int
+wf_reads_refill(WfScheduler *s, const WfPlanRequest *requests, int n)
+{
+	instr_time began;
+	int ndone;
+
+	INSTR_TIME_SET_CURRENT(began);
+	for (ndone = 0; ndone < n && !wf_slice_is_over(&began, ndone); ndone++)
+		refill(s, &requests[ndone]);
+	/* what was committed before a row that was read is known, too */
+	wf_news_catch_up(s);
+	return ndone;
 }
 
 /* Work that was prepared, and committed by who could not give it its place. */

@@ -186,6 +186,8 @@ extern void wf_cells_hire(WfScheduler *s, Oid role);
 extern void wf_news_discard(WfScheduler *s);
 /* work that was committed; news of messages; what was taken from the shelf */
 extern void wf_news_tell(WfScheduler *s);
+/* the first of these alone */
+extern void wf_news_catch_up(WfScheduler *s);
 /* actions of the plan */
 extern void wf_news_answer(WfScheduler *s, int receiver);
 extern void wf_news_wake(WfScheduler *s, int receiver, uint32 ask);
@@ -211,6 +213,9 @@ extern void wf_reads_all(WfScheduler *s, bool loads);
 /* the next chunk of the walk at work, and what is short behind it */
 extern void wf_reads_settle(WfScheduler *s);
 extern void wf_reads_go_on(WfScheduler *s);
+/* more of groups, as the plan has asked; how many there was time for */
+extern int wf_reads_refill(WfScheduler *s, const WfPlanRequest *requests,
+						   int n);
 /* signals of a run that goes on as another one, and is over */
 extern void wf_reads_forward(WfScheduler *s, const WfWorkId *id);
 

@@ -99,6 +99,27 @@ static WfStmt scan_timers = {
 	3,
 	{TIMESTAMPTZOID, INT8OID, INT8OID}};
 
+/* by message_group, from a place on */
+static WfStmt scan_group = {
+	"SELECT " COLUMNS "  FROM _workflow.message m"
+	" WHERE m.finished_at IS NULL AND m.queue_id = $1 AND m.group_key = $2"
+	"   AND (m.place, m.message_id) > ($3, $4) AND m.place <= $5"
+	" ORDER BY m.place, m.message_id"
+	" LIMIT $6",
+	6,
+	{INT4OID, TEXTOID, INT8OID, INT8OID, INT8OID, INT8OID}};
+
+static uint64
+next_of_group(const WfScan *scan, int64 after, int max)
+{
+	Datum values[6] = {
+		Int32GetDatum(scan->after_queue), CStringGetTextDatum(scan->group_key),
+		Int64GetDatum(scan->after_place), Int64GetDatum(after),
+		Int64GetDatum(scan->upto_place),  Int64GetDatum(max)};
+
+	return wf_spi_run(&scan_group, values, NULL, true, max);
+}
+
 static uint64
 next_rows(const WfScan *scan, int max)
 {
@@ -114,6 +135,8 @@ next_rows(const WfScan *scan, int max)
 		case WF_SCAN_TIMERS:
 			values[0] = TimestampTzGetDatum(scan->after_due);
 			return wf_spi_run(&scan_timers, values, NULL, true, max);
+		case WF_SCAN_GROUP:
+			return next_of_group(scan, after, max);
 		case WF_SCAN_RANGE:
 			break;
 	}
@@ -134,6 +157,7 @@ wf_message_scan(WfScan *scan, WfWork *out, int max)
 		fill_info(i, &out[n]);
 		scan->after = out[n].id;
 		scan->after_queue = out[n].queue_id;
+		scan->after_place = out[n].place;
 		scan->after_due = wf_spi_get_time(i, 13, 0);
 		if (wf_spi_get_int64(i, 10, 0) != origin)
 			scan->foreign++;

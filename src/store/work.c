@@ -21,6 +21,8 @@ comes_before(WfScanKind kind, const WfWork *a, const WfWork *b)
 {
 	if (kind == WF_SCAN_TIMERS && a->due_at != b->due_at)
 		return a->due_at < b->due_at;
+	if (kind == WF_SCAN_GROUP && a->place != b->place)
+		return a->place < b->place;
 	return wf_workid_cmp(&a->id, &b->id) < 0;
 }
 
@@ -30,7 +32,8 @@ position(const WfScan *scan)
 {
 	WfWork info = {.id = scan->after,
 				   .queue_id = scan->after_queue,
-				   .due_at = scan->after_due};
+				   .due_at = scan->after_due,
+				   .place = scan->after_place};
 
 	return info;
 }
@@ -104,11 +107,35 @@ wf_work_scan(WfScan *scan, WfWork *out, int max)
 		scan->after = limit->id;
 		scan->after_queue = limit->queue_id;
 		scan->after_due = limit->due_at;
+		scan->after_place = limit->place;
 	}
 	else if (total > 0)
 		scan->after = out[total - 1].id;
 	pfree(infos[0]);
 	return total;
+}
+
+/* ---- groups ---- */
+
+static WfStmt key_of_run = {
+	"SELECT group_key FROM _workflow.run WHERE run_id = $1", 1, {UUIDOID}};
+
+static WfStmt key_of_message = {
+	"SELECT group_key FROM _workflow.message WHERE message_id = $1",
+	1,
+	{INT8OID}};
+
+char *
+wf_work_group_key(const WfWorkId *id, MemoryContext cxt)
+{
+	bool message = wf_workid_is_message(id);
+	Datum values[1] = {message ? Int64GetDatum(wf_workid_message(id))
+							   : UUIDPGetDatum(id)};
+
+	if (wf_spi_run(message ? &key_of_message : &key_of_run, values, NULL, true,
+				   1) == 0)
+		return NULL;
+	return wf_spi_copy_text(0, 1, cxt);
 }
 
 /* ---- queues ---- */

@@ -29,9 +29,11 @@
 #define SIM_TX		  6
 #define SIM_TX_ROWS	  40
 
-/* rules that clients leave out; the bits below are those of WF_BREAK_* */
-#define SIM_BREAK_COMPARE 0x1000000 /* old places are not compared at commit */
-#define SIM_BREAK_RAISE	  0x2000000 /* what is committed is not remembered */
+/* rules that clients leave out, beside those of the plan */
+#define SIM_BREAK_COMPARE  0x2000000 /* old places are not compared at commit */
+#define SIM_BREAK_RAISE	   0x4000000 /* what is committed is not remembered */
+/* ... and the side that reads the tables */
+#define SIM_BREAK_SNAPSHOT 0x1000000 /* commits are told after it is taken */
 
 typedef enum SimState
 {
@@ -228,6 +230,19 @@ typedef struct SimReserved
 	bool exempt; /* from before the rules changed */
 } SimReserved;
 
+/* rows of a refill; no window is larger in so little memory */
+#define SIM_REFILL_ROWS 8
+
+typedef struct SimRefill
+{
+	WfPlanRequest request;
+	uint64 read_at; /* event */
+	WfRefill how;
+	WfSpot to;
+	int n;
+	WfWork rows[SIM_REFILL_ROWS];
+} SimRefill;
+
 typedef struct Sim
 {
 	uint64 rnd;
@@ -305,8 +320,10 @@ typedef struct Sim
 	struct SimBlock *blocks; /* the plan's memory */
 	uint64 offers;
 	uint64 restarts;
-	uint64 laid;  /* on the shelf */
-	uint64 taken; /* from there, by receivers */
+	uint64 refills;
+	SimRefill early[16]; /* see sim_window.c */
+	uint64 laid;		 /* on the shelf */
+	uint64 taken;		 /* from there, by receivers */
 } Sim;
 
 /* n in 0 .. below - 1; true once in n times */
@@ -332,6 +349,8 @@ extern bool sim_read_chunk(Sim *sim);
 extern void sim_load(Sim *sim);
 extern void sim_tell_rules(Sim *sim, bool first);
 extern bool sim_is_finished(const SimRow *row);
+/* can a walk find it? */
+extern bool sim_is_read(const SimRow *row);
 extern void sim_look(Sim *sim, const WfPlanRequest *request);
 extern void sim_change_rules(Sim *sim, int32 queue_id, bool open);
 
@@ -341,6 +360,14 @@ extern void sim_change_rules(Sim *sim, int32 queue_id, bool open);
 extern void sim_client(Sim *sim);
 /* all of them come to their end */
 extern void sim_end_clients(Sim *sim);
+
+/* ---- sim_window.c ---- */
+
+extern void sim_refill(Sim *sim, const WfPlanRequest *request);
+extern void sim_refill_asked(Sim *sim, const WfPlanRequest *request);
+extern void sim_check_windows(Sim *sim);
+/* does memory know only a part of this group? */
+extern bool sim_has_more(WfQueue *queue, uint64 group);
 
 /* ---- sim_memory.c ---- */
 

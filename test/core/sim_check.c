@@ -163,8 +163,10 @@ check_fairness(Sim *sim, const SimRow *one)
 	{
 		int *passed = &sim->passed[one->queue_id][other][one->group];
 
-		if (other == one->group || !is_waiting_group(sim, queue, other))
+		if (other == one->group)
 			*passed = 0;
+		else if (!is_waiting_group(sim, queue, other))
+			*passed = sim_has_more(queue, other) ? *passed : 0;
 		else if (++*passed > 6 + 5 * SIM_SLOTS)
 			sim_fault(sim, "a group of the fair queue %d got no turn",
 					  one->queue_id);
@@ -481,6 +483,7 @@ sim_check_decided(Sim *sim)
 	}
 	if (plan->shelf.tail - plan->shelf.head > WF_SHELF_SIZE)
 		sim_fault(sim, "the shelf is overfull");
+	sim_check_windows(sim);
 }
 
 /* ---- shortages ---- */

@@ -148,6 +148,9 @@ sim_answer(Sim *sim, int which)
 			break;
 		case WF_PLAN_FORWARD:
 			break;
+		case WF_PLAN_REFILL:
+			sim_refill(sim, &r);
+			break;
 	}
 }
 
@@ -176,6 +179,9 @@ fetch_requests(Sim *sim)
 				row->writers++;
 				if (sim->foreign)
 					sim_fault(sim, "a row of a copy is written");
+				break;
+			case WF_PLAN_REFILL:
+				sim_refill_asked(sim, &requests[i]);
 				break;
 			default:
 				break;
@@ -329,7 +335,10 @@ ask_something(Sim *sim)
 
 /* ---- operators, and time ---- */
 
-/* What was counted under the rules before goes on being counted. */
+/*
+ * What was counted under the rules before goes on being counted, and what was
+ * laid out under them may have been taken already.
+ */
 static void
 excuse_active(Sim *sim, int32 queue_id)
 {
@@ -338,8 +347,8 @@ excuse_active(Sim *sim, int32 queue_id)
 		SimRow *row = &sim->rows[i];
 		WfEntry *entry = wf_ready_find(sim->plan, &row->id);
 
-		row->excused |=
-			row->queue_id == queue_id && entry != NULL && entry->active;
+		row->excused |= row->queue_id == queue_id && entry != NULL &&
+						(entry->active || entry->place == WF_PLACE_SHELF);
 	}
 }
 

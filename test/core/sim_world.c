@@ -156,6 +156,9 @@ sim_insert(Sim *sim, bool message)
 	row->workflow_id = message ? 0 : sim_below(sim, SIM_WORKFLOWS);
 	row->owner = 1 + (sim_once_in(sim, 3) ? sim_below(sim, SIM_ROLES) : 0);
 	row->group = sim_once_in(sim, 4) ? 0 : 1 + sim_below(sim, SIM_GROUPS);
+	/* one group is busier than all others, so that clients meet in it */
+	if (sim_once_in(sim, 4))
+		row->queue_id = row->group = 1;
 	if (sim_once_in(sim, 20))
 		row->priority = sim_below(sim, 5) - 2;
 	if (sim_once_in(sim, 10))
@@ -252,8 +255,8 @@ sim_tell_ring(Sim *sim)
 
 /* ---- walks ---- */
 
-static bool
-is_read(const SimRow *row)
+bool
+sim_is_read(const SimRow *row)
 {
 	return row->state != SIM_OPEN && row->state != SIM_PARKED &&
 		   !sim_is_finished(row);
@@ -272,7 +275,7 @@ comes_before(const WfScan *scan, TimestampTz due, const WfWorkId *id,
 static bool
 is_wanted(const WfScan *scan, const SimRow *row)
 {
-	if (!is_read(row) ||
+	if (!sim_is_read(row) ||
 		!comes_before(scan, scan->after_due, &scan->after, row))
 		return false;
 	switch (scan->kind)
@@ -287,6 +290,8 @@ is_wanted(const WfScan *scan, const SimRow *row)
 			return row->queue_id == scan->after_queue;
 		case WF_SCAN_TIMERS:
 			return row->due_at != 0;
+		case WF_SCAN_GROUP:
+			break;
 	}
 	return false;
 }
@@ -474,6 +479,12 @@ sim_change_rules(Sim *sim, int32 queue_id, bool open)
 	rules->rate_limit = sim_once_in(sim, 3) ? 1 + sim_below(sim, 20) : 0;
 	rules->group_rate_limit = sim_once_in(sim, 4) ? 1 + sim_below(sim, 8) : 0;
 	rules->rate_period = (1 + sim_below(sim, 30)) * USECS_PER_SEC;
+	/* turns show best where no group is ever closed */
+	if (rules->fair && sim_once_in(sim, 2))
+	{
+		rules->blocks = false;
+		rules->group_max_active = rules->group_rate_limit = 0;
+	}
 	rules->nweights = rules->fair ? 1 : 0;
 	rules->weights = sim->weights[queue_id];
 	rules->weights[0].group = 1 + sim_below(sim, SIM_GROUPS);

@@ -40,11 +40,31 @@ static const struct
 	{WF_BREAK_KNOWN, "a strict group does not wait for what is unread"},
 	{SIM_BREAK_COMPARE, "places are not compared at commit"},
 	{SIM_BREAK_RAISE, "the highest place is not remembered"},
+	{WF_BREAK_STAYS, "known_to of a window does not fall"},
+	{WF_BREAK_BELOW, "a full window leaves what comes before its last"},
+	{WF_BREAK_BEYOND, "a window takes what comes beyond known_to"},
+	{WF_BREAK_FORGET, "a group is forgotten that has rows in the table"},
+	{SIM_BREAK_SNAPSHOT, "commits are told after the snapshot of a refill"},
 	{WF_BREAK_CLAIM, "a run is started while its row is written"},
 	{WF_BREAK_SHARE, "a role takes the last executor as well"},
 	{WF_BREAK_TURNS, "who had the executor gets it again"},
 	{WF_BREAK_SHORTAGE, "nothing slows down while something is short"},
 };
+
+/* Else one would be found for the other. */
+static bool
+defects_differ(void)
+{
+	uint32 seen = 0;
+
+	for (int i = 0; i < lengthof(defects); i++)
+	{
+		if (seen & defects[i].bit)
+			return false;
+		seen |= defects[i].bit;
+	}
+	return true;
+}
 
 static int64
 setting(const char *name, int64 otherwise)
@@ -79,9 +99,10 @@ simulate(uint64 seed, int64 events, uint32 broken, uint64 *needed, char *fault)
 		printf("# seed " UINT64_FORMAT ": " UINT64_FORMAT
 			   " events, " UINT64_FORMAT " offers, " UINT64_FORMAT
 			   " of shortages, " UINT64_FORMAT " restarts, " UINT64_FORMAT
-			   " laid out, of which " UINT64_FORMAT " taken\n",
+			   " refills, " UINT64_FORMAT " laid out, of which " UINT64_FORMAT
+			   " taken\n",
 			   seed, sim->events, sim->offers, sim->nmet, sim->restarts,
-			   sim->laid, sim->taken);
+			   sim->refills, sim->laid, sim->taken);
 	sim_destroy(sim);
 	return held;
 }
@@ -97,6 +118,7 @@ main(void)
 	double seconds;
 	bool held;
 
+	ok(defects_differ(), "no two defects have the same bit");
 	held = simulate(seed, events, 0, &needed, fault);
 	ok(held, "all held, with seed " UINT64_FORMAT "%s%s", seed,
 	   fault[0] != '\0' ? ": " : "", fault);

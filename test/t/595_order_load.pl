@@ -93,7 +93,7 @@ my %disturb = (
 sub disturb_until
 {
 	my ($enough) = @_;
-	my @order = qw(spill alter scheduler pause kill executors);
+	my @order = qw(spill alter scheduler pause kill executors kill alter kill);
 	my $turn = 0;
 	my $end = time() + 1800;
 
@@ -106,7 +106,7 @@ sub disturb_until
 		$disturb{$kind}->();
 		$done{$kind}++;
 		usleep(200_000 + rand(600_000));
-		return 1 if $turn > 3 * @order && @bulk + read_ledger_lines($dir) >= $enough;
+		return 1 if $turn > @order && read_ledger_lines($dir) >= $enough;
 	}
 	return 0;
 }
@@ -118,7 +118,8 @@ order_setup($node, $db);
 my %params = (node => $node, db => $db, dir => $dir, seed => $seed, groups => $groups);
 start_loops('session', 12, %params);
 start_loops('receiver', 4, %params);
-ok(disturb_until($wanted), 'there were enough commits');
+# some of them are rolled back
+ok(disturb_until($wanted * 1.2), 'there were enough commits');
 is(stop_loops('session'), 0, 'sessions ended in order');
 $node->safe_psql($db, "COMMIT PREPARED '$_'")
   foreach split /\n/, $node->safe_psql($db, 'SELECT gid FROM pg_prepared_xacts');
@@ -139,7 +140,7 @@ is(scalar @lost, 0, 'everything started whose commit returned');
 is( $node->safe_psql($db, 'SELECT count(*) - count(DISTINCT id) FROM start'),
 	'0', 'nothing started twice');
 @commits = grep { defined $places{ $_->{id} } } @commits;
-cmp_ok(scalar @commits, '>=', $wanted * 0.8, 'enough of it started');
+cmp_ok(scalar @commits, '>=', $wanted, 'enough of it started');
 cmp_ok($left{most} // 0, '>', 3500, 'there was more than memory holds');
 
 my @wrong = check_order(\@commits, \%places);
