@@ -192,13 +192,15 @@ is_workflow_paused(const Sim *sim, int32 workflow_id)
 static void
 check_suspects(Sim *sim, const SimRow *one)
 {
-	if (sim->nsuspects == 0 || !sim_is_suspect(sim, one))
+	/* one that has stopped since, and is retried, has been cleared */
+	if (sim->nsuspects == 0 || one->retries > 0 || !sim_is_suspect(sim, one))
 		return;
 	for (int i = 0; i < sim->nrows; i++)
 	{
 		const SimRow *row = &sim->rows[i];
 
-		if (row != one && row->seat >= 0 && sim_is_suspect(sim, row))
+		if (row != one && row->seat >= 0 && row->retries == 0 &&
+			sim_is_suspect(sim, row))
 			sim_fault(sim, "two suspects are offered at the same time");
 	}
 }
