@@ -212,9 +212,11 @@ remove_untouched(Placing *p)
 
 	note_kept(p);
 
-	/* it may have begun, and even ended, before we had the lock */
-	if (!find_kept(p) || memcmp(&p->kept->run_id, &old, UUID_LEN) != 0 ||
-		!p->kept->untouched)
+	/* another has replaced it before we had the lock: that one is looked at */
+	if (!find_kept(p) || memcmp(&p->kept->run_id, &old, UUID_LEN) != 0)
+		return WF_PLACED;
+	/* it may have begun, and even ended */
+	if (!p->kept->untouched)
 		return WF_KEPT;
 	if (!enter_group(p, &old))
 		return WF_BUSY;
