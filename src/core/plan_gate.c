@@ -86,7 +86,9 @@ wf_gate_attach(WfPlan *plan, WfEntry *entry)
 		return;
 	entry->queue = queue;
 	queue->nmembers++;
-	entry->group = wf_group_get(plan, queue, entry->group_hash);
+	entry->group = wf_group_get(
+		plan, queue,
+		wf_group_of(&queue->rules, entry->group_hash, entry->role->oid));
 	if (entry->group != NULL)
 		entry->group->members++;
 }

@@ -142,9 +142,30 @@ has_groups(const WfQueueRules *rules)
 		   rules->group_rate_limit > 0;
 }
 
+/*
+ * The owner changes the lower half alone, and each in another way: groups of one
+ * name never meet, and their weight is found by the upper half.
+ */
+uint64
+wf_group_of(const WfQueueRules *rules, uint64 hash, Oid owner)
+{
+	if (!rules->group_by_owner || hash == 0)
+		return hash;
+	hash ^= murmurhash32(owner);
+	return hash != 0 ? hash : 1;
+}
+
+/* what two hashes have in common that mean the same name */
+static uint64
+name_of(const WfQueueRules *rules, uint64 hash)
+{
+	return rules->group_by_owner ? hash >> 32 : hash;
+}
+
 static int32
 weight_of(const WfQueueRules *rules, uint64 hash)
 {
+	uint64 name = name_of(rules, hash);
 	int low = 0;
 	int high = rules->nweights - 1;
 
@@ -152,9 +173,11 @@ weight_of(const WfQueueRules *rules, uint64 hash)
 	{
 		int i = (low + high) / 2;
 
-		if (rules->weights[i].group == hash)
+		uint64 other = name_of(rules, rules->weights[i].group);
+
+		if (other == name)
 			return rules->weights[i].weight;
-		if (rules->weights[i].group < hash)
+		if (other < name)
 			low = i + 1;
 		else
 			high = i - 1;

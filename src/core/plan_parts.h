@@ -94,6 +94,11 @@ extern void wf_limiter_reserved(WfLimiter *limiter, int32 starts,
 extern void wf_group_init(WfPlan *plan);
 /* by id; NULL when it is not known and "make" is false */
 extern WfQueue *wf_group_queue(WfPlan *plan, int32 queue_id, bool make);
+/*
+ * The hash of the group of an owner's work, of that of the group's name: the
+ * same, but where the queue keeps owners apart.
+ */
+extern uint64 wf_group_of(const WfQueueRules *rules, uint64 hash, Oid owner);
 /* by hash, made where there is none; NULL when groups do not matter */
 extern WfGroup *wf_group_get(WfPlan *plan, WfQueue *queue, uint64 hash);
 /* by hash; NULL when there is none */

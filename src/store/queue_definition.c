@@ -26,7 +26,7 @@
 	"       q.description, q.lease, q.dedup_window, q.keep_acked,"      \
 	"       q.keep_dead, q.notify_channel, q.alert, q.alert_role,"      \
 	"       q.alert_role_name, q.alert_depth, q.alert_age,"             \
-	"       q.alert_dead_letters"                                       \
+	"       q.alert_dead_letters, q.group_by_owner"                     \
 	"  FROM _workflow.queue q"                                          \
 	" WHERE q.name = $1"
 
@@ -90,6 +90,7 @@ read_message_columns(MemoryContext cxt, WfQueue *out)
 	out->alert_depth = wf_spi_get_int32(0, 25, 0);
 	out->alert_age = copy_interval(26, cxt);
 	out->alert_dead_letters = wf_spi_get_int32(0, 27, 0);
+	out->group_by_owner = wf_spi_get_bool(0, 28, false);
 }
 
 bool
@@ -189,7 +190,7 @@ wf_queue_insert(WfQueue *queue, TimestampTz now)
 	return true;
 }
 
-#define UPDATE_ARGS 27
+#define UPDATE_ARGS 28
 
 /* the policy's type is not a constant: it is set before each use */
 static WfStmt update_queue = {
@@ -202,7 +203,7 @@ static WfStmt update_queue = {
 	"       dedup_window = $18, keep_acked = $19, keep_dead = $20,"
 	"       notify_channel = $21, alert = $22, alert_role = $23,"
 	"       alert_role_name = $24, alert_depth = $25, alert_age = $26,"
-	"       alert_dead_letters = $27"
+	"       alert_dead_letters = $27, group_by_owner = $28"
 	" WHERE queue_id = $1",
 	UPDATE_ARGS,
 	{INT4OID,		 OIDOID,	  TEXTOID,	   BOOLOID,		INT4OID,
@@ -210,7 +211,7 @@ static WfStmt update_queue = {
 	 INT4OID,		 INTERVALOID, INT4OID,	   InvalidOid,	TEXTOID,
 	 TIMESTAMPTZOID, INTERVALOID, INTERVALOID, INTERVALOID, INTERVALOID,
 	 TEXTOID,		 TEXTOID,	  OIDOID,	   TEXTOID,		INT4OID,
-	 INTERVALOID,	 INT4OID},
+	 INTERVALOID,	 INT4OID,	  BOOLOID},
 	NULL};
 
 #define UPDATE_POLICY_ARG 13
@@ -248,6 +249,7 @@ set_message_columns(const WfQueue *queue, Datum *values, char *nulls)
 	values[24] = limit_or_null(queue->alert_depth, &nulls[24]);
 	values[25] = interval_or_null(queue->alert_age, &nulls[25]);
 	values[26] = limit_or_null(queue->alert_dead_letters, &nulls[26]);
+	values[27] = BoolGetDatum(queue->group_by_owner);
 }
 
 void
@@ -309,6 +311,28 @@ wf_queue_set_paused(int32 queue_id, bool paused, const char *by,
 }
 
 /* ---- dropping ---- */
+
+static WfStmt count_grouped = {
+	"SELECT (SELECT pg_catalog.count(*)"
+	"          FROM _workflow.run r"
+	"         WHERE r.finished_at IS NULL AND r.queue_id = $1"
+	"           AND r.group_key IS NOT NULL)"
+	"       + (SELECT pg_catalog.count(*)"
+	"            FROM _workflow.message m"
+	"           WHERE m.finished_at IS NULL AND m.queue_id = $1"
+	"             AND m.group_key IS NOT NULL)",
+	1,
+	{INT4OID},
+	NULL};
+
+int64
+wf_queue_grouped(int32 queue_id)
+{
+	Datum values[1] = {Int32GetDatum(queue_id)};
+
+	(void) wf_spi_run(&count_grouped, values, NULL, false, 0);
+	return wf_spi_get_int64(0, 1, 0);
+}
 
 static WfStmt count_unfinished = {
 	"SELECT pg_catalog.count(*)"

@@ -27,7 +27,8 @@ static WfStmt find_queue = {
 	"                      ON o.oid = g.role AND o.rolname = g.role_name"
 	"                   WHERE g.queue_id = q.queue_id AND g.privilege = 'send'"
 	"                     AND pg_catalog.pg_has_role($3, o.oid, 'USAGE')),"
-	"       (extract(epoch FROM q.dedup_window) * 1000000)::pg_catalog.int8"
+	"       (extract(epoch FROM q.dedup_window) * 1000000)::pg_catalog.int8,"
+	"       q.group_by_owner"
 	"  FROM _workflow.queue q"
 	" WHERE q.name = $1 OR ($1 IS NULL AND q.queue_id = $2)",
 	3,
@@ -53,6 +54,7 @@ wf_queue_send_load(const char *name, int32 queue_id, Oid user,
 		out->closed = wf_spi_get_bool(0, 3, false);
 		out->may_send = !out->closed || wf_spi_get_bool(0, 4, false);
 		out->dedup_window = wf_spi_get_int64(0, 5, DEFAULT_WINDOW);
+		out->group_by_owner = wf_spi_get_bool(0, 6, false);
 		return true;
 	}
 
@@ -65,5 +67,6 @@ wf_queue_send_load(const char *name, int32 queue_id, Oid user,
 	out->closed = false;
 	out->may_send = true;
 	out->dedup_window = DEFAULT_WINDOW;
+	out->group_by_owner = false;
 	return true;
 }

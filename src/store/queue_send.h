@@ -17,6 +17,7 @@ typedef struct WfQueueSend
 	bool closed;
 	bool may_send;		/* open, or the user owns it or was granted 'send' */
 	int64 dedup_window; /* microseconds */
+	bool group_by_owner;
 } WfQueueSend;
 
 /*

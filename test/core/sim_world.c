@@ -459,6 +459,7 @@ sim_change_rules(Sim *sim, int32 queue_id, bool open)
 	rules->group_max_active = sim_once_in(sim, 2) ? 1 + sim_below(sim, 2) : 0;
 	rules->rate_limit = sim_once_in(sim, 3) ? 1 + sim_below(sim, 20) : 0;
 	rules->group_rate_limit = sim_once_in(sim, 4) ? 1 + sim_below(sim, 8) : 0;
+	rules->group_by_owner = sim_once_in(sim, 4);
 	rules->rate_period = (1 + sim_below(sim, 30)) * USECS_PER_SEC;
 	rules->nweights = rules->fair ? 1 : 0;
 	rules->weights = sim->weights[queue_id];
