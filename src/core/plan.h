@@ -441,20 +441,21 @@ extern void wf_plan_totals(const WfPlan *plan, WfPlanTotals *out);
 /* ---- tests ---- */
 
 /* rules that a test leaves out */
-#define WF_BREAK_LIMITS	   0x0001 /* limits of queue and group */
-#define WF_BREAK_RATES	   0x0002 /* a start that began counts no more */
-#define WF_BREAK_RESERVE   0x0004 /* starts without a reservation */
-#define WF_BREAK_VALID	   0x0008 /* an offer after its reservation */
-#define WF_BREAK_ORDER	   0x0010 /* a strict group by the last that came */
-#define WF_BREAK_RETURNED  0x0020 /* what is taken back goes to the end */
-#define WF_BREAK_TAKE_BACK 0x0040 /* a failed take_back() is not noticed */
-#define WF_BREAK_PAUSE	   0x0080 /* starts what is paused */
-#define WF_BREAK_BLOCK	   0x0100 /* a failed run does not block */
-#define WF_BREAK_SPILL	   0x0400 /* what was left is not read again */
-#define WF_BREAK_FAIR	   0x0800 /* a group keeps its turn */
-#define WF_BREAK_RESUME	   0x1000 /* resuming does not let it go on */
-#define WF_BREAK_CLAIM	   0x4000 /* starts what is being written */
+#define WF_BREAK_LIMITS	   0x0001  /* limits of queue and group */
+#define WF_BREAK_RATES	   0x0002  /* a start that began counts no more */
+#define WF_BREAK_RESERVE   0x0004  /* starts without a reservation */
+#define WF_BREAK_VALID	   0x0008  /* an offer after its reservation */
+#define WF_BREAK_ORDER	   0x0010  /* a strict group by the last that came */
+#define WF_BREAK_RETURNED  0x0020  /* what is taken back goes to the end */
+#define WF_BREAK_TAKE_BACK 0x0040  /* a failed take_back() is not noticed */
+#define WF_BREAK_PAUSE	   0x0080  /* starts what is paused */
+#define WF_BREAK_BLOCK	   0x0100  /* a failed run does not block */
+#define WF_BREAK_SPILL	   0x0400  /* what was left is not read again */
+#define WF_BREAK_FAIR	   0x0800  /* a group keeps its turn */
+#define WF_BREAK_RESUME	   0x1000  /* resuming does not let it go on */
+#define WF_BREAK_CLAIM	   0x4000  /* starts what is being written */
 #define WF_BREAK_SHARE	   0x10000 /* a role takes the last executor, too */
+#define WF_BREAK_DOORS	   0x40000 /* one role's runs hide another's */
 #define WF_BREAK_TURNS	   0x20000 /* who had an executor gets the next */
 
 #ifdef WF_TEST_BUILD

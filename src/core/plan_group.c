@@ -84,6 +84,7 @@ make_queue(WfPlan *plan, int32 queue_id)
 
 	queue->rules.queue_id = queue_id;
 	dlist_init(&queue->hand);
+	dlist_init(&queue->doors);
 	queue->groups = wf_groups_create(16, &plan->memory);
 	for (int i = 0; i < WF_SIDES; i++)
 	{
@@ -339,7 +340,10 @@ void
 wf_group_forget(WfPlan *plan, WfGroup *group)
 {
 	for (int i = 0; i < WF_SIDES; i++)
+	{
 		wf_group_step_out(&group->stands[i]);
+		wf_door_step_out(&group->stands[i]);
+	}
 	(void) wf_groups_delete(group->queue->groups, group->hash);
 	wf_limiter_set(plan, &group->limiter, 0, 0);
 	wf_memory_give_back(&plan->memory, group);
@@ -389,6 +393,7 @@ wf_group_forget_queue(WfPlan *plan, WfQueue *queue)
 	dlist_delete(&queue->node);
 	wf_memory_give_back(&plan->memory, queue->rules.weights);
 	wf_group_sweep(plan, queue, true);
+	wf_door_forget_all(plan, queue);
 	wf_limiter_set(plan, &queue->limiter, 0, 0);
 	wf_groups_give_back(queue->groups);
 	wf_memory_give_back(&plan->memory, queue);

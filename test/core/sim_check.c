@@ -409,6 +409,34 @@ check_share(Sim *sim, WfRole *role)
 				  role->oid, n, most);
 }
 
+static bool
+is_unlimited(const WfQueueRules *rules)
+{
+	return !rules->paused && !rules->fair && !rules->blocks &&
+		   rules->max_running == 0 && rules->max_active == 0 &&
+		   rules->group_max_active == 0 && rules->rate_limit == 0 &&
+		   rules->group_rate_limit == 0;
+}
+
+/* Where a queue has no limits, none waits whose role has nothing in hand. */
+static void
+check_hidden(Sim *sim)
+{
+	for (int i = 0; i < sim->nrows; i++)
+	{
+		const SimRow *row = &sim->rows[i];
+		const WfEntry *entry;
+
+		if (row->message || !is_unlimited(&sim->rules[row->queue_id]))
+			continue;
+		entry = wf_ready_find(sim->plan, &row->id);
+		if (entry != NULL && entry->place == WF_PLACE_GATE &&
+			entry->door->nadmitted == 0)
+			sim_fault(sim, "a run of role %u waits behind those of others",
+					  row->owner);
+	}
+}
+
 /* Is something ready, and somebody idle who could take it? */
 void
 sim_check_decided(Sim *sim)
@@ -419,6 +447,7 @@ sim_check_decided(Sim *sim)
 		check_share(sim, wf_ready_role(plan, oid));
 	if (plan->halted)
 		return;
+	check_hidden(sim);
 	for (int i = 0; i < plan->nused; i++)
 	{
 		WfSeat *seat = wf_plan_seat_of(plan, i);

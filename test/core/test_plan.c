@@ -35,6 +35,7 @@ static const struct
 	{WF_BREAK_RESUME, "what was let go on stays held"},
 	{WF_BREAK_CLAIM, "a run is started while its row is written"},
 	{WF_BREAK_SHARE, "a role takes the last executor as well"},
+	{WF_BREAK_DOORS, "a role's runs hide those of another in its queue"},
 	{WF_BREAK_TURNS, "who had the executor gets it again"},
 };
 
