@@ -7,9 +7,11 @@
 #   make check             every test;  make check-<group>  one group of them
 #   make demo              the main job, shown on a throw-away server
 #   make psql              a prompt on a throw-away server
+#   make check-long        the long forms of tests that have one
 #   make simulate          the scheduler's plan in a simulated world, for long
 #   make bench             the benchmarks
 #   make bench-long        with a snapshot held for 30 minutes
+#   make bench-recovery    how soon all is well after each kind of shortage
 #   make bench-pairs OLD=commit   this tree beside that commit, in turns
 #   make fuzz              anything passed to every function, FUZZ_CALLS times
 #
@@ -42,8 +44,8 @@ PG_CPPFLAGS += -DWF_TEST_BUILD
 endif
 
 TEST_GROUPS = build layers headers style syntax core regress isolation tap crash
-TEST_TARGETS = check $(TEST_GROUPS:%=check-%) simulate demo psql bench \
-	bench-long bench-pairs fuzz
+TEST_TARGETS = check $(TEST_GROUPS:%=check-%) check-long simulate demo psql bench \
+	bench-long bench-pairs bench-recovery fuzz
 BUILD_TARGETS = all install uninstall clean installcheck dist deb
 
 .DEFAULT_GOAL = all
@@ -104,6 +106,10 @@ check:
 $(TEST_GROUPS:%=check-%): check-%:
 	@$(WF_SRC)test/run $*
 
+# The long forms of tests that have one.
+check-long:
+	@$(WF_SRC)test/run long
+
 # SIM_EVENTS and SIM_SEED: how many events, and which.
 simulate:
 	@$(WF_SRC)test/run simulate
@@ -124,6 +130,9 @@ bench-long:
 
 bench-pairs:
 	@$(WF_SRC)test/bench/pairs $(OLD)
+
+bench-recovery:
+	@$(WF_SRC)test/run recovery
 
 fuzz:
 	@WF_TEST_BUILD=1 $(WF_SRC)test/server run test/fuzz/fuzz \

@@ -71,11 +71,43 @@ SELECT count(id), count(*) FROM workflow.send_batch('keyed', ARRAY['1', '2', '3'
 SELECT count(*) FROM workflow.send_batch('keyed', ARRAY['1', '2']::jsonb[], dedup_keys => ARRAY['z', 'x'], on_duplicate => 'reject') id;
 \set VERBOSITY default
 SELECT count(*) FROM workflow.messages WHERE dedup_key = 'z';
-SELECT count(DISTINCT id) FROM workflow.send_batch('keyed', ARRAY['1', '2']::jsonb[], dedup_keys => ARRAY['z', 'z'], on_duplicate => 'replace') id;
+-- ... each gets the id of the one that is left
+CREATE TEMPORARY TABLE batch AS SELECT id FROM workflow.send_batch('keyed', ARRAY['1', '2', '3', '4']::jsonb[],
+    dedup_keys => ARRAY['z', 'a', 'z', 'z'], on_duplicate => 'replace') id;
+SELECT count(*), count(DISTINCT id), count(DISTINCT m.message_id) FROM batch LEFT JOIN workflow.messages m ON m.message_id = id;
+DROP TABLE batch;
 SELECT payload FROM workflow.messages WHERE dedup_key = 'z';
 SELECT count(DISTINCT workflow.send('keyed', to_jsonb(n), dedup_key => 'n' || n % 10)) FROM generate_series(1, 100) n;
 
-SELECT workflow.drop_queue(q, force => true) FROM unnest('{keyed,other}'::text[]) q;
+
+-- no window is shorter than the time to wait
+SELECT workflow.create_queue('brief', dedup_window => '1 s');
+SELECT workflow.send('brief', '1', dedup_key => 'k', delay => '1 hour') AS brief \gset
+SELECT expires_at >= now() + interval '59 min' AS long FROM _workflow.message_key WHERE message_id = :brief;
+
+-- a delayed message can be received now
+SELECT workflow.retry_message(:brief), workflow.retry_message(:brief);
+SELECT due_at <= clock_timestamp() AS due FROM workflow.messages WHERE message_id = :brief;
+
+-- unique while unfinished, and while not received
+SELECT workflow.create_queue('k_open', dedup_scope => 'unfinished');
+SELECT workflow.create_queue('k_queued', dedup_scope => 'queued');
+SELECT queue, dedup_scope FROM workflow.queues WHERE queue IN ('brief', 'k_open', 'k_queued') ORDER BY 1;
+SELECT workflow.send(q, '1', dedup_key => 'k') = workflow.send(q, '2', dedup_key => 'k') AS same
+  FROM unnest('{k_open,k_queued}'::text[]) q;
+SELECT count(DISTINCT id) FROM workflow.send_batch('k_queued', ARRAY['1', '2']::jsonb[], dedup_keys => ARRAY['b', 'b']) id;
+UPDATE _workflow.message_key SET expires_at = now() - interval '1 hour';
+SELECT workflow.send(q, '2', dedup_key => 'k', on_duplicate => 'skip') FROM unnest('{k_open,k_queued}'::text[]) q;
+UPDATE _workflow.message SET attempt = 1 WHERE dedup_key = 'k' AND payload = '1';
+SELECT q, workflow.send(q, '3', dedup_key => 'k', on_duplicate => 'skip') IS NOT NULL AS sent FROM unnest('{k_open,k_queued}'::text[]) q;
+UPDATE _workflow.message SET state = 'd', finished_at = now(), attempt = 1 WHERE dedup_key = 'k';
+SELECT q, workflow.send(q, '4', dedup_key => 'k', on_duplicate => 'skip') IS NOT NULL AS sent FROM unnest('{k_open,k_queued}'::text[]) q;
+-- ... so a dead one cannot come back while another has its key
+SELECT workflow.retry_message(message_id) FROM workflow.messages WHERE queue = 'k_open' AND payload = '1';
+SELECT workflow.alter_queue('k_queued', reset => '{dedup_scope}'), workflow.alter_queue('k_open', dedup_scope => 'kept');
+SELECT workflow.send('keyed', '1', dedup_key => 'k', on_duplicate => 'retry');
+
+SELECT workflow.drop_queue(q, force => true) FROM unnest('{keyed,other,brief,k_open,k_queued}'::text[]) q;
 SELECT count(*) FROM _workflow.message_key;
 SELECT workflow.start();
 SELECT workflow.revoke_usage('regress_wf_sender');

@@ -55,6 +55,18 @@ SET ROLE regress_wf_boss;
 SELECT workflow.create_workflow('boss work', 'one', queue => 'hers');
 RESET ROLE;
 SELECT workflow.create_workflow('root work', 'one', queue => 'hers');
+-- everybody, whoever that is
+SELECT workflow.grant_queue('hers', 'public');
+SET ROLE regress_wf_bob;
+BEGIN;
+SELECT workflow.send('hers', '1') IS NOT NULL AS sent;
+ROLLBACK;
+RESET ROLE;
+SELECT role_name, privilege FROM _workflow.queue_grant g JOIN _workflow.queue q USING (queue_id) WHERE q.name = 'hers';
+SELECT workflow.revoke_queue('hers', 'public');
+SET ROLE regress_wf_bob;
+SELECT workflow.send('hers', '1');
+RESET ROLE;
 -- it goes by the workflow's owner, not by who alters it
 SELECT workflow.alter_workflow('work', queue => 'hers');
 
@@ -83,7 +95,7 @@ SELECT q.name, g.role_name, g.privilege
 SELECT workflow.grant_queue(NULL, 'regress_wf_bob');
 SELECT workflow.grant_queue('hers', NULL);
 SELECT workflow.grant_queue('none', 'regress_wf_bob');
-SELECT workflow.grant_queue('hers', 'public');
+SELECT workflow.grant_queue('hers', 'Public');
 SELECT workflow.grant_queue('hers', 'regress_wf_bob', 'look');
 SELECT workflow.revoke_queue('hers', 'nobody here');
 SELECT workflow.revoke_queue('hers', 'regress_wf_bob', 'SEND');

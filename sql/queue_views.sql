@@ -25,7 +25,7 @@ INSERT INTO _workflow.queue
 SELECT q.* FROM jsonb_populate_record(NULL::_workflow.queue, jsonb_build_object(
 	'queue_id', nextval('_workflow.queue_queue_id_seq'), 'name', name,
 	'owner', who::regrole::oid, 'owner_name', who, 'closed', false, 'on_group_failure', 'continue',
-	'fair', false, 'rate_period', '1 s', 'lease', '30 s', 'dedup_window', '5 min', 'created_at', now(), 'altered_at', now()) || settings) q;
+	'fair', false, 'rate_period', '1 s', 'lease', '30 s', 'dedup_window', '5 min', 'dedup_scope', 'window', 'created_at', now(), 'altered_at', now()) || settings) q;
 $$;
 CREATE FUNCTION id(n int) RETURNS uuid LANGUAGE sql AS $$
 SELECT ('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid
@@ -34,10 +34,10 @@ CREATE FUNCTION put_run(n int, queue text, group_key text DEFAULT NULL, settings
 	who text DEFAULT current_user) RETURNS int LANGUAGE sql AS $$
 INSERT INTO _workflow.run
 SELECT r.* FROM _workflow.workflow w, jsonb_populate_record(NULL::_workflow.run, jsonb_build_object(
-	'run_id', id(n), 'origin', _workflow.origin(), 'enqueued_at', now(), 'run_at', now(),
+	'run_id', id(n), 'origin', _workflow.origin(), 'enqueued_at', now(), 'run_at', now(), 'place', n,
 	'workflow_id', w.workflow_id, 'body_id', w.body_id, 'priority', 0, 'state', 'q',
 	'queue_id', coalesce((SELECT queue_id FROM _workflow.queue q WHERE q.name = queue), 0),
-	'owner', who::regrole::oid, 'owner_name', who, 'group_key', group_key, 'input', '{}', 'seed', gen_random_uuid()) || settings) r
+	'owner', who::regrole::oid, 'owner_name', who, 'group_key', group_key, 'input', '{}', 'seed', gen_random_uuid(), 'dedup_no', 0) || settings) r
  WHERE w.name = 'work' AND w.dropped_at IS NULL
 RETURNING 1
 $$;

@@ -73,11 +73,11 @@ END $$;
 SELECT workflow.retry_run(:'run');
 CALL workflow.wait_for_run(:'run');
 
--- the failed step is part of the record
+-- the step that failed is tried again, and may be another one
 CREATE OR REPLACE FUNCTION body(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM workflow.step('first', 'INSERT INTO effect VALUES ($1)', 'first'::text);
-  PERFORM workflow.step('another', 'SELECT 1');
+  PERFORM workflow.step('another', 'SELECT 1 / 0');
   RETURN '"version 7"';
 END $$;
 SELECT workflow.retry_run(:'run');

@@ -177,6 +177,32 @@ SET search_path TO try;
 -- what may be asked, and by whom
 SELECT * FROM workflow.try_workflow('nothing of the kind');
 SELECT * FROM workflow.try_workflow(NULL);
+-- a step is answered by its name, so that it need not be done; what is not used is a mistake
+CREATE FUNCTION t_pays(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN workflow.step('pay', 'SELECT 1/0');
+EXCEPTION WHEN raise_exception THEN
+	RETURN to_jsonb(SQLERRM);
+END $$;
+SELECT workflow.create_workflow('t_pays');
+SELECT * FROM workflow.try_workflow('t_pays', answers => '{"pay": {"paid": true}}');
+SELECT * FROM workflow.try_workflow('t_pays', answers => '{"pay": {"$error": {"message": "no money"}}}');
+SELECT * FROM workflow.try_workflow('t_pays', answers => '{"pay": 1, "pya": 1, "other": 2}');
+SELECT left(error, 30) FROM workflow.try_workflow('t_pays', answers => '{"other": 2}');
+-- a child that fails says what it says in a run
+CREATE FUNCTION t_parent(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN workflow.child('c', 't_pays');
+EXCEPTION WHEN SQLSTATE 'WF005' THEN
+	RETURN to_jsonb(SQLERRM);
+END $$;
+SELECT workflow.create_workflow('t_parent');
+SELECT name, result, error FROM workflow.try_workflow('t_parent');
+SELECT workflow.enqueue_workflow('t_parent') AS run \gset
+CALL workflow.wait_for_run(:'run');
+SELECT workflow.drop_workflow(w) FROM unnest('{t_pays,t_parent}'::text[]) w;
+DROP FUNCTION t_pays, t_parent;
+
 SELECT * FROM workflow.try_workflow('talks', answers => '[]');
 SELECT * FROM workflow.try_workflow('talks', answers => '{"a": {"$error": {}}}');
 CREATE ROLE regress_wf_try;

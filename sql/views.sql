@@ -84,7 +84,7 @@ RESET ROLE;
 -- one row, whatever happens
 SELECT enabled, stopped, stopped_at, stopped_by, stop_reason, launcher_pid IS NOT NULL AS launcher,
        scheduler_pid IS NOT NULL AS scheduler, executors > 0 AS executors, max_executors,
-       short_since, ready, timers > 0 AS timers, oldest_ready_at
+       shortage_since, ready, timers > 0 AS timers, oldest_ready_at
   FROM workflow.status \gx
 
 -- a run whose owner's name is another one: a restored database

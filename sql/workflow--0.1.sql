@@ -54,6 +54,7 @@ CREATE TABLE _workflow.workflow (
 	on_failure		text NOT NULL,
 	keep_succeeded	interval,
 	keep_failed		interval,
+	dedup_scope		text NOT NULL DEFAULT 'kept',
 	description		text,
 	paused_at		timestamptz,
 	paused_by		text,
@@ -96,6 +97,7 @@ CREATE TABLE _workflow.queue (
 	policy				workflow.policy,
 	lease				interval NOT NULL DEFAULT '30 s',
 	dedup_window		interval NOT NULL DEFAULT '5 min',
+	dedup_scope			text NOT NULL DEFAULT 'window',
 	keep_acked			interval,
 	keep_dead			interval,
 	notify_channel		text,
@@ -148,6 +150,7 @@ CREATE TABLE _workflow.run (
 	origin			bigint NOT NULL,
 	enqueued_at		timestamptz NOT NULL,
 	run_at			timestamptz NOT NULL,
+	place			bigint NOT NULL,
 	workflow_id		integer NOT NULL,
 	body_id			integer NOT NULL,
 	queue_id		integer NOT NULL,
@@ -169,6 +172,7 @@ CREATE TABLE _workflow.run (
 	body_attempts	integer,
 	parent_ordinal	integer,
 	item			integer,
+	dedup_no		integer NOT NULL DEFAULT 0,
 	run_as_by		oid,
 	parent_run_id	uuid,
 	seed			uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
@@ -200,8 +204,8 @@ CREATE TABLE _workflow.run (
 CREATE INDEX run_unfinished ON _workflow.run (queue_id, run_id) WHERE finished_at IS NULL;
 -- what waits for a time
 CREATE INDEX run_due ON _workflow.run (due_at, run_id) WHERE finished_at IS NULL AND due_at IS NOT NULL;
--- who is busy in a group
-CREATE INDEX run_group ON _workflow.run (queue_id, group_key, run_id) WHERE finished_at IS NULL AND group_key IS NOT NULL;
+-- who is busy in a group, and who comes next in it
+CREATE INDEX run_group ON _workflow.run (queue_id, group_key, place, run_id) WHERE finished_at IS NULL AND group_key IS NOT NULL;
 -- failed runs that keep their group closed
 CREATE INDEX run_blocking ON _workflow.run (queue_id) WHERE state = 'f'::"char" AND waiting_for = 'x'::"char";
 -- dead letters
@@ -211,7 +215,7 @@ CREATE INDEX run_finished ON _workflow.run (workflow_id, state, finished_at) WHE
 -- children, and items of a map
 CREATE INDEX run_parent ON _workflow.run (parent_run_id, parent_ordinal, item) WHERE parent_run_id IS NOT NULL;
 -- By name first: in a restored database an oid may be somebody else's.
-CREATE UNIQUE INDEX run_dedup_key ON _workflow.run (workflow_id, owner_name, dedup_key, owner) WHERE dedup_key IS NOT NULL;
+CREATE UNIQUE INDEX run_dedup_key ON _workflow.run (workflow_id, owner_name, dedup_key, owner, dedup_no) WHERE dedup_key IS NOT NULL;
 
 CREATE TABLE _workflow.step (
 	run_id			uuid NOT NULL,
@@ -236,6 +240,7 @@ CREATE TABLE _workflow.step (
 	error_detail	text,
 	error_hint		text,
 	error_context	text,
+	given			boolean,
 	CONSTRAINT step_pkey PRIMARY KEY (run_id, ordinal)
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.2);
 
@@ -248,6 +253,8 @@ CREATE TABLE _workflow.attempt (
 	attempt			integer NOT NULL,
 	error_code		text,
 	error_message	text,
+	kind			"char",
+	name			text,
 	CONSTRAINT attempt_pkey PRIMARY KEY (run_id, ordinal, attempt)
 );
 
@@ -265,6 +272,7 @@ CREATE TABLE _workflow.request (
 	ordinal			integer,
 	body_id			integer,
 	value			jsonb,
+	repeat_unknown	boolean,
 	CONSTRAINT request_pkey PRIMARY KEY (request_id)
 );
 -- what is asked of a run that is looked at, or has ended
@@ -300,6 +308,7 @@ CREATE TABLE _workflow.message (
 	origin			bigint NOT NULL,
 	enqueued_at		timestamptz NOT NULL,
 	run_at			timestamptz NOT NULL,
+	place			bigint NOT NULL,
 	due_at			timestamptz,
 	lease_until		timestamptz,
 	finished_at		timestamptz,
@@ -330,10 +339,20 @@ CREATE TABLE _workflow.message (
 CREATE INDEX message_unfinished ON _workflow.message (queue_id, message_id) WHERE finished_at IS NULL;
 -- what waits for a time
 CREATE INDEX message_due ON _workflow.message (due_at, message_id) WHERE finished_at IS NULL AND due_at IS NOT NULL;
+-- who comes next in a group
+CREATE INDEX message_group ON _workflow.message (queue_id, group_key, place, message_id) WHERE finished_at IS NULL AND group_key IS NOT NULL;
 -- dead letters, and acknowledged ones that are kept
 CREATE INDEX message_finished ON _workflow.message (queue_id, finished_at) WHERE finished_at IS NOT NULL;
 -- tasks
 CREATE INDEX message_run ON _workflow.message (run_id, run_ordinal) WHERE run_id IS NOT NULL;
+
+-- What prepared transactions have put into strict groups; gone when they have
+-- been committed and their work has its place.
+CREATE TABLE _workflow.prepared_work (
+	xid			bigint NOT NULL,
+	work_ids	uuid[] NOT NULL,
+	CONSTRAINT prepared_work_pkey PRIMARY KEY (xid)
+);
 
 -- Keys of messages, remembered also after the message is gone.
 CREATE TABLE _workflow.message_key (
@@ -404,6 +423,7 @@ COMMENT ON COLUMN _workflow.workflow.run_timeout IS 'longest time of a run, from
 COMMENT ON COLUMN _workflow.workflow.on_failure IS 'fail, or park: stop at a step that gave up, until retry_run()';
 COMMENT ON COLUMN _workflow.workflow.keep_succeeded IS 'how long succeeded and cancelled runs are kept; NULL: for ever';
 COMMENT ON COLUMN _workflow.workflow.keep_failed IS 'how long failed runs are kept; NULL: for ever';
+COMMENT ON COLUMN _workflow.workflow.dedup_scope IS 'among which runs a dedup_key is unique: kept, unfinished or queued';
 COMMENT ON COLUMN _workflow.workflow.description IS 'what the workflow is for';
 COMMENT ON COLUMN _workflow.workflow.paused_at IS 'when pause_workflow() was called; NULL: not paused';
 COMMENT ON COLUMN _workflow.workflow.paused_by IS 'role that paused it';
@@ -438,6 +458,7 @@ COMMENT ON COLUMN _workflow.queue.group_by_owner IS 'whether groups of one name 
 COMMENT ON COLUMN _workflow.queue.policy IS 'policy of its messages, and of steps where neither call nor workflow have one';
 COMMENT ON COLUMN _workflow.queue.lease IS 'how long a receipt holds a message, from the commit of receive()';
 COMMENT ON COLUMN _workflow.queue.dedup_window IS 'how long a dedup_key of a message is remembered';
+COMMENT ON COLUMN _workflow.queue.dedup_scope IS 'for how long a dedup_key of a message is its own: window, unfinished or queued';
 COMMENT ON COLUMN _workflow.queue.keep_acked IS 'how long acknowledged messages are kept; NULL: not at all';
 COMMENT ON COLUMN _workflow.queue.keep_dead IS 'how long dead messages are kept; NULL: for ever';
 COMMENT ON COLUMN _workflow.queue.notify_channel IS 'channel of NOTIFY for alerts and for ready messages; NULL: none';
@@ -465,6 +486,10 @@ COMMENT ON COLUMN _workflow.monitor.role_name IS 'name of the role; oid and name
 COMMENT ON COLUMN _workflow.monitor.role IS 'the role';
 COMMENT ON COLUMN _workflow.monitor.origin IS 'database that the oid is of';
 
+COMMENT ON TABLE _workflow.prepared_work IS 'work of prepared transactions that gets its place when they are committed';
+COMMENT ON COLUMN _workflow.prepared_work.xid IS 'the transaction';
+COMMENT ON COLUMN _workflow.prepared_work.work_ids IS 'ids of runs, and of messages as the scheduler has them, in the order of the calls';
+
 COMMENT ON TABLE _workflow.rate IS 'starts reserved against rate limits, until they count no more';
 COMMENT ON COLUMN _workflow.rate.rate_id IS 'key, rising';
 COMMENT ON COLUMN _workflow.rate.queue_id IS 'the queue';
@@ -477,6 +502,7 @@ COMMENT ON COLUMN _workflow.run.run_id IS 'key; version 7, rising in the order o
 COMMENT ON COLUMN _workflow.run.origin IS 'database that the run belongs to, see control.origin';
 COMMENT ON COLUMN _workflow.run.enqueued_at IS 'when it was enqueued';
 COMMENT ON COLUMN _workflow.run.run_at IS 'when it may start at the earliest';
+COMMENT ON COLUMN _workflow.run.place IS 'its place in a group whose limit is one: lower starts first; drawn from the counter of ids, again where a later commit would come before an earlier one';
 COMMENT ON COLUMN _workflow.run.workflow_id IS 'its workflow';
 COMMENT ON COLUMN _workflow.run.body_id IS 'version of the body it is replayed with';
 COMMENT ON COLUMN _workflow.run.queue_id IS 'its queue';
@@ -506,7 +532,8 @@ COMMENT ON COLUMN _workflow.run.end_state IS 'compensating: the state in which i
 COMMENT ON COLUMN _workflow.run.paused_at IS 'when pause_run() took effect; NULL: not paused';
 COMMENT ON COLUMN _workflow.run.owner_name IS 'name of the owner; oid and name must match';
 COMMENT ON COLUMN _workflow.run.run_as_by_name IS 'name of the role run_as_by; oid and name must match';
-COMMENT ON COLUMN _workflow.run.dedup_key IS 'identity given by the client; one run per workflow, owner and key';
+COMMENT ON COLUMN _workflow.run.dedup_key IS 'identity given by the client; one run per workflow, owner and key among those that the workflow''s dedup_scope counts';
+COMMENT ON COLUMN _workflow.run.dedup_no IS 'how many runs had the key before, as far as they are kept: the highest has it now';
 COMMENT ON COLUMN _workflow.run.group_key IS 'group within the queue';
 COMMENT ON COLUMN _workflow.run.reason IS 'why it failed or was parked, one word';
 COMMENT ON COLUMN _workflow.run.error_code IS 'SQLSTATE of the error that stopped it';
@@ -547,6 +574,7 @@ COMMENT ON COLUMN _workflow.step.error_message IS 'message of that error';
 COMMENT ON COLUMN _workflow.step.error_detail IS 'detail of that error';
 COMMENT ON COLUMN _workflow.step.error_hint IS 'hint of that error';
 COMMENT ON COLUMN _workflow.step.error_context IS 'context of that error';
+COMMENT ON COLUMN _workflow.step.given IS 'the body was given the failure of this handle, and has made another call since';
 
 COMMENT ON TABLE _workflow.request IS 'what clients ask of runs, until the scheduler or the executor has seen to it';
 COMMENT ON COLUMN _workflow.request.request_id IS 'key, rising';
@@ -560,6 +588,7 @@ COMMENT ON COLUMN _workflow.request.compensate IS 'cancel: whether what the run 
 COMMENT ON COLUMN _workflow.request.ordinal IS 'result of a step: of which one';
 COMMENT ON COLUMN _workflow.request.body_id IS 'retry: body version that the run is moved to; NULL: it keeps its own';
 COMMENT ON COLUMN _workflow.request.value IS 'result of a step';
+COMMENT ON COLUMN _workflow.request.repeat_unknown IS 'retry: also what was started at most once and has an unknown outcome; NULL: not that';
 
 COMMENT ON TABLE _workflow.signal IS 'what was sent to runs: signals, and outcomes of their tasks';
 COMMENT ON COLUMN _workflow.signal.signal_id IS 'key, rising';
@@ -581,6 +610,7 @@ COMMENT ON COLUMN _workflow.message.message_id IS 'key, rising in the order of t
 COMMENT ON COLUMN _workflow.message.origin IS 'database that it belongs to, see control.origin';
 COMMENT ON COLUMN _workflow.message.enqueued_at IS 'when it was sent';
 COMMENT ON COLUMN _workflow.message.run_at IS 'when it may be received at the earliest, as sent';
+COMMENT ON COLUMN _workflow.message.place IS 'its place in a group whose limit is one, as in _workflow.run';
 COMMENT ON COLUMN _workflow.message.due_at IS 'when it may be received next; NULL: at once';
 COMMENT ON COLUMN _workflow.message.lease_until IS 'until when its receipt holds; NULL: nobody has it';
 COMMENT ON COLUMN _workflow.message.finished_at IS 'when it was acknowledged or died; NULL: unfinished';
@@ -628,6 +658,8 @@ COMMENT ON COLUMN _workflow.attempt.ordinal IS 'number of the call in its run, f
 COMMENT ON COLUMN _workflow.attempt.attempt IS 'number of the attempt, from 1';
 COMMENT ON COLUMN _workflow.attempt.error_code IS 'SQLSTATE with which it failed';
 COMMENT ON COLUMN _workflow.attempt.error_message IS 'message of that error';
+COMMENT ON COLUMN _workflow.attempt.kind IS 'kind of the call then; NULL: as now';
+COMMENT ON COLUMN _workflow.attempt.name IS 'name of the call then; NULL: as now';
 
 COMMENT ON TABLE _workflow.audit IS 'what operators did to runs, and processes of runs that were ended for their sake';
 COMMENT ON COLUMN _workflow.audit.audit_id IS 'key, rising';
@@ -693,8 +725,8 @@ CREATE FUNCTION _workflow.server_status(
 	OUT scheduler_pid integer, OUT scheduler_since timestamptz,
 	OUT executors integer, OUT max_executors integer, OUT ready bigint,
 	OUT timers bigint, OUT oldest_ready_at timestamptz,
-	OUT short_since timestamptz, OUT origin bigint, OUT site text,
-	OUT cluster_max_executors integer)
+	OUT shortage_since timestamptz, OUT origin bigint, OUT site text,
+	OUT cluster_max_executors integer, OUT shortage text)
 	RETURNS record
 	LANGUAGE c STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
 	AS 'MODULE_PATHNAME', 'workflow_server_status';
@@ -805,11 +837,12 @@ CREATE FUNCTION workflow.create_workflow(
 	keep_failed interval DEFAULT NULL,
 	search_path text DEFAULT NULL,
 	description text DEFAULT NULL,
+	dedup_scope text DEFAULT 'kept',
 	or_replace boolean DEFAULT false)
 	RETURNS void
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_create_workflow';
-COMMENT ON FUNCTION workflow.create_workflow(text, text, text, workflow.policy, interval, text, text, interval, interval, text, text, boolean) IS
+COMMENT ON FUNCTION workflow.create_workflow(text, text, text, workflow.policy, interval, text, text, interval, interval, text, text, text, boolean) IS
 	'makes a workflow of a function: f(input jsonb) RETURNS jsonb';
 
 CREATE FUNCTION workflow.alter_workflow(
@@ -824,11 +857,12 @@ CREATE FUNCTION workflow.alter_workflow(
 	keep_failed interval DEFAULT NULL,
 	search_path text DEFAULT NULL,
 	description text DEFAULT NULL,
+	dedup_scope text DEFAULT NULL,
 	reset text[] DEFAULT NULL)
 	RETURNS void
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_alter_workflow';
-COMMENT ON FUNCTION workflow.alter_workflow(text, text, text, workflow.policy, interval, text, text, interval, interval, text, text, text[]) IS
+COMMENT ON FUNCTION workflow.alter_workflow(text, text, text, workflow.policy, interval, text, text, interval, interval, text, text, text, text[]) IS
 	'changes a workflow: NULL leaves a property as it is, reset names those that go back to their defaults';
 
 CREATE FUNCTION workflow.drop_workflow(
@@ -878,6 +912,7 @@ CREATE FUNCTION workflow.create_queue(
 	closed boolean DEFAULT false,
 	lease interval DEFAULT '30 s',
 	dedup_window interval DEFAULT '5 min',
+	dedup_scope text DEFAULT 'window',
 	keep_acked interval DEFAULT NULL,
 	keep_dead interval DEFAULT NULL,
 	notify_channel text DEFAULT NULL,
@@ -891,7 +926,7 @@ CREATE FUNCTION workflow.create_queue(
 	RETURNS void
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_create_queue';
-COMMENT ON FUNCTION workflow.create_queue(text, integer, integer, integer, text, boolean, jsonb, integer, interval, integer, boolean, workflow.policy, boolean, interval, interval, interval, interval, text, text, integer, interval, integer, text, text, boolean) IS
+COMMENT ON FUNCTION workflow.create_queue(text, integer, integer, integer, text, boolean, jsonb, integer, interval, integer, boolean, workflow.policy, boolean, interval, interval, text, interval, interval, text, text, integer, interval, integer, text, text, boolean) IS
 	'makes a queue: how many of its runs may be under way, in which order they start, and how often';
 
 CREATE FUNCTION workflow.alter_queue(
@@ -910,6 +945,7 @@ CREATE FUNCTION workflow.alter_queue(
 	closed boolean DEFAULT NULL,
 	lease interval DEFAULT NULL,
 	dedup_window interval DEFAULT NULL,
+	dedup_scope text DEFAULT NULL,
 	keep_acked interval DEFAULT NULL,
 	keep_dead interval DEFAULT NULL,
 	notify_channel text DEFAULT NULL,
@@ -923,7 +959,7 @@ CREATE FUNCTION workflow.alter_queue(
 	RETURNS void
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_alter_queue';
-COMMENT ON FUNCTION workflow.alter_queue(text, integer, integer, integer, text, boolean, jsonb, integer, interval, integer, boolean, workflow.policy, boolean, interval, interval, interval, interval, text, text, integer, interval, integer, text, text, text[]) IS
+COMMENT ON FUNCTION workflow.alter_queue(text, integer, integer, integer, text, boolean, jsonb, integer, interval, integer, boolean, workflow.policy, boolean, interval, interval, text, interval, interval, text, text, integer, interval, integer, text, text, text[]) IS
 	'changes a queue at once, also for what waits in it: NULL leaves a property as it is, reset names those that go back to their defaults';
 
 CREATE FUNCTION workflow.drop_queue(
@@ -986,12 +1022,37 @@ CREATE FUNCTION workflow.enqueue_workflow(
 	run_timeout interval DEFAULT NULL,
 	attributes jsonb DEFAULT NULL,
 	signal text DEFAULT NULL,
-	signal_payload jsonb DEFAULT NULL)
+	signal_payload jsonb DEFAULT NULL,
+	debounce interval DEFAULT NULL,
+	debounce_max interval DEFAULT NULL)
 	RETURNS uuid
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_enqueue_workflow';
-COMMENT ON FUNCTION workflow.enqueue_workflow(text, jsonb, text, text, text, text, text, integer, interval, timestamptz, interval, jsonb, text, jsonb) IS
+COMMENT ON FUNCTION workflow.enqueue_workflow(text, jsonb, text, text, text, text, text, integer, interval, timestamptz, interval, jsonb, text, jsonb, interval, interval) IS
 	'starts a run of a workflow when the transaction commits, and returns its run_id';
+
+CREATE FUNCTION workflow.enqueue_run(
+	workflow text,
+	input jsonb DEFAULT '{}',
+	dedup_key text DEFAULT NULL,
+	on_duplicate text DEFAULT 'return',
+	group_key text DEFAULT NULL,
+	on_busy text DEFAULT 'wait',
+	queue text DEFAULT NULL,
+	priority integer DEFAULT 0,
+	delay interval DEFAULT NULL,
+	run_at timestamptz DEFAULT NULL,
+	run_timeout interval DEFAULT NULL,
+	attributes jsonb DEFAULT NULL,
+	signal text DEFAULT NULL,
+	signal_payload jsonb DEFAULT NULL,
+	debounce interval DEFAULT NULL,
+	debounce_max interval DEFAULT NULL)
+	RETURNS TABLE (run_id uuid, created boolean, state text)
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE ROWS 1
+	AS 'MODULE_PATHNAME', 'workflow_enqueue_run';
+COMMENT ON FUNCTION workflow.enqueue_run(text, jsonb, text, text, text, text, text, integer, interval, timestamptz, interval, jsonb, text, jsonb, interval, interval) IS
+	'the same as enqueue_workflow(), which tells whether the run is new and what state it is in; no row where that gives NULL';
 
 CREATE FUNCTION workflow.find_run(
 	workflow text,
@@ -1017,11 +1078,12 @@ CREATE FUNCTION workflow.retry_run(
 	run_id uuid,
 	delay interval DEFAULT NULL,
 	body text DEFAULT NULL,
-	reason text DEFAULT NULL)
+	reason text DEFAULT NULL,
+	repeat_unknown boolean DEFAULT false)
 	RETURNS boolean
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_retry_run';
-COMMENT ON FUNCTION workflow.retry_run(uuid, interval, text, text) IS
+COMMENT ON FUNCTION workflow.retry_run(uuid, interval, text, text, boolean) IS
 	'lets a failed or parked run go on from the step where it stopped, with another body where one is given, and one in back-off go on now; false when there is nothing to retry';
 
 CREATE FUNCTION workflow.pause_run(run_id uuid, reason text DEFAULT NULL)
@@ -1054,7 +1116,7 @@ CREATE FUNCTION workflow.set_step_result(
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_set_step_result';
 COMMENT ON FUNCTION workflow.set_step_result(uuid, integer, jsonb, text) IS
-	'gives the step at which a run is parked this result, and lets the run go on; false when it is not parked there';
+	'gives the call at which a run failed or is parked this result, and lets the run go on; false when it has not stopped there';
 
 CREATE FUNCTION workflow.fork_run(
 	run_id uuid,
@@ -1066,6 +1128,22 @@ CREATE FUNCTION workflow.fork_run(
 	AS 'MODULE_PATHNAME', 'workflow_fork_run';
 COMMENT ON FUNCTION workflow.fork_run(uuid, integer, jsonb, text) IS
 	'starts a new run with the recorded results of this one below from_ordinal when the transaction commits, and returns its run_id';
+
+CREATE FUNCTION workflow.alter_run(
+	run_id uuid,
+	priority integer DEFAULT NULL,
+	delay interval DEFAULT NULL,
+	run_at timestamptz DEFAULT NULL,
+	queue text DEFAULT NULL,
+	group_key text DEFAULT NULL,
+	attributes jsonb DEFAULT NULL,
+	reset text[] DEFAULT NULL,
+	reason text DEFAULT NULL)
+	RETURNS boolean
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_alter_run';
+COMMENT ON FUNCTION workflow.alter_run(uuid, integer, interval, timestamptz, text, text, jsonb, text[], text) IS
+	'gives a run that has not begun another place, and any unfinished one another priority; false when it has moved on';
 
 CREATE FUNCTION workflow.delete_run(run_id uuid)
 	RETURNS boolean
@@ -1144,11 +1222,13 @@ CREATE FUNCTION workflow.send(
 	on_duplicate text DEFAULT 'return',
 	priority integer DEFAULT 0,
 	delay interval DEFAULT NULL,
-	run_at timestamptz DEFAULT NULL)
+	run_at timestamptz DEFAULT NULL,
+	debounce interval DEFAULT NULL,
+	debounce_max interval DEFAULT NULL)
 	RETURNS bigint
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_send';
-COMMENT ON FUNCTION workflow.send(text, jsonb, jsonb, text, text, text, integer, interval, timestamptz) IS
+COMMENT ON FUNCTION workflow.send(text, jsonb, jsonb, text, text, text, integer, interval, timestamptz, interval, interval) IS
 	'puts a message in a queue when the transaction commits, and returns its message_id';
 
 CREATE FUNCTION workflow.send_batch(
@@ -1242,6 +1322,21 @@ CREATE FUNCTION workflow.retry_message(
 	AS 'MODULE_PATHNAME', 'workflow_retry_message';
 COMMENT ON FUNCTION workflow.retry_message(bigint, interval) IS
 	'puts a dead letter back in its queue with all its attempts, and lets a message in back-off be received now; false when there is nothing to retry';
+
+CREATE FUNCTION workflow.alter_message(
+	message_id bigint,
+	priority integer DEFAULT NULL,
+	delay interval DEFAULT NULL,
+	run_at timestamptz DEFAULT NULL,
+	queue text DEFAULT NULL,
+	group_key text DEFAULT NULL,
+	reset text[] DEFAULT NULL,
+	reason text DEFAULT NULL)
+	RETURNS boolean
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'workflow_alter_message';
+COMMENT ON FUNCTION workflow.alter_message(bigint, integer, interval, timestamptz, text, text, text[], text) IS
+	'gives a message that is queued another place; of another one only the priority can be altered; false when it has moved on';
 
 CREATE FUNCTION workflow.delete_message(message_id bigint) RETURNS boolean
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
@@ -1588,6 +1683,7 @@ SELECT w.name AS workflow,
        w.on_failure,
        w.keep_succeeded,
        w.keep_failed,
+       w.dedup_scope,
        w.description,
        w.paused_at,
        w.paused_by,
@@ -1611,6 +1707,7 @@ COMMENT ON COLUMN workflow.workflows.run_timeout IS 'longest time of a run, from
 COMMENT ON COLUMN workflow.workflows.on_failure IS 'fail, or park: stop at a step that gave up, until retry_run()';
 COMMENT ON COLUMN workflow.workflows.keep_succeeded IS 'how long succeeded and cancelled runs are kept; NULL: for ever';
 COMMENT ON COLUMN workflow.workflows.keep_failed IS 'how long failed runs are kept; NULL: for ever';
+COMMENT ON COLUMN workflow.workflows.dedup_scope IS 'among which runs a dedup_key is unique: kept, unfinished or queued';
 COMMENT ON COLUMN workflow.workflows.description IS 'what the workflow is for';
 COMMENT ON COLUMN workflow.workflows.paused_at IS 'when it was paused; NULL: not paused';
 COMMENT ON COLUMN workflow.workflows.paused_by IS 'role that paused it';
@@ -1931,7 +2028,7 @@ SELECT i.queue_id,
                        coalesce(q.owner_name, pg_get_userbyid(e.extowner)::text))
        OR EXISTS (SELECT FROM _workflow.queue_grant a
                    WHERE a.queue_id = q.queue_id AND a.privilege = 'receive'
-                     AND _workflow.reads(a.role, a.role_name)) AS reads
+                     AND (a.role_name = 'public' OR _workflow.reads(a.role, a.role_name))) AS reads
   FROM (SELECT 0 AS queue_id UNION SELECT queue_id FROM _workflow.queue) i
   JOIN pg_extension e ON e.extname = 'workflow'
   LEFT JOIN _workflow.queue q ON q.queue_id = i.queue_id
@@ -2095,6 +2192,7 @@ SELECT CASE WHEN i.queue_id = 0 THEN 'default' ELSE q.name END AS queue,
        q.policy,
        coalesce(q.lease, '30 s') AS lease,
        coalesce(q.dedup_window, '5 min') AS dedup_window,
+       coalesce(q.dedup_scope, 'window') AS dedup_scope,
        q.keep_acked,
        q.keep_dead,
        q.notify_channel,
@@ -2131,7 +2229,7 @@ SELECT CASE WHEN i.queue_id = 0 THEN 'default' ELSE q.name END AS queue,
     OR _workflow.sees(q.owner, q.owner_name)
     OR EXISTS (SELECT FROM _workflow.queue_grant a
                 WHERE a.queue_id = q.queue_id
-                  AND _workflow.reads(a.role, a.role_name));
+                  AND (a.role_name = 'public' OR _workflow.reads(a.role, a.role_name)));
 
 COMMENT ON VIEW workflow.queues IS 'queues that are open, that the current user or a role he is a member of owns, or on which he was granted something';
 COMMENT ON COLUMN workflow.queues.queue IS 'name of the queue';
@@ -2150,6 +2248,7 @@ COMMENT ON COLUMN workflow.queues.group_by_owner IS 'whether groups of one name 
 COMMENT ON COLUMN workflow.queues.policy IS 'policy of its messages, and of steps where neither call nor workflow have one';
 COMMENT ON COLUMN workflow.queues.lease IS 'how long a receipt holds a message';
 COMMENT ON COLUMN workflow.queues.dedup_window IS 'how long a dedup_key of a message is remembered';
+COMMENT ON COLUMN workflow.queues.dedup_scope IS 'for how long a dedup_key of a message is its own: window, unfinished or queued';
 COMMENT ON COLUMN workflow.queues.keep_acked IS 'how long acknowledged messages are kept; NULL: not at all';
 COMMENT ON COLUMN workflow.queues.keep_dead IS 'how long dead messages are kept; NULL: for ever';
 COMMENT ON COLUMN workflow.queues.notify_channel IS 'channel of NOTIFY for alerts and for ready messages; NULL: none';
@@ -2189,7 +2288,8 @@ SELECT s.enabled,
        s.scheduler_since,
        s.executors,
        least(s.max_executors, nullif(s.cluster_max_executors, -1)) AS max_executors,
-       s.short_since,
+       s.shortage,
+       s.shortage_since,
        s.ready,
        s.timers,
        s.oldest_ready_at
@@ -2207,7 +2307,8 @@ COMMENT ON COLUMN workflow.status.scheduler_pid IS 'scheduler of this database; 
 COMMENT ON COLUMN workflow.status.scheduler_since IS 'when the scheduler started';
 COMMENT ON COLUMN workflow.status.executors IS 'executors of this database that are there now';
 COMMENT ON COLUMN workflow.status.max_executors IS 'how many there may be';
-COMMENT ON COLUMN workflow.status.short_since IS 'since when worker processes have been short; NULL: they are not';
+COMMENT ON COLUMN workflow.status.shortage IS 'what there is too little of: disk, memory, locks, connections, workers or standby; NULL: nothing';
+COMMENT ON COLUMN workflow.status.shortage_since IS 'since when';
 COMMENT ON COLUMN workflow.status.ready IS 'runs and messages that could start now';
 COMMENT ON COLUMN workflow.status.timers IS 'runs and messages that wait for a time';
 COMMENT ON COLUMN workflow.status.oldest_ready_at IS 'since when the oldest ready run or message has been waiting; NULL: none is';
@@ -2263,7 +2364,7 @@ SELECT CASE WHEN i.queue_id = 0 THEN 'default' ELSE q.name END AS queue,
     OR _workflow.sees(q.owner, q.owner_name)
     OR EXISTS (SELECT FROM _workflow.queue_grant a
                 WHERE a.queue_id = q.queue_id
-                  AND _workflow.reads(a.role, a.role_name));
+                  AND (a.role_name = 'public' OR _workflow.reads(a.role, a.role_name)));
 
 COMMENT ON VIEW workflow.stat_queues IS 'counters per queue, from memory: lost in a crash';
 COMMENT ON COLUMN workflow.stat_queues.queue IS 'name of the queue';

@@ -18,6 +18,7 @@
 #include "base/guc.h"
 #include "ipc/guard.h"
 #include "ipc/hooks.h"
+#include "ipc/order.h"
 #include "ipc/receivers.h"
 #include "ipc/segments.h"
 #include "ipc/wakeup.h"
@@ -59,6 +60,7 @@ _PG_init(void)
 	shmem_startup_hook = shmem_startup;
 	wf_wakeup_init();
 	wf_receive_init();
+	wf_order_init();
 	wf_hooks_init();
 	wf_guard_init();
 	wf_body_watch_init();

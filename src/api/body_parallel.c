@@ -98,8 +98,7 @@ start_step(FunctionCallInfo fcinfo, bool variadic)
 	Oid *types = NULL;
 	bool *nulls = NULL;
 	int nargs = 0;
-	WfCall call = {
-		.kind = &wf_call_item, .due_at = DT_NOEND, .starts = true};
+	WfCall call = {.kind = &wf_call_item, .due_at = DT_NOEND, .starts = true};
 
 	wf_word_check("start_step", WF_WORD_IN_BODY);
 	call.name = wf_arg_name(fcinfo, 0, "step");
@@ -280,7 +279,7 @@ workflow_await_any(PG_FUNCTION_ARGS)
 	values[1] = IntervalPGetDatum(timeout);
 	if (timeout != NULL)
 		call.due_at = DatumGetTimestampTz(DirectFunctionCall2(
-			timestamptz_pl_interval, TimestampTzGetDatum(wf_word_now()),
+			timestamptz_pl_interval, TimestampTzGetDatum(wf_word_wait_start()),
 			IntervalPGetDatum(timeout)));
 	getTypeOutputInfo(INT4ARRAYOID, &output, &varlena);
 	call.command = OidOutputFunctionCall(output, values[0]);

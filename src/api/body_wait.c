@@ -27,14 +27,14 @@ PG_FUNCTION_INFO_V1(workflow_sleep_until);
 PG_FUNCTION_INFO_V1(workflow_wait_for_signal);
 PG_FUNCTION_INFO_V1(workflow_wait_for_signals);
 
-/* So much later than the newest checkpoint; NULL: never. */
+/* So much later than the body comes to the wait; NULL: never. */
 static TimestampTz
 after(const Interval *interval)
 {
 	if (interval == NULL)
 		return DT_NOEND;
 	return DatumGetTimestampTz(DirectFunctionCall2(
-		timestamptz_pl_interval, TimestampTzGetDatum(wf_word_now()),
+		timestamptz_pl_interval, TimestampTzGetDatum(wf_word_wait_start()),
 		IntervalPGetDatum(interval)));
 }
 
@@ -83,8 +83,9 @@ workflow_sleep_until(PG_FUNCTION_ARGS)
 				 errmsg("until_time must be finite"),
 				 errdetail("The value is \"%s\".", timestamptz_to_str(until)),
 				 errhint("To wait until something happens use workflow.wait_for_signal().")));
+	/* where 0 is no time: the same moment, but for a microsecond */
 	sleep_for("sleep_until", TIMESTAMPTZOID, TimestampTzGetDatum(until),
-			  until);
+			  until == 0 ? 1 : until);
 	PG_RETURN_VOID();
 }
 

@@ -46,14 +46,15 @@ typedef enum Argument
 	ARG_KEEP_FAILED,
 	ARG_SEARCH_PATH,
 	ARG_DESCRIPTION,
+	ARG_DEDUP_SCOPE,
 	ARG_OR_REPLACE,			   /* of create_workflow */
 	ARG_RESET = ARG_OR_REPLACE /* of alter_workflow */
 } Argument;
 
 static const char *const argument_names[] = {
-	"name",		   "body",		  "queue",		"policy",
-	"run_timeout", "on_failure",  "run_as",		"keep_succeeded",
-	"keep_failed", "search_path", "description"};
+	"name",		   "body",		  "queue",		 "policy",
+	"run_timeout", "on_failure",  "run_as",		 "keep_succeeded",
+	"keep_failed", "search_path", "description", "dedup_scope"};
 
 static const WfResettable resettable = {
 	"alter_workflow", lengthof(argument_names), argument_names};
@@ -75,6 +76,24 @@ set_on_failure(WfWorkflow *w, const char *value)
 				 errmsg("on_failure must be \"fail\" or \"park\""),
 				 errdetail("The value is \"%s\".", value),
 				 errhint("With \"park\" a run stops at the step that gave up, and goes on from there after retry_run.")));
+}
+
+static void
+set_dedup_scope(WfWorkflow *w, const char *value)
+{
+	for (int i = 0; i < lengthof(wf_dedup_scopes); i++)
+	{
+		if (strcmp(value, wf_dedup_scopes[i]) == 0)
+		{
+			w->dedup_scope = (WfDedupScope) i;
+			return;
+		}
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("dedup_scope must be \"kept\", \"unfinished\" or \"queued\""),
+			 errdetail("The value is \"%s\".", value),
+			 errhint("It says among which runs a dedup_key is unique: all that are kept, those that have not ended, or those that have not begun.")));
 }
 
 /* The role as which all runs of the workflow run. */
@@ -212,6 +231,8 @@ take_arguments(FunctionCallInfo fcinfo, WfWorkflow *w)
 			wf_arg_interval(fcinfo, ARG_KEEP_FAILED, "keep_failed", false);
 	if (!PG_ARGISNULL(ARG_DESCRIPTION))
 		w->description = wf_arg_note(fcinfo, ARG_DESCRIPTION, "description");
+	if (!PG_ARGISNULL(ARG_DEDUP_SCOPE))
+		set_dedup_scope(w, wf_arg_text(fcinfo, ARG_DEDUP_SCOPE));
 }
 
 /* ---- create ---- */
@@ -309,6 +330,8 @@ take_resets(ArrayType *reset, WfWorkflow *w)
 		w->keep_failed = NULL;
 	if (wf_arg_resets(reset, &resettable, ARG_DESCRIPTION))
 		w->description = NULL;
+	if (wf_arg_resets(reset, &resettable, ARG_DEDUP_SCOPE))
+		w->dedup_scope = WF_SCOPE_KEPT;
 }
 
 /* Reads and locks a workflow which the caller may change. */

@@ -311,14 +311,40 @@ wf_workflow_known(const char *name, int length)
 	return &fresh_entry(name, length)->known.def;
 }
 
+/* Are the checks of the entry good still? */
+static bool
+is_checked(const Entry *entry)
+{
+	return entry->checked && entry->catalog_changes == wf_catalog_changes() &&
+		   entry->user == GetUserId() &&
+		   entry->superuser_runs == wf_allow_superuser_runs;
+}
+
+Oid
+wf_workflow_run_owner(const char *name, int length)
+{
+	const Entry *entry = fresh_entry(name, length);
+
+	if (is_checked(entry))
+		return entry->known.run_owner;
+	return owner_of_new_run(&entry->known.def);
+}
+
+bool
+wf_workflow_lacks_body(const char *name, int length)
+{
+	const Entry *entry = fresh_entry(name, length);
+
+	return !is_checked(entry) &&
+		   !OidIsValid(wf_body_find(entry->known.def.body));
+}
+
 const WfKnownWorkflow *
 wf_workflow_allowed(const char *name, int length)
 {
 	Entry *entry = fresh_entry(name, length);
 
-	if (!entry->checked || entry->catalog_changes != wf_catalog_changes() ||
-		entry->user != GetUserId() ||
-		entry->superuser_runs != wf_allow_superuser_runs)
+	if (!is_checked(entry))
 		check_entry(entry);
 	return &entry->known;
 }

@@ -37,6 +37,15 @@ extern const WfKnownWorkflow *wf_workflow_allowed(const char *name,
 extern void wf_workflow_vouch(const WfKnownWorkflow *known, Oid *role,
 							  Datum *name);
 
+/*
+ * Who would own a run that the current user enqueues, whether or not the body
+ * is fit to run.  Raises 42704 and 42501.
+ */
+extern Oid wf_workflow_run_owner(const char *name, int length);
+
+/* Is the body gone, so that wf_workflow_allowed() would raise 42883? */
+extern bool wf_workflow_lacks_body(const char *name, int length);
+
 /* The same without the checks: only raises 42704. */
 extern const WfWorkflow *wf_workflow_known(const char *name, int length);
 

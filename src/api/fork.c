@@ -21,6 +21,7 @@
 #include "api/runs.h"
 #include "base/clock.h"
 #include "base/spi.h"
+#include "ipc/order.h"
 #include "ipc/wakeup.h"
 #include "store/fork.h"
 
@@ -57,6 +58,24 @@ check_record(const pg_uuid_t *run_id, int32 from)
 				 errdetail("Only calls that are done, or have failed, can be taken over."),
 				 errhint("Pass from_ordinal => %d, or wait for its outcome.",
 						 record.unsettled)));
+}
+
+/* Raises an error where what the run has done is not what its record says. */
+static void
+check_state(const WfRunView *run, int32 from)
+{
+	if (run->origin != wf_origin())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the run was written in another database"),
+				 errdetail("It came here with a dump, a copy or by replication."),
+				 errhint("Take over such runs with workflow.start().")));
+	if (run->end_state != '\0' && from > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("what the run has done is being undone, or has been"),
+				 errdetail("A fork that took over its results would rely on what is there no more."),
+				 errhint("Pass from_ordinal => 1, which takes nothing over.")));
 }
 
 /* The workflow of a run, which the current user may enqueue. */
@@ -119,6 +138,7 @@ workflow_fork_run(PG_FUNCTION_ARGS)
 	pg_uuid_t *result;
 	char *reason = wf_arg_note(fcinfo, 3, "reason");
 	int32 from;
+	bool strict;
 
 	wf_require_preloaded();
 	wf_require_writable("fork_run");
@@ -131,10 +151,11 @@ workflow_fork_run(PG_FUNCTION_ARGS)
 		wf_check_payload(fork.input, "input");
 	}
 	wf_run_look(run_id, &run);
+	check_state(&run, from);
 	check_record(run_id, from);
 	known = workflow_of(&run);
 	require_same_owner(&run, known);
-	(void) wf_queue_allowed_of(run.workflow, run.queue_id);
+	strict = wf_queue_allowed_of(run.workflow, run.queue_id)->strict;
 	if (known->def.has_run_timeout)
 		fork.deadline_at = DatumGetTimestampTz(DirectFunctionCall2(
 			timestamptz_pl_interval, TimestampTzGetDatum(fork.now),
@@ -148,6 +169,8 @@ workflow_fork_run(PG_FUNCTION_ARGS)
 	wf_fork_insert(run_id, from, &fork, &info);
 	insert_audit(run_id, &fork.run_id, from, reason);
 	wf_window_close(&window);
+	if (strict)
+		wf_order_note(&info);
 	wf_note_run(&info);
 	if (known->def.paused)
 		wf_note_events(WF_EVENT_CONTROL);

@@ -12,23 +12,19 @@
 #include "utils/timestamp.h"
 
 #include "api/arguments.h"
+#include "api/messages.h"
 #include "api/receive_cache.h"
 #include "base/clock.h"
 #include "base/spi.h"
 #include "core/state.h"
 #include "ipc/wakeup.h"
-#include "store/message_admin.h"
 
 PG_FUNCTION_INFO_V1(workflow_retry_message);
 PG_FUNCTION_INFO_V1(workflow_delete_message);
 PG_FUNCTION_INFO_V1(workflow_purge_queue);
 
-/*
- * The message that the first argument names.  Raises 22004, 42704, and 42501
- * unless the current user may receive from its queue.
- */
-static int64
-look(FunctionCallInfo fcinfo, WfMessageView *message)
+int64
+wf_messages_look(FunctionCallInfo fcinfo, WfMessageView *message)
 {
 	WfWindow window;
 	int64 message_id;
@@ -63,7 +59,7 @@ workflow_retry_message(PG_FUNCTION_ARGS)
 	wf_require_preloaded();
 	wf_require_writable("retry_message");
 	delay = wf_arg_interval(fcinfo, 1, "delay", false);
-	message_id = look(fcinfo, &message);
+	message_id = wf_messages_look(fcinfo, &message);
 	/* a restored one goes on no sooner than start() has taken it over */
 	if (message.origin != wf_origin())
 		PG_RETURN_BOOL(false);
@@ -91,7 +87,7 @@ workflow_delete_message(PG_FUNCTION_ARGS)
 
 	wf_require_preloaded();
 	wf_require_writable("delete_message");
-	message_id = look(fcinfo, &message);
+	message_id = wf_messages_look(fcinfo, &message);
 	wf_window_open(&window);
 	deleted = wf_message_delete(message_id);
 	wf_window_close(&window);

@@ -6,6 +6,14 @@
  * the answer, whatever goes on in its group.  One that is to be replaced does
  * not make its own group busy.
  *
+ * Which runs a key is compared with is the workflow's dedup_scope.  The newest
+ * run of a key is the only one that can be in the scope, as the one before it
+ * had left the scope when the newest was made; it has the highest dedup_no.
+ * Among all that are kept, the unique index decides.  In a narrower scope a
+ * run leaves it without anybody writing that down: "not begun" is the absence
+ * of steps and of a lock.  There a caller holds a lock on the key between
+ * looking and inserting, as for a group; see store/run_key.c.
+ *
  * Locking: see enqueue.c.
  */
 #include "postgres.h"
@@ -19,10 +27,11 @@
 #include "ipc/wakeup.h"
 #include "play/word.h"
 #include "store/group.h"
+#include "store/run_key.h"
 #include "store/signal.h"
 
 static const char *const on_duplicate_words[] = {"return", "skip", "reject",
-												 "replace"};
+												 "replace", "retry"};
 static const char *const on_busy_words[] = {"wait", "reject", "skip"};
 
 /* a call under way */
@@ -33,6 +42,7 @@ typedef struct Placing
 	WfNewRun *run;
 	WfOnDuplicate on_duplicate;
 	WfOnBusy on_busy;
+	const WfDebounce *debounce;
 	WfKeptRun *kept;
 	bool entered; /* the group is free and locked */
 	WfGroupGate gate;
@@ -56,7 +66,7 @@ find_word(text *value, const char *const *words, int n)
 }
 
 WfOnDuplicate
-wf_arg_on_duplicate(FunctionCallInfo fcinfo, int arg)
+wf_arg_on_duplicate(FunctionCallInfo fcinfo, int arg, bool retries)
 {
 	int word;
 
@@ -64,10 +74,11 @@ wf_arg_on_duplicate(FunctionCallInfo fcinfo, int arg)
 		return WF_DUPLICATE_RETURN;
 	word = find_word(PG_GETARG_TEXT_PP(arg), on_duplicate_words,
 					 lengthof(on_duplicate_words));
-	if (word < 0)
+	if (word < 0 || (word == WF_DUPLICATE_RETRY && !retries))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("on_duplicate must be \"return\", \"skip\", \"reject\" or \"replace\""),
+				 retries ? errmsg("on_duplicate must be \"return\", \"skip\", \"reject\", \"replace\" or \"retry\"")
+						 : errmsg("on_duplicate must be \"return\", \"skip\", \"reject\" or \"replace\""),
 				 errdetail("The value is \"%s\".",
 						   text_to_cstring(PG_GETARG_TEXT_PP(arg))),
 				 errhint("It says what to do when the dedup_key was used before.")));
@@ -169,6 +180,22 @@ find_kept(Placing *p)
 							run->dedup_key, p->kept);
 }
 
+/* Has the scheduler look at the kept run again when the transaction has ended. */
+static void
+note_kept(const Placing *p)
+{
+	WfWork info = {0};
+
+	info.id = p->kept->run_id;
+	info.last_id = info.id;
+	info.owner = p->run->owner;
+	info.workflow_id = p->run->workflow_id;
+	info.queue_id = p->run->queue_id;
+	info.deadline_at = DT_NOEND;
+	info.flags = WF_ASSIGN_DEDUP | WF_ASSIGN_REREAD;
+	wf_note_recheck(&info);
+}
+
 /*
  * Removes the kept run, if it has not begun, so that another can take its
  * place: WF_PLACED.  WF_KEPT when it has, or may be about to.  Its lock is kept
@@ -178,7 +205,6 @@ find_kept(Placing *p)
 static WfPlaced
 remove_untouched(Placing *p)
 {
-	WfWork info = {0};
 	pg_uuid_t old = p->kept->run_id;
 
 	/* a step of that very run would find the lock to be its own */
@@ -186,14 +212,7 @@ remove_untouched(Placing *p)
 		!wf_run_lock_to_replace(&old))
 		return WF_KEPT;
 
-	info.id = old;
-	info.last_id = old;
-	info.owner = p->run->owner;
-	info.workflow_id = p->run->workflow_id;
-	info.queue_id = p->run->queue_id;
-	info.deadline_at = DT_NOEND;
-	info.flags = WF_ASSIGN_DEDUP | WF_ASSIGN_REREAD;
-	wf_note_recheck(&info);
+	note_kept(p);
 
 	/* it may have begun, and even ended, before we had the lock */
 	if (!find_kept(p) || memcmp(&p->kept->run_id, &old, UUID_LEN) != 0 ||
@@ -207,18 +226,105 @@ remove_untouched(Placing *p)
 	return WF_PLACED;
 }
 
+/*
+ * debounce: writes what this call asks for into the kept run, which has not
+ * begun and cannot before the transaction has ended, as for remove_untouched().
+ * False when it has begun after all.
+ */
+static bool
+put_off(Placing *p)
+{
+	pg_uuid_t old = p->kept->run_id;
+	WfNewRun *run = p->run;
+
+	if (wf_word_runs(&old) || !wf_run_lock_to_replace(&old))
+		return false;
+	note_kept(p);
+	if (!find_kept(p) || memcmp(&p->kept->run_id, &old, UUID_LEN) != 0 ||
+		p->kept->begun)
+		return false;
+	if (run->deadline_at != DT_NOEND)
+		run->deadline_at -= run->run_at;
+	run->run_at =
+		wf_debounce_start(p->debounce, p->kept->enqueued_at, run->enqueued_at);
+	if (run->deadline_at != DT_NOEND)
+		run->deadline_at += run->run_at;
+	if (wf_run_rewrite(&old, run))
+		return true;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("a debounced call must equal the first one"),
+			 errdetail("Run %s, which has not begun, was enqueued with another queue, group_key or run_timeout.",
+					   uuid_text(&old)),
+			 errhint("Only input, priority, attributes and the time of the start may differ. Pass another dedup_key where another run is meant.")));
+}
+
+/* Is the kept run one of those among which the key is unique? */
+static bool
+is_in_scope(const Placing *p)
+{
+	const WfKeptRun *kept = p->kept;
+
+	switch (p->def->dedup_scope)
+	{
+		case WF_SCOPE_UNFINISHED:
+			return !wf_run_is_final(kept->state);
+		case WF_SCOPE_QUEUED:
+			return !wf_run_is_final(kept->state) && !kept->begun &&
+				   !wf_word_runs(&kept->run_id) &&
+				   !wf_run_is_locked(&kept->run_id);
+		default:
+			return true;
+	}
+}
+
+static bool
+find_in_scope(Placing *p)
+{
+	return find_kept(p) && is_in_scope(p);
+}
+
+/*
+ * Inserts a run whose key is unique in a narrow scope, and which has found no
+ * other.  False when there may be one after all: look again.
+ */
+static bool
+insert_in_scope(Placing *p)
+{
+	WfKeyGate gate;
+	WfWriter writer;
+	bool inserted = false;
+
+	wf_key_enter(p->run, &gate, &writer);
+	if (!TransactionIdIsValid(writer.xid))
+	{
+		bool found = find_kept(p);
+
+		p->run->dedup_no = found ? p->kept->dedup_no + 1 : 0;
+		if (!found || !is_in_scope(p))
+			inserted = wf_run_insert_unique(p->run);
+	}
+	wf_key_leave(&gate);
+	leave_group(p);
+	if (TransactionIdIsValid(writer.xid))
+		wf_dirty_wait(&writer);
+	return inserted;
+}
+
 /* The kept run, if there is one, before others of the group are looked for. */
 static WfPlaced
 look_first(Placing *p)
 {
-	if (p->on_busy == WF_BUSY_WAIT || p->entered)
+	bool narrow = p->def->dedup_scope != WF_SCOPE_KEPT;
+
+	if (!narrow && (p->on_busy == WF_BUSY_WAIT || p->entered))
 		return WF_PLACED;
-	if (find_kept(p))
+	if (find_in_scope(p))
 		return WF_KEPT;
 	if (enter_group(p, NULL))
 		return WF_PLACED;
 	/* the one that was waited for may be the one with the key */
-	return find_kept(p) ? WF_KEPT : WF_BUSY;
+	return find_in_scope(p) ? WF_KEPT : WF_BUSY;
 }
 
 /* A run with a dedup_key, in an open window. */
@@ -235,14 +341,22 @@ insert_or_keep(Placing *p)
 			return WF_BUSY;
 		if (first == WF_PLACED)
 		{
-			bool inserted = wf_run_insert_unique(p->run);
+			bool narrow = p->def->dedup_scope != WF_SCOPE_KEPT;
+			bool inserted =
+				narrow ? insert_in_scope(p) : wf_run_insert_unique(p->run);
 
 			leave_group(p);
 			if (inserted)
 				return WF_PLACED;
 			/* gone again: deleted by retention, or replaced */
-			if (!find_kept(p))
+			if (!find_in_scope(p))
 				continue;
+		}
+		if (p->debounce->given)
+		{
+			if (put_off(p))
+				return WF_KEPT;
+			continue;
 		}
 		if (p->on_duplicate != WF_DUPLICATE_REPLACE)
 			return WF_KEPT;
@@ -263,19 +377,52 @@ insert_plain(Placing *p)
 	return WF_PLACED;
 }
 
+/* To retry is to go on with a run that has ended: it must have the key still. */
+static void
+require_kept_scope(const WfWorkflow *def)
+{
+	if (def->dedup_scope == WF_SCOPE_KEPT)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("on_duplicate => 'retry' needs a workflow with dedup_scope => 'kept'"),
+			 errdetail("Among the runs of workflow \"%s\" a key is unique as long as they are %s, so one that failed does not have it.",
+					   def->name, wf_dedup_scopes[def->dedup_scope]),
+			 errhint("Leave on_duplicate out, or change the workflow with workflow.alter_workflow().")));
+}
+
+bool
+wf_run_answers(const WfWorkflow *def, WfNewRun *run, WfKeptRun *kept)
+{
+	Placing p = {.def = def, .run = run, .kept = kept};
+	WfWindow window;
+	bool found;
+
+	wf_window_open(&window);
+	found = find_in_scope(&p);
+	wf_window_close(&window);
+	return found;
+}
+
 WfPlaced
 wf_run_place(const WfWorkflow *def, const WfQueueSend *queue, WfNewRun *run,
-			 WfOnDuplicate on_duplicate, WfOnBusy on_busy, WfKeptRun *kept)
+			 WfOnDuplicate on_duplicate, WfOnBusy on_busy,
+			 const WfDebounce *debounce, WfKeptRun *kept)
 {
 	Placing p = {.def = def,
 				 .queue = queue,
 				 .run = run,
 				 .on_duplicate = on_duplicate,
 				 .on_busy = on_busy,
+				 .debounce = debounce,
 				 .kept = kept};
 	WfWindow window;
 	WfPlaced placed;
 
+	if (on_duplicate == WF_DUPLICATE_RETRY)
+		require_kept_scope(def);
+	if (debounce->given && def->dedup_scope != WF_SCOPE_QUEUED)
+		wf_raise_debounce_scope("workflow", def->name);
 	if (DatumGetPointer(run->dedup_key) == NULL)
 		placed = insert_plain(&p);
 	else

@@ -18,7 +18,7 @@ extern void wf_queue_open(const char *name, bool to_drop, bool missing_ok,
 						  WfQueue *queue);
 
 /* position of if_not_exists in create_queue and of reset in alter_queue */
-#define WF_QUEUE_ARG_LAST 24
+#define WF_QUEUE_ARG_LAST 25
 
 /* A queue with all defaults that belongs to the current user. */
 extern void wf_queue_init(WfQueue *queue);

@@ -2,6 +2,8 @@
  * queue_grant.c
  *		grant_queue() and revoke_queue().
  *
+ * "public", which no role can be named, is every role; its oid is 0.
+ *
  * 'send' matters only while the queue is closed, 'receive' always: who may
  * put messages in may not for that reason take out those of others.  What was
  * granted is revoked by name, so that what was left behind by a role that is no more can go too.
@@ -67,7 +69,8 @@ workflow_grant_queue(PG_FUNCTION_ARGS)
 	wf_require_preloaded();
 	wf_require_writable("grant_queue");
 	privilege = open_for_grant(fcinfo, &queue, &role_name);
-	role = wf_queue_role(role_name, "role");
+	role = strcmp(role_name, "public") == 0 ? InvalidOid
+											: wf_queue_role(role_name, "role");
 
 	wf_window_open(&window);
 	wf_queue_grant(queue.queue_id, role, role_name, privilege);
@@ -92,7 +95,7 @@ workflow_revoke_queue(PG_FUNCTION_ARGS)
 	wf_window_open(&window);
 	revoked = wf_queue_revoke(queue.queue_id, role_name, privilege);
 	wf_window_close(&window);
-	if (!revoked)
+	if (!revoked && strcmp(role_name, "public") != 0)
 		(void) wf_queue_role(role_name, "role");
 	wf_queue_changed();
 	PG_RETURN_VOID();

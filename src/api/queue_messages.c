@@ -30,6 +30,7 @@ wf_queue_init_messages(WfQueue *queue)
 {
 	queue->lease = default_lease;
 	queue->dedup_window = default_window;
+	queue->dedup_scope = WF_KEY_WINDOW;
 }
 
 /* ---- values ---- */
@@ -101,6 +102,28 @@ take_alert(FunctionCallInfo fcinfo, WfQueue *queue)
 	queue->alert_role_name = GetUserNameFromId(queue->alert_role, false);
 }
 
+static void
+take_scope(FunctionCallInfo fcinfo, WfQueue *queue)
+{
+	char *value = wf_arg_text(fcinfo, ARG_DEDUP_SCOPE);
+
+	if (value == NULL)
+		return;
+	for (int i = 0; i < lengthof(wf_key_scopes); i++)
+	{
+		if (strcmp(value, wf_key_scopes[i]) == 0)
+		{
+			queue->dedup_scope = (WfKeyScope) i;
+			return;
+		}
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("dedup_scope must be \"window\", \"unfinished\" or \"queued\""),
+			 errdetail("The value is \"%s\".", value),
+			 errhint("It says for how long a message has its dedup_key: for dedup_window, until it is done, or until it is first received.")));
+}
+
 /* ---- all of them ---- */
 
 void
@@ -108,6 +131,7 @@ wf_queue_take_messages(FunctionCallInfo fcinfo, WfQueue *queue)
 {
 	take_span(fcinfo, ARG_LEASE, "lease", &queue->lease);
 	take_span(fcinfo, ARG_DEDUP_WINDOW, "dedup_window", &queue->dedup_window);
+	take_scope(fcinfo, queue);
 	if (!PG_ARGISNULL(ARG_KEEP_ACKED))
 		queue->keep_acked =
 			wf_arg_interval(fcinfo, ARG_KEEP_ACKED, "keep_acked", true);
@@ -152,6 +176,8 @@ wf_queue_reset_messages(ArrayType *reset, WfQueue *queue)
 		queue->lease = default_lease;
 	if (wf_queue_resets(reset, ARG_DEDUP_WINDOW))
 		queue->dedup_window = default_window;
+	if (wf_queue_resets(reset, ARG_DEDUP_SCOPE))
+		queue->dedup_scope = WF_KEY_WINDOW;
 	if (wf_queue_resets(reset, ARG_KEEP_ACKED))
 		queue->keep_acked = NULL;
 	if (wf_queue_resets(reset, ARG_KEEP_DEAD))

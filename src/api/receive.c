@@ -313,7 +313,7 @@ workflow_wait_for_messages(PG_FUNCTION_ARGS)
 	wf_require_preloaded();
 	wf_arg_require(fcinfo, 0, "name of a queue");
 	end = wf_wait_end(fcinfo, 1);
-	wf_wait_check_place(me);
+	wf_wait_check_place(fcinfo, me);
 	(void) wf_database_get(MyDatabaseId);
 	waited.name = PG_GETARG_TEXT_PP(0);
 	look(&waited);

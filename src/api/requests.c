@@ -220,57 +220,68 @@ take_body(const WfRunView *run, const char *name)
 	return body_id;
 }
 
+/* Has it stopped for good, and can go on from there? */
 static bool
-can_be_retried(const WfRunView *run)
+has_stopped(const WfRunView *run)
 {
 	/* a restored run goes on no sooner than start() has taken it over */
 	if (run->origin != wf_origin())
 		return false;
-	return run->state == WF_RUN_FAILED || run->state == WF_RUN_PARKED ||
-		   (!wf_run_is_final(run->state) && run->waiting_for == WF_WAIT_RETRY);
+	return run->state == WF_RUN_PARKED ||
+		   (run->state == WF_RUN_FAILED && run->end_state == '\0');
+}
+
+/* ... or waits for its next attempt, which its row says also while it runs? */
+static bool
+can_be_retried(const WfRunView *run)
+{
+	if (run->origin != wf_origin())
+		return false;
+	return has_stopped(run) ||
+		   (!wf_run_is_final(run->state) &&
+			run->waiting_for == WF_WAIT_RETRY && run->due_at > wf_clock_now());
+}
+
+/* What was asked for besides the run, as the audit keeps it; NULL: nothing. */
+static char *
+describe_retry(const WfNewRequest *request, const char *body)
+{
+	StringInfoData detail;
+
+	initStringInfo(&detail);
+	if (request->due_at != 0)
+		appendStringInfo(&detail, ", \"due_at\": \"%s\"",
+						 timestamptz_to_str(request->due_at));
+	if (body != NULL)
+	{
+		appendStringInfoString(&detail, ", \"body\": ");
+		escape_json(&detail, body);
+	}
+	if (request->repeat_unknown)
+		appendStringInfoString(&detail, ", \"repeat_unknown\": true");
+	return detail.len == 0 ? NULL : psprintf("{%s}", detail.data + 2);
 }
 
 Datum
 workflow_retry_run(PG_FUNCTION_ARGS)
 {
 	WfNewRequest request = {.kind = WF_REQUEST_RETRY,
-							.reason = wf_arg_note(fcinfo, 3, "reason")};
+							.reason = wf_arg_note(fcinfo, 3, "reason"),
+							.repeat_unknown =
+								!PG_ARGISNULL(4) && PG_GETARG_BOOL(4)};
 	Interval *delay = wf_arg_interval(fcinfo, 1, "delay", false);
 	char *body = wf_arg_note(fcinfo, 2, "body");
-	StringInfoData detail;
 	WfRunView run;
 	pg_uuid_t *run_id = open_run(fcinfo, "retry_run", &run);
 
-	if (run.origin == wf_origin() && run.state == WF_RUN_FAILED &&
-		run.end_state != '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("run %s has been compensated",
-						DatumGetCString(DirectFunctionCall1(
-							uuid_out, UUIDPGetDatum(run_id)))),
-				 errdetail("What it had done is undone, so it cannot go on from the step that failed."),
-				 errhint("Start anew with workflow.fork_run() or workflow.enqueue_workflow().")));
 	if (!can_be_retried(&run))
 		PG_RETURN_BOOL(false);
-
-	initStringInfo(&detail);
 	if (delay)
-	{
 		request.due_at = wf_time_after(wf_clock_now(), delay);
-		appendStringInfo(&detail, "{\"due_at\": \"%s\"",
-						 timestamptz_to_str(request.due_at));
-	}
 	if (body)
-	{
 		request.body_id = take_body(&run, body);
-		appendStringInfoString(&detail,
-							   delay ? ", \"body\": " : "{\"body\": ");
-		escape_json(&detail, body);
-	}
-	if (detail.len > 0)
-		appendStringInfoChar(&detail, '}');
 	send_request(run_id, "retry_run", &request,
-				 detail.len > 0 ? detail.data : NULL);
+				 describe_retry(&request, body));
 	PG_RETURN_BOOL(true);
 }
 
@@ -309,8 +320,8 @@ workflow_set_step_result(PG_FUNCTION_ARGS)
 		request.value = PG_GETARG_DATUM(2);
 		wf_check_payload(request.value, "result");
 	}
-	if (run.state != WF_RUN_PARKED || run.failed_step == 0 ||
-		run.failed_step != request.ordinal || run.origin != wf_origin())
+	if (!has_stopped(&run) || run.failed_step == 0 ||
+		run.failed_step != request.ordinal)
 		PG_RETURN_BOOL(false);
 	send_request(run_id, "set_step_result", &request,
 				 psprintf("{\"ordinal\": %d}", request.ordinal));

@@ -5,6 +5,7 @@
 #ifndef WF_API_RUNS_H
 #define WF_API_RUNS_H
 
+#include "fmgr.h"
 #include "ipc/shmem.h"
 #include "store/request.h"
 
@@ -28,6 +29,9 @@ extern bool wf_run_find_slot(const pg_uuid_t *run_id, WfSlot *out);
  * What why() says to the current user, palloc'd; raises as wf_sight_of_run().
  */
 extern char *wf_run_why(const pg_uuid_t *run_id);
+
+/* Of requests.c: the first argument is the run, a NULL is the default. */
+extern Datum workflow_retry_run(PG_FUNCTION_ARGS);
 
 /* "queued", "running", ... */
 extern const char *wf_run_state_word(const WfRunView *run);

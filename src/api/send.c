@@ -30,6 +30,7 @@
 #include "base/clock.h"
 #include "base/compat.h"
 #include "base/spi.h"
+#include "ipc/order.h"
 #include "ipc/wakeup.h"
 #include "store/message_admin.h"
 #include "store/message_key.h"
@@ -48,7 +49,9 @@ typedef enum Argument
 	ARG_ON_DUPLICATE,
 	ARG_PRIORITY,
 	ARG_DELAY,
-	ARG_RUN_AT
+	ARG_RUN_AT,
+	ARG_DEBOUNCE, /* of send() */
+	ARG_DEBOUNCE_MAX
 } Argument;
 
 /* ---- what all messages of a call have in common ---- */
@@ -57,6 +60,7 @@ typedef struct Sending
 {
 	const WfQueueSend *queue;
 	WfOnDuplicate on_duplicate;
+	WfDebounce debounce;
 	WfNewMessage common;
 } Sending;
 
@@ -69,7 +73,8 @@ read_common(FunctionCallInfo fcinfo, const char *function, Sending *s)
 	wf_require_preloaded();
 	wf_require_writable(function);
 	wf_arg_require(fcinfo, ARG_QUEUE, "name of a queue");
-	s->on_duplicate = wf_arg_on_duplicate(fcinfo, ARG_ON_DUPLICATE);
+	memset(&s->debounce, 0, sizeof(s->debounce));
+	s->on_duplicate = wf_arg_on_duplicate(fcinfo, ARG_ON_DUPLICATE, false);
 	memset(common, 0, sizeof(*common));
 	common->enqueued_at = wf_clock_now();
 	common->run_at = wf_arg_start(fcinfo, ARG_DELAY, ARG_RUN_AT, "message",
@@ -119,11 +124,48 @@ raise_duplicate(const Sending *s, const WfNewMessage *message, int64 kept)
 }
 
 /*
+ * Until when a message has its key at least, where the window decides: it can
+ * be no duplicate of what may not even be received yet.
+ */
+static TimestampTz
+end_of_window(const Sending *s, const WfNewMessage *message)
+{
+	return Max(message->enqueued_at + s->queue->dedup_window, message->run_at);
+}
+
+/* Does the message still have the key that it was sent with? */
+static bool
+has_key(const Sending *s, const WfUsedKey *used, TimestampTz now)
+{
+	switch (s->queue->dedup_scope)
+	{
+		case WF_KEY_UNFINISHED:
+			return used->unfinished;
+		case WF_KEY_QUEUED:
+			return used->untouched;
+		default:
+			return used->expires_at > now;
+	}
+}
+
+/*
+ * Is a message put in as soon as it has its key?  The next one of a batch may
+ * have to find it.
+ */
+static bool
+inserts_at_once(const Sending *s)
+{
+	return s->on_duplicate == WF_DUPLICATE_REPLACE ||
+		   s->queue->dedup_scope != WF_KEY_WINDOW;
+}
+
+/*
  * Takes the key for this message from one that was never received, which goes;
  * false when that is not so, or not any more.
  */
 static bool
-replace_untouched(const WfNewMessage *message, TimestampTz expires_at)
+replace_untouched(const WfNewMessage *message, TimestampTz expires_at,
+				  int64 *replaced)
 {
 	WfUsedKey used;
 
@@ -132,20 +174,54 @@ replace_untouched(const WfNewMessage *message, TimestampTz expires_at)
 		!wf_message_delete_untouched(used.message_id))
 		return false;
 	wf_note_message(used.message_id);
+	*replaced = used.message_id;
 	return wf_message_key_move(message, used.message_id, expires_at);
 }
 
 /*
+ * debounce: writes what this call asks for into the message that has the key,
+ * and was not received.  False when it was after all, or is being received.
+ */
+static bool
+put_off(const Sending *s, const WfNewMessage *message, int64 *kept)
+{
+	WfNewMessage rewritten = *message;
+	WfUsedKey used;
+	WfRewrite result;
+
+	/* waits for another client that does the same */
+	if (!wf_message_key_find(message, true, &used) || !used.untouched)
+		return false;
+	rewritten.message_id = used.message_id;
+	rewritten.run_at = wf_debounce_start(&s->debounce, used.enqueued_at,
+										 message->enqueued_at);
+	result = wf_message_rewrite(&rewritten);
+	if (result == WF_REWRITE_DIFFERS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a debounced call must equal the first one"),
+				 errdetail("Message " INT64_FORMAT ", which was not received, was sent with another group_key.",
+						   used.message_id),
+				 errhint("Only payload, headers, priority and the time may differ. Pass another dedup_key where another message is meant.")));
+	if (result == WF_REWRITE_GONE)
+		return false;
+	wf_note_message(used.message_id);
+	*kept = used.message_id;
+	return true;
+}
+
+/*
  * In a window: claims the message's key.  False when another message has it,
- * whose id is set in *kept.
+ * whose id is set in *kept; true also sets that, to one that it replaces, or 0.
  */
 static bool
 claim_key(const Sending *s, const WfNewMessage *message, int64 *kept)
 {
 	TimestampTz now = message->enqueued_at;
-	TimestampTz expires_at = now + s->queue->dedup_window;
+	TimestampTz expires_at = end_of_window(s, message);
 	WfUsedKey used;
 
+	*kept = 0;
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -157,14 +233,23 @@ claim_key(const Sending *s, const WfNewMessage *message, int64 *kept)
 		/* gone again: its time was over, or its message was deleted */
 		if (!wf_message_key_find(message, false, &used))
 			continue;
-		if (used.expires_at <= now)
+		if (!has_key(s, &used, now))
 		{
 			if (wf_message_key_move(message, used.message_id, expires_at))
 				return true;
 			continue;
 		}
+		if (s->debounce.given)
+		{
+			if (put_off(s, message, kept))
+				return false;
+			/* it is being received just now: the key is free */
+			if (wf_message_key_move(message, used.message_id, expires_at))
+				return true;
+			continue;
+		}
 		if (s->on_duplicate == WF_DUPLICATE_REPLACE &&
-			replace_untouched(message, expires_at))
+			replace_untouched(message, expires_at, kept))
 			return true;
 		/* whoever was waited for may have replaced it */
 		if (!wf_message_key_find(message, false, &used))
@@ -176,15 +261,36 @@ claim_key(const Sending *s, const WfNewMessage *message, int64 *kept)
 
 /* Has the scheduler told, at commit. */
 static void
-note_sent(const WfNewMessage *message)
+note_sent(const Sending *s, const WfNewMessage *message)
 {
 	WfWork info;
 
 	wf_message_describe(message, &info);
+	if (s->queue->strict)
+		wf_order_note(&info);
 	wf_note_run(&info);
 }
 
 /* ---- send ---- */
+
+static void
+read_debounce(FunctionCallInfo fcinfo, Sending *s)
+{
+	WfNewMessage *message = &s->common;
+	bool plain = !PG_ARGISNULL(ARG_DEDUP_KEY) &&
+				 s->on_duplicate == WF_DUPLICATE_RETURN &&
+				 PG_ARGISNULL(ARG_DELAY) && PG_ARGISNULL(ARG_RUN_AT);
+
+	wf_arg_debounce(fcinfo, ARG_DEBOUNCE, plain, &s->debounce);
+	if (!s->debounce.given)
+		return;
+	if (s->queue->dedup_scope != WF_KEY_QUEUED)
+		wf_raise_debounce_scope("queue", s->queue->name);
+	message->run_at = wf_debounce_start(&s->debounce, message->enqueued_at,
+										message->enqueued_at);
+	message->delayed = message->run_at > message->enqueued_at;
+}
+
 
 Datum
 workflow_send(PG_FUNCTION_ARGS)
@@ -194,6 +300,7 @@ workflow_send(PG_FUNCTION_ARGS)
 	int64 kept;
 
 	read_common(fcinfo, "send", &s);
+	read_debounce(fcinfo, &s);
 	wf_arg_require(fcinfo, ARG_PAYLOAD, "payload");
 	message->payload = PG_GETARG_DATUM(ARG_PAYLOAD);
 	check_payload(message->payload);
@@ -226,7 +333,7 @@ workflow_send(PG_FUNCTION_ARGS)
 	}
 
 	wf_message_insert(message);
-	note_sent(message);
+	note_sent(&s, message);
 	wf_queue_count_enqueued(message->queue_id, 1);
 	PG_RETURN_INT64(message->message_id);
 }
@@ -336,15 +443,48 @@ read_messages(FunctionCallInfo fcinfo, const Sending *s, int *n)
 	return messages;
 }
 
+static int
+compare_ids(const void *a, const void *b)
+{
+	int64 left = *(const int64 *) a;
+	int64 right = *(const int64 *) b;
+
+	return left < right ? -1 : left > right;
+}
+
+/*
+ * Gives each message of a batch that a later one has replaced the id of the last
+ * one of its key.  drawn[i] is the id that message i was to have, which rise;
+ * replaced[i] is what it has replaced, or 0.
+ */
+static void
+name_survivors(int64 *ids, const int64 *drawn, const int64 *replaced, int n)
+{
+	/* from the end, so that what a replacing one was replaced by is known */
+	for (int i = n - 1; i > 0; i--)
+	{
+		const int64 *found = NULL;
+
+		if (replaced[i] != 0)
+			found =
+				bsearch(&replaced[i], drawn, i, sizeof(int64), compare_ids);
+		if (found != NULL)
+			ids[found - drawn] = ids[i];
+	}
+}
+
 /*
  * Claims the keys of those that have one, and sets the ids to be returned, 0
  * for NULL.  Those to be sent are moved to the front; their number.  With
- * "replace" they have been inserted.
+ * inserts_at_once() they have been inserted.  Of those with one key all get the
+ * id of the message that is left in the end.
  */
 static int
 claim_keys(const Sending *s, WfNewMessage *messages, int n, int64 *ids)
 {
 	int nsent = 0;
+	int64 *replaced = palloc(mul_size(Max(n, 1), sizeof(int64)));
+	int64 *drawn = palloc(mul_size(Max(n, 1), sizeof(int64)));
 	WfWindow window;
 	bool open = false;
 
@@ -361,9 +501,9 @@ claim_keys(const Sending *s, WfNewMessage *messages, int n, int64 *ids)
 			open = true;
 			claimed = claim_key(s, message, &kept);
 		}
-		ids[i] = message->message_id;
-		/* the next one may replace it, which needs its row */
-		if (claimed && s->on_duplicate == WF_DUPLICATE_REPLACE)
+		drawn[i] = ids[i] = message->message_id;
+		replaced[i] = claimed ? kept : 0;
+		if (claimed && inserts_at_once(s))
 			wf_message_insert(message);
 		if (claimed)
 			messages[nsent++] = *message;
@@ -374,6 +514,7 @@ claim_keys(const Sending *s, WfNewMessage *messages, int n, int64 *ids)
 	}
 	if (open)
 		wf_window_close(&window);
+	name_survivors(ids, drawn, replaced, n);
 	return nsent;
 }
 
@@ -396,10 +537,10 @@ workflow_send_batch(PG_FUNCTION_ARGS)
 	nsent = claim_keys(&s, messages, n, ids);
 	if (nsent > 0)
 	{
-		if (s.on_duplicate != WF_DUPLICATE_REPLACE)
+		if (!inserts_at_once(&s))
 			wf_message_insert_many(messages, nsent);
 		for (int i = 0; i < nsent; i++)
-			note_sent(&messages[i]);
+			note_sent(&s, &messages[i]);
 		wf_queue_count_enqueued(s.common.queue_id, nsent);
 	}
 

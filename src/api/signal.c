@@ -87,6 +87,13 @@ wf_signal_require_unfinished(const WfRunView *run)
 			 errhint("Send it to a run that is unfinished: see workflow.runs.")));
 }
 
+/* Nobody will take a signal any more: it has ended, or is being undone. */
+static bool
+takes_no_signal(const WfRunView *run)
+{
+	return wf_run_is_final(run->state) || run->end_state != '\0';
+}
+
 Datum
 workflow_signal_run(PG_FUNCTION_ARGS)
 {
@@ -103,6 +110,13 @@ workflow_signal_run(PG_FUNCTION_ARGS)
 	payload = wf_arg_signal_payload(fcinfo, 2);
 	dedup_key = wf_arg_limited_text(fcinfo, 3, "dedup_key", WF_MAX_KEY);
 	wf_run_look(run_id, &run);
-	wf_signal_require_unfinished(&run);
-	PG_RETURN_BOOL(wf_signal_send(run_id, name, payload, dedup_key));
+	while (run.continued)
+	{
+		pg_uuid_t next = run.continued_as;
+
+		wf_run_look(&next, &run);
+	}
+	if (takes_no_signal(&run))
+		PG_RETURN_BOOL(false);
+	PG_RETURN_BOOL(wf_signal_send(&run.run_id, name, payload, dedup_key));
 }

@@ -22,6 +22,7 @@
 #include "base/guc.h"
 #include "base/spi.h"
 #include "ipc/shmem.h"
+#include "ipc/shortage.h"
 #include "ipc/stats.h"
 
 PG_FUNCTION_INFO_V1(workflow_clock);
@@ -130,7 +131,7 @@ count_executors(void)
 	return n;
 }
 
-#define STATUS_COLUMNS 14
+#define STATUS_COLUMNS 15
 
 /* server_status(): see the columns of the function */
 Datum
@@ -152,7 +153,8 @@ workflow_server_status(PG_FUNCTION_ARGS)
 
 	if (wf_shared != NULL)
 	{
-		TimestampTz shortage = wf_shared->short_since;
+		TimestampTz since;
+		WfShortage shortage;
 
 		values[1] = BoolGetDatum(wf_enabled);
 		values[2] = Int32GetDatum(wf_shared->launcher_pid);
@@ -175,10 +177,15 @@ workflow_server_status(PG_FUNCTION_ARGS)
 			values[8] = Int64GetDatum(db->timers);
 			nulls[7] = nulls[8] = !there;
 			set_time(&values[9], &nulls[9], there ? db->oldest_ready : 0);
-			if (db->short_since != 0)
-				shortage = db->short_since;
 		}
-		set_time(&values[10], &nulls[10], shortage);
+		shortage = wf_shortage_shown(db, &since);
+		set_time(&values[10], &nulls[10],
+				 shortage != WF_SHORTAGE_NONE ? since : 0);
+		if (shortage != WF_SHORTAGE_NONE)
+		{
+			values[14] = CStringGetTextDatum(wf_shortage_kind_word(shortage));
+			nulls[14] = false;
+		}
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(
 		heap_form_tuple(BlessTupleDesc(desc), values, nulls)));

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/spi.h"
 #include "core/state.h"
+#include "ipc/order.h"
 #include "ipc/wakeup.h"
 #include "play/calls.h"
 #include "play/word.h"
@@ -165,6 +166,8 @@ start_task(const WfStarting *start, WfStartedCall *started)
 
 	wf_message_insert(&message);
 	wf_message_describe(&message, &info);
+	if (queue->strict)
+		wf_order_note(&info);
 	wf_note_run(&info);
 	wf_queue_count_enqueued(message.queue_id, 1);
 	started->message_id = message.message_id;

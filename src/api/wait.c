@@ -30,6 +30,7 @@
 #include "base/compat.h"
 #include "base/spi.h"
 #include "core/state.h"
+#include "ipc/exits.h"
 #include "ipc/shmem.h"
 
 PG_FUNCTION_INFO_V1(workflow_wait_for_run);
@@ -118,7 +119,7 @@ workflow_wait_for_run(PG_FUNCTION_ARGS)
 	wf_require_preloaded();
 	waited.run_id = *wf_arg_run_id(fcinfo, 0);
 	end = wf_wait_end(fcinfo, 1);
-	wf_wait_check_place(me);
+	wf_wait_check_place(fcinfo, me);
 	channel = wf_wait_channel(&waited.run_id);
 	waited.cxt = AllocSetContextCreate(CurrentMemoryContext, "wait_for_run",
 									   ALLOCSET_SMALL_SIZES);
@@ -139,6 +140,7 @@ workflow_wait_for_run(PG_FUNCTION_ARGS)
 		EnsurePortalSnapshotExists();
 	}
 	ConditionVariableCancelSleep();
+	wf_exit_answer();
 	PG_RETURN_DATUM(make_row(fcinfo, &waited.run));
 }
 
@@ -177,7 +179,7 @@ workflow_wait_until_idle(PG_FUNCTION_ARGS)
 
 	wf_require_preloaded();
 	end = wf_wait_end(fcinfo, 0);
-	wf_wait_check_place(me);
+	wf_wait_check_place(fcinfo, me);
 	wf_wait_look(look_for_extension, NULL);
 	db = wf_database_get(MyDatabaseId);
 	if (db == NULL)
@@ -205,5 +207,6 @@ workflow_wait_until_idle(PG_FUNCTION_ARGS)
 		wf_wait_look(look_for_extension, NULL);
 	}
 	ConditionVariableCancelSleep();
+	wf_exit_answer();
 	PG_RETURN_VOID();
 }

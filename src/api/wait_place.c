@@ -6,6 +6,8 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "executor/spi.h"
+#include "nodes/parsenodes.h"
 #include "tcop/pquery.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
@@ -29,14 +31,36 @@ refuse(const char *procedure, const char *detail, const char *hint)
 			 errhint("%s", hint)));
 }
 
+/*
+ * Outside a transaction block nobody has asked for the default isolation level
+ * of this transaction, and nothing was read in it: another one takes its place,
+ * whose statements see what is new.  False where that cannot be.
+ */
+static bool
+restart_transaction(FunctionCallInfo fcinfo)
+{
+	const CallContext *context = (const CallContext *) fcinfo->context;
+
+	if (context == NULL || !IsA(context, CallContext) || context->atomic ||
+		TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		return false;
+	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	SPI_commit();
+	XactIsoLevel = XACT_READ_COMMITTED;
+	SPI_finish();
+	EnsurePortalSnapshotExists();
+	return true;
+}
+
 void
-wf_wait_check_place(const char *procedure)
+wf_wait_check_place(FunctionCallInfo fcinfo, const char *procedure)
 {
 	if (wf_word_has_run())
 		refuse(
 			procedure, "It was called by a workflow.",
 			"A body or step that waits would keep its executor from all other work.");
-	if (IsolationUsesXactSnapshot())
+	if (IsolationUsesXactSnapshot() && !restart_transaction(fcinfo))
 		refuse(
 			procedure,
 			"The transaction is REPEATABLE READ or SERIALIZABLE and sees nothing newer than its snapshot.",

@@ -19,8 +19,13 @@
 #include "datatype/timestamp.h"
 #include "fmgr.h"
 
-/* Raises 25001 where no procedure may wait. */
-extern void wf_wait_check_place(const char *procedure);
+/*
+ * Raises 25001 where no procedure may wait.  May begin another transaction, in
+ * which nothing was read, where the default isolation level is above READ
+ * COMMITTED and nobody has begun a transaction block.
+ */
+extern void wf_wait_check_place(FunctionCallInfo fcinfo,
+								const char *procedure);
 
 /*
  * Drops the portal's snapshot, so that the transaction holds none; raises 25001

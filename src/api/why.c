@@ -21,6 +21,7 @@
 #include "base/spi.h"
 #include "core/state.h"
 #include "ipc/queue_stats.h"
+#include "ipc/shortage.h"
 #include "play/calls.h"
 #include "store/child.h"
 #include "store/control.h"
@@ -121,6 +122,10 @@ say_stopped(StringInfo out, const Known *k)
 		appendStringInfoString(
 			out,
 			" What it had done is undone. To start anew, call workflow.fork_run.");
+	else if (strcmp(run->error.code, "WF002") == 0)
+		appendStringInfo(
+			out,
+			" Find out what came of it, and tell with workflow.set_step_result; workflow.retry_run repeats it only with repeat_unknown => true.");
 	else
 		appendStringInfoString(
 			out,
@@ -334,11 +339,53 @@ say_asleep(StringInfo out, const Known *k)
 	appendStringInfoChar(out, '.');
 }
 
+/* What the database is short of, where that may be why. */
+static void
+say_shortage(StringInfo out, const WfDatabase *db)
+{
+	TimestampTz since;
+	WfShortage kind = wf_shortage_shown(db, &since);
+
+	if (kind == WF_SHORTAGE_NONE)
+		return;
+	appendStringInfo(out, " The server is short of %s since %s",
+					 wf_shortage_kind_noun(kind), timestamptz_to_str(since));
+	if (kind == WF_SHORTAGE_WORKERS)
+		appendStringInfoString(out, "; raise max_worker_processes.");
+	else if (kind == WF_SHORTAGE_STANDBY)
+		appendStringInfoString(out, ", for which commits wait.");
+	else
+		appendStringInfoString(
+			out, "; until that is over, one run at a time is tried.");
+}
+
+/* A run that an executor has may wait in its commit. */
+static void
+say_no_standby(StringInfo out)
+{
+	const WfDatabase *db = wf_database_find(MyDatabaseId);
+
+	if (db != NULL && db->shortage == WF_SHORTAGE_STANDBY)
+		say_shortage(out, db);
+}
+
 /* A run that could start by itself, and waits for a process. */
 static void
-say_ready(StringInfo out, const WfDatabase *db)
+say_ready(StringInfo out, const WfDatabase *db, const WfRunQueue *queue)
 {
 	int executors = 0;
+	WfQueueGauges g;
+
+	/* or the scheduler has no room for it in memory, see core/plan_spill.c */
+	if (db->ready == 0 && queue->name != NULL)
+	{
+		(void) wf_queue_gauges(MyDatabaseId, queue->queue_id, &g);
+		appendStringInfo(
+			out,
+			"The run is ready and the scheduler has yet to take it up: %u wait in queue \"%s\".",
+			g.ready, queue->name);
+		return;
+	}
 
 	for (int i = 0; i < wf_shared->nslots; i++)
 	{
@@ -358,10 +405,7 @@ say_ready(StringInfo out, const WfDatabase *db)
 	if (wf_executors_per_role >= 0)
 		appendStringInfo(out, " workflow.executors_per_role is %d.",
 						 wf_executors_per_role);
-	if (db->short_since != 0 || wf_shared->short_since != 0)
-		appendStringInfoString(
-			out,
-			" The server is short of worker processes; raise max_worker_processes.");
+	say_shortage(out, db);
 }
 
 /* A run that is due and that nobody has paused. */
@@ -375,7 +419,7 @@ say_due(StringInfo out, const Known *k)
 			out,
 			"The run waits for the scheduler of this database, which is not running.");
 	else if (!say_group(out, k) && !say_limit(out, &k->queue))
-		say_ready(out, db);
+		say_ready(out, db, &k->queue);
 }
 
 /* False when the run is due: it waits neither for its body nor for a time. */
@@ -390,7 +434,10 @@ say_asleep_or_early(StringInfo out, const Known *k, TimestampTz now)
 		 run->waiting_for == WF_WAIT_TASK))
 		say_asleep(out, k);
 	else if (run->waiting_for == WF_WAIT_RETRY && run->due_at > now)
+	{
 		say_retry(out, run, &k->step, k->has_step);
+		say_shortage(out, wf_database_find(MyDatabaseId));
+	}
 	else if (Max(run->due_at, run->run_at) > now)
 		appendStringInfo(out, "The run waits for its start time, %s.",
 						 timestamptz_to_str(Max(run->due_at, run->run_at)));
@@ -493,6 +540,7 @@ wf_run_why(const pg_uuid_t *run_id)
 	else if (wf_run_find_slot(run_id, &slot))
 	{
 		say_running(&out, &slot);
+		say_no_standby(&out);
 		if (k.run.to_hold == WF_REQUEST_PAUSE)
 			appendStringInfoString(
 				&out, " It is to be paused when this step has ended.");

@@ -117,6 +117,33 @@ wf_dirty_find(WfOpenTable *open, int index_number, const Datum *key, int nkeys,
 }
 
 void
+wf_dirty_writer(WfOpenTable *open, int index_number, const Datum *key,
+				int nkeys, WfWriter *writer)
+{
+	Relation index =
+		index_open(open->table->index_oids[index_number], AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(open->rel, NULL);
+	ScanKeyData keys[INDEX_MAX_KEYS];
+	SnapshotData dirty;
+	IndexScanDesc scan;
+
+	InitDirtySnapshot(dirty);
+	make_keys(index, key, nkeys, keys);
+	writer->xid = InvalidTransactionId;
+	scan = wf_index_beginscan(open->rel, index, &dirty, nkeys);
+	index_rescan(scan, keys, nkeys, NULL, 0);
+	while (!TransactionIdIsValid(writer->xid) &&
+		   index_getnext_slot(scan, ForwardScanDirection, slot))
+	{
+		writer->xid = dirty.xmin;
+		writer->token = dirty.speculativeToken;
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, NoLock);
+}
+
+void
 wf_dirty_wait(const WfWriter *writer)
 {
 	if (writer->token != 0)

@@ -45,6 +45,13 @@ extern HeapTuple wf_dirty_find(WfOpenTable *open, int index, const Datum *key,
 							   MemoryContext cxt, Datum *values, bool *nulls,
 							   WfWriter *writer);
 
+/*
+ * Only who is inserting such a row, whatever other rows there are; an updater
+ * of one may be told as well.
+ */
+extern void wf_dirty_writer(WfOpenTable *open, int index, const Datum *key,
+							int nkeys, WfWriter *writer);
+
 /* Waits for the end of that (sub)transaction or speculative insertion. */
 extern void wf_dirty_wait(const WfWriter *writer);
 

@@ -19,6 +19,7 @@ wf_plan_create(const WfMemory *memory, const WfPlanPort *port, int nseats,
 	wf_ready_init(plan);
 	wf_group_init(plan);
 	wf_seat_init(plan, nseats);
+	wf_slow_init(plan);
 	wf_ask_init(plan, nreceivers);
 	return plan;
 }
@@ -41,9 +42,11 @@ wf_plan_decide(WfPlan *plan, TimestampTz now)
 	plan->wake_at = DT_NOEND;
 	plan->more = false;
 
+	wf_slow_look(plan);
 	wf_spill_refill(plan);
 	wf_message_expire(plan);
 	wf_ready_fire_timers(plan);
+	wf_refill_ask(plan);
 	wf_row_expire(plan);
 	wf_shelf_check(plan);
 	wf_admit_runs(plan);
@@ -52,7 +55,7 @@ wf_plan_decide(WfPlan *plan, TimestampTz now)
 	wf_shelf_fill(plan);
 	wf_dispatch_give_out(plan);
 	wf_staff_adjust(plan);
-	if (plan->refilled)
+	if (plan->refilled || plan->nwindows > 0)
 		plan->more = true;
 	plan->refilled = false;
 }
@@ -73,8 +76,8 @@ wf_plan_due(WfPlan *plan)
 bool
 wf_plan_is_idle(WfPlan *plan)
 {
-	return !wf_plan_is_busy(plan) && !plan->loading && plan->ncells == 0 &&
-		   plan->nrows == 0 &&
+	return !wf_plan_is_busy(plan) && plan->nloading == 0 &&
+		   plan->ncells == 0 && plan->nrows == 0 &&
 		   (plan->halted || (wf_admit_is_idle(plan) && plan->nready == 0));
 }
 

@@ -54,6 +54,7 @@
 #include "core/memory.h"
 #include "core/rate.h"
 #include "core/rules.h"
+#include "core/shortage_kind.h"
 #include "core/work.h"
 
 typedef struct WfPlan WfPlan;
@@ -116,21 +117,24 @@ typedef enum WfPlanRequestKind
 	WF_PLAN_LEASE,	 /* the lease is over: wf_plan_lease_ended() */
 	WF_PLAN_LOOK,	 /* read the row of a message: wf_plan_looked() */
 	WF_PLAN_COUNT,	 /* work of a queue above an id: wf_plan_left() */
-	WF_PLAN_FORWARD	 /* a run that is over got signals: wf_plan_wake() */
+	WF_PLAN_FORWARD, /* a run that is over got signals: wf_plan_wake() */
+	WF_PLAN_REFILL	 /* more of a group: wf_plan_refilled() */
 } WfPlanRequestKind;
 
 typedef struct WfPlanRequest
 {
 	WfPlanRequestKind kind;
-	int32 queue_id; /* RESERVE, COUNT */
-	uint64 group;	/* RESERVE; 0: of the queue */
-	WfWorkId id;
+	int32 queue_id;		 /* RESERVE, COUNT, REFILL */
+	uint64 group;		 /* RESERVE; 0: of the queue; REFILL */
+	WfWorkId id;		 /* REFILL: a row of the group, perhaps gone */
 	Oid role;			 /* ROLE, OWNER */
-	int32 starts;		 /* RESERVE */
+	int32 starts;		 /* RESERVE; REFILL: so many rows */
 	int64 period;		 /* RESERVE: of the limit */
 	ItemPointerData tid; /* LEASE: of the row, most likely */
 	bool uncounted;		 /* LEASE: an attempt has yet to be counted */
-	uint32 epoch;		 /* LOOK, LEASE: goes with the answer */
+	uint32 epoch;		 /* LOOK, LEASE, REFILL: goes with the answer */
+	WfSpot after;		 /* REFILL: exclusive */
+	int64 upto;			 /* REFILL: inclusive */
 } WfPlanRequest;
 
 /* a dead letter, for whoever is told of those */
@@ -179,10 +183,23 @@ extern const WfDeath *wf_plan_deaths(WfPlan *plan, int *n);
 
 /* the read at work, or NULL; its "after" moves on with each chunk */
 extern WfScan *wf_plan_scan(WfPlan *plan);
-/* everything, as at the start of a plan */
-extern void wf_plan_load(WfPlan *plan, TimestampTz now);
-/* everything again, as something may have been missed */
-extern void wf_plan_rescan(WfPlan *plan, TimestampTz now);
+/*
+ * Everything, at the start of a plan, or again as something may have been
+ * missed: queues with unfinished runs and with unfinished messages, as a
+ * snapshot sees them that is newer than whatever was not told.
+ */
+typedef struct WfPlanQueues
+{
+	const int32 *of_runs;
+	int nruns;
+	const int32 *of_messages;
+	int nmessages;
+} WfPlanQueues;
+
+extern void wf_plan_load(WfPlan *plan, TimestampTz now,
+						 const WfPlanQueues *queues);
+extern void wf_plan_rescan(WfPlan *plan, TimestampTz now,
+						   const WfPlanQueues *queues);
 extern bool wf_plan_is_loading(const WfPlan *plan);
 
 /* ---- plan_learn.c: of work ---- */
@@ -229,6 +246,24 @@ extern void wf_plan_reserved(WfPlan *plan, TimestampTz now, int32 queue_id,
 							 uint64 group, int32 starts,
 							 TimestampTz reserved_at);
 
+/* ---- plan_window.c ---- */
+
+typedef enum WfRefill
+{
+	WF_REFILL_SOME, /* there may be more */
+	WF_REFILL_ALL,	/* there is no more up to "upto" */
+	WF_REFILL_LOST	/* the row that was to tell the group is gone */
+} WfRefill;
+
+/*
+ * Rows of a group were read in the order of places, up to the spot "to".  The
+ * snapshot is newer than all that was told of commits before this; and what was
+ * committed before it is told before the next decision.
+ */
+extern void wf_plan_refilled(WfPlan *plan, TimestampTz now,
+							 const WfPlanRequest *request, WfRefill how,
+							 const WfSpot *to, WfWork *rows, int n);
+
 /* ---- plan_seat.c: executors ---- */
 
 typedef enum WfSeatState
@@ -271,6 +306,9 @@ typedef struct WfCellNews
 	bool yielded;		/* it was asked to */
 	bool tells_parent;	/* wake the run that waits for this */
 	WfWorkId parent_id;
+	WfShortage shortage; /* HAS_ENDED: the run has met this */
+	bool engine_met;	 /* ... in a statement of the engine's own */
+	bool wrote;			 /* HAS_ENDED: something was committed */
 } WfCellNews;
 
 extern void wf_plan_cells(WfPlan *plan, TimestampTz now, int index,
@@ -283,6 +321,23 @@ extern int wf_plan_load_of(const WfPlan *plan, int index);
 /* an action OFFER: what goes into the cell, or NULL if it was taken back */
 extern const WfEntry *wf_plan_offer(WfPlan *plan, int index, int cell,
 									uint64 *seq, uint32 *flags);
+
+/* ---- plan_slow.c: shortages ---- */
+
+/* the tables' side has met it, or a plan before this one had */
+extern void wf_plan_short(WfPlan *plan, TimestampTz now, WfShortage kind);
+/* the executor of this seat, soon gone, could not connect because of it */
+extern void wf_plan_refused(WfPlan *plan, TimestampTz now, int index,
+							WfShortage kind);
+
+typedef struct WfPlanShortage
+{
+	WfShortage kind; /* NONE: nothing is short */
+	TimestampTz since;
+	uint32 nmet; /* runs that have met it */
+} WfPlanShortage;
+
+extern void wf_plan_shortage(WfPlan *plan, WfPlanShortage *out);
 
 /* ---- plan_staff.c ---- */
 
@@ -454,9 +509,16 @@ extern void wf_plan_totals(const WfPlan *plan, WfPlanTotals *out);
 #define WF_BREAK_FAIR	   0x0800  /* a group keeps its turn */
 #define WF_BREAK_RESUME	   0x1000  /* resuming does not let it go on */
 #define WF_BREAK_CLAIM	   0x4000  /* starts what is being written */
+#define WF_BREAK_KNOWN	   0x8000  /* does not wait for what is unread */
 #define WF_BREAK_SHARE	   0x10000 /* a role takes the last executor, too */
-#define WF_BREAK_DOORS	   0x40000 /* one role's runs hide another's */
 #define WF_BREAK_TURNS	   0x20000 /* who had an executor gets the next */
+#define WF_BREAK_SHORTAGE \
+	0x40000						 /* goes on as ever while short of something */
+#define WF_BREAK_STAYS	0x100000 /* known_to does not fall */
+#define WF_BREAK_BELOW	0x200000 /* a full window leaves what comes before */
+#define WF_BREAK_FORGET 0x400000 /* forgets a group that is not empty */
+#define WF_BREAK_BEYOND 0x800000 /* takes what comes beyond known_to */
+#define WF_BREAK_DOORS	0x2000000 /* one role's runs hide another's */
 
 #ifdef WF_TEST_BUILD
 /* Leaves out a rule, so that a checker can be seen to find it. */

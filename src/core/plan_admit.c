@@ -26,12 +26,23 @@ may_run_more(WfPlan *plan, WfQueue *queue, WfSideOf side)
 	return side != WF_SIDE_RUNS || wf_door_any_open(plan, queue);
 }
 
-/* Groups whose rate limit lets them start again. */
+/* Groups whose rate limit lets them start again, or that are known now. */
 static void
 wake_groups(WfPlan *plan, WfQueue *queue, WfSideOf side)
 {
 	WfHeap *waits = &queue->sides[side].rate_waits;
+	WfHeap *behind = &queue->sides[side].behind;
 
+	queue->known_to = wf_scan_known_to(plan, queue, &queue->ranges_to);
+	while (!wf_heap_is_empty(behind))
+	{
+		WfStand *stand = wf_container_of(WfStand, node, wf_heap_first(behind));
+
+		if (wf_group_is_behind(plan, stand))
+			break;
+		wf_group_step_out(stand);
+		wf_group_settle(plan, stand->group);
+	}
 	while (!wf_heap_is_empty(waits))
 	{
 		WfStand *stand = wf_container_of(WfStand, node, wf_heap_first(waits));
@@ -104,9 +115,10 @@ next_new(WfPlan *plan, WfQueue *queue, WfSideOf side)
 		}
 		if (plain != NULL && wf_starts_before(plain, entry))
 			return plain;
-		if (wf_limiter_free_at(plan, &stand->group->limiter) > plan->now)
+		if (wf_limiter_free_at(plan, &stand->group->limiter) > plan->now ||
+			wf_group_is_behind(plan, stand))
 		{
-			/* the clock was set back since it was put here */
+			/* the clock was set back since it was put here, or a read began */
 			wf_group_settle(plan, stand->group);
 			continue;
 		}
@@ -338,7 +350,7 @@ make_way(WfPlan *plan, WfQueue *queue)
 		return;
 	dlist_foreach_modify (iter, &queue->hand)
 	{
-		WfEntry *entry = dlist_container(WfEntry, hand, iter.cur);
+		WfEntry *entry = dlist_container(WfEntry, use.hand, iter.cur);
 
 		if (entry->begun || entry->priority >= first->priority ||
 			!wf_starts_before(first, entry))

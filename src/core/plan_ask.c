@@ -225,7 +225,8 @@ may_find(WfPlan *plan, const WfAsk *ask)
 		return true;
 	if (ask->n > 0)
 		return false;
-	if (plan->loading || wf_scan_is_reading(plan))
+	if (plan->nloading > 0 || wf_scan_is_reading(plan) ||
+		(queue != NULL && queue->nrefills > 0))
 		return true;
 	if (queue == NULL || !wf_admit_reads_messages(plan, queue))
 		return false;

@@ -120,6 +120,8 @@ give_round(WfPlan *plan, WfRole *role, int depth)
 		if (!can_take(seat) || seat->load >= depth ||
 			(depth > 1 && is_slow(plan, seat)))
 			continue;
+		if (!wf_slow_may_offer(plan, role))
+			return false;
 		entry = wf_dispatch_next(plan, role);
 		if (entry == NULL)
 			return false;

@@ -33,7 +33,7 @@ make_door(WfPlan *plan, WfQueue *queue, WfRole *role)
 
 	door->role = role;
 	for (int i = 0; i < WF_WAITS; i++)
-		wf_line_init(&door->aside[i]);
+		wf_line_init(&door->aside[i], false);
 	dlist_init(&door->stands);
 	dlist_push_head(&queue->doors, &door->node);
 	return door;

@@ -2,9 +2,9 @@
  * plan_gate.c
  *		What queues and groups count of their entries, and their waiting lines.
  *
- * A group whose limit is one is a plain line in the order of arrival, in which
- * priorities mean nothing; in larger groups, and without any, what comes next
- * follows from age and priority.
+ * A group whose limit is one is a line by place (WfWork.place), in which
+ * priorities and the time of arrival mean nothing; in larger groups, and without
+ * any, what comes next follows from age and priority.
  */
 #include "postgres.h"
 
@@ -40,13 +40,13 @@ wf_gate_set_admitted(WfPlan *plan, WfEntry *entry, bool admitted)
 	{
 		entry->queue->running++;
 		entry->order = wf_line_order_admitted(plan, entry);
-		dlist_push_tail(&entry->queue->hand, &entry->hand);
+		dlist_push_tail(&entry->queue->hand, &entry->use.hand);
 	}
 	else
 	{
 		entry->queue->running--;
 		entry->order = wf_line_order(entry);
-		dlist_delete(&entry->hand);
+		dlist_delete(&entry->use.hand);
 	}
 }
 
@@ -110,10 +110,8 @@ wf_gate_detach(WfPlan *plan, WfEntry *entry)
 		wf_gate_set_active(entry, false);
 	if (group != NULL)
 	{
-		if (--group->members > 0 || wf_limiter_in_use(plan, &group->limiter))
-			wf_group_settle(plan, group);
-		else
-			wf_group_forget(plan, group);
+		group->members--;
+		wf_group_release(plan, group);
 	}
 	entry->queue->nmembers--;
 	entry->queue = NULL;
@@ -146,14 +144,11 @@ wf_gate_add(WfPlan *plan, WfEntry *entry)
 			wf_line_add(&group->stands[side_of(entry)].line, entry);
 		else if (wf_plan_is_broken(plan, WF_BREAK_ORDER))
 			wf_line_prepend(strict, entry);
-		else if (entry->returned &&
-				 !wf_plan_is_broken(plan, WF_BREAK_RETURNED))
-			wf_line_prepend(strict, entry);
 		else
-			wf_line_append(strict, entry);
+			wf_line_add(strict, entry);
+		wf_window_enter(group, entry);
 		wf_group_settle(plan, group);
 	}
-	entry->returned = false;
 }
 
 void
@@ -167,7 +162,10 @@ wf_gate_remove(WfPlan *plan, WfEntry *entry)
 		entry->door->nwaiting--;
 	entry->queue->flow.changed = true;
 	if (group != NULL)
+	{
 		wf_group_loosen(group);
+		wf_window_leave(group, entry);
+	}
 	wf_line_remove(entry);
 	if (group != NULL)
 		wf_group_settle(plan, group);
@@ -247,7 +245,8 @@ wf_gate_leave(WfPlan *plan, WfEntry *entry)
 	if (!entry->begun)
 	{
 		wf_gate_set_active(entry, false);
-		entry->returned = true;
+		if (wf_plan_is_broken(plan, WF_BREAK_RETURNED))
+			entry->group_place = PG_INT64_MAX;
 	}
 	if (entry->group != NULL)
 		wf_group_settle(plan, entry->group);
@@ -270,7 +269,6 @@ wf_gate_not_begun(WfPlan *plan, WfEntry *entry)
 	if (entry->active && !entry->admitted)
 	{
 		wf_gate_set_active(entry, false);
-		entry->returned = true;
 		if (entry->group != NULL)
 			wf_group_settle(plan, entry->group);
 	}

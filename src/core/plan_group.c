@@ -4,8 +4,9 @@
  *
  * Groups that could start something stand in `turns` (fair: one after the
  * other) or in `heads`, a heap by their first entries; those that wait for
- * their rate limit in another heap, by time; and all others are out of the
- * way, however many they are.
+ * their rate limit in another heap, by time; strict ones whose first entry may
+ * turn out not to be the first (plan_scan.c) in a third, by its place; and all
+ * others are out of the way, however many they are.
  */
 #include "postgres.h"
 
@@ -76,6 +77,15 @@ rate_before(const WfHeapNode *a, const WfHeapNode *b)
 		   wf_const_container_of(WfStand, node, b)->rate_free_at;
 }
 
+static bool
+behind_before(const WfHeapNode *a, const WfHeapNode *b)
+{
+	const WfStand *x = wf_const_container_of(WfStand, node, a);
+	const WfStand *y = wf_const_container_of(WfStand, node, b);
+
+	return wf_group_first(x)->group_place < wf_group_first(y)->group_place;
+}
+
 static WfQueue *
 make_queue(WfPlan *plan, int32 queue_id)
 {
@@ -83,6 +93,7 @@ make_queue(WfPlan *plan, int32 queue_id)
 		wf_memory_get_zeroed(&plan->memory, WF_MEMORY_ANY, sizeof(WfQueue));
 
 	queue->rules.queue_id = queue_id;
+	queue->known_to = queue->ranges_to = PG_INT64_MAX;
 	dlist_init(&queue->hand);
 	dlist_init(&queue->doors);
 	queue->groups = wf_groups_create(16, &plan->memory);
@@ -90,12 +101,13 @@ make_queue(WfPlan *plan, int32 queue_id)
 	{
 		WfSide *side = &queue->sides[i];
 
-		wf_line_init(&side->resumed);
-		wf_line_init(&side->held);
-		wf_line_init(&side->plain);
+		wf_line_init(&side->resumed, false);
+		wf_line_init(&side->held, false);
+		wf_line_init(&side->plain, false);
 		dlist_init(&side->turns);
 		wf_heap_init(&side->heads, head_before);
 		wf_heap_init(&side->rate_waits, rate_before);
+		wf_heap_init(&side->behind, behind_before);
 	}
 	dlist_push_tail(&plan->queues, &queue->node);
 	return queue;
@@ -205,6 +217,7 @@ wf_group_get(WfPlan *plan, WfQueue *queue, uint64 hash)
 		group->hash = hash;
 		group->queue = queue;
 		group->weight = weight_of(&queue->rules, hash);
+		wf_window_init(group);
 		for (int i = 0; i < WF_SIDES; i++)
 		{
 			WfStand *stand = &group->stands[i];
@@ -212,7 +225,7 @@ wf_group_get(WfPlan *plan, WfQueue *queue, uint64 hash)
 			stand->group = group;
 			stand->side = i;
 			stand->credit = group->weight;
-			wf_line_init(&stand->line);
+			wf_line_init(&stand->line, wf_group_is_strict(group));
 		}
 		if (hash != 0)
 			wf_limiter_set(plan, &group->limiter,
@@ -229,6 +242,23 @@ bool
 wf_group_is_strict(const WfGroup *group)
 {
 	return group->hash != 0 && group->queue->rules.group_max_active == 1;
+}
+
+bool
+wf_group_is_behind(const WfPlan *plan, const WfStand *stand)
+{
+	const WfGroup *group = stand->group;
+	const WfEntry *first;
+
+	if (!wf_group_is_strict(group) || wf_plan_is_broken(plan, WF_BREAK_KNOWN))
+		return false;
+	first = wf_group_first(stand);
+	if (first == NULL)
+		return false;
+	if (first->group_place > group->queue->ranges_to)
+		return true;
+	return group->window.on ? wf_window_is_behind(plan, group, first)
+							: first->group_place > group->queue->known_to;
 }
 
 static bool
@@ -276,6 +306,9 @@ wf_group_step_out(WfStand *stand)
 		case WF_GROUP_RATE:
 			wf_heap_remove(&side->rate_waits, &stand->node);
 			break;
+		case WF_GROUP_BEHIND:
+			wf_heap_remove(&side->behind, &stand->node);
+			break;
 	}
 	stand->standing = WF_GROUP_OUT;
 }
@@ -286,7 +319,8 @@ wf_group_loosen(WfGroup *group)
 {
 	for (int i = 0; i < WF_SIDES; i++)
 	{
-		if (group->stands[i].standing == WF_GROUP_HEAD)
+		if (group->stands[i].standing == WF_GROUP_HEAD ||
+			group->stands[i].standing == WF_GROUP_BEHIND)
 			wf_group_step_out(&group->stands[i]);
 	}
 }
@@ -302,8 +336,21 @@ settle_stand(WfPlan *plan, WfStand *stand)
 		wf_group_step_out(stand);
 		return;
 	}
-	if (stand->standing == WF_GROUP_RATE)
+	if (stand->standing == WF_GROUP_RATE ||
+		stand->standing == WF_GROUP_BEHIND || wf_group_is_behind(plan, stand))
 		wf_group_step_out(stand);
+	if (wf_group_is_behind(plan, stand))
+	{
+		if (wf_window_probe(plan, group))
+		{
+			/* its bound is its own: it is looked at again */
+			wf_window_note(plan, group);
+			return;
+		}
+		wf_heap_add(&side->behind, &stand->node);
+		stand->standing = WF_GROUP_BEHIND;
+		return;
+	}
 	stand->rate_free_at = wf_limiter_free_at(plan, &group->limiter);
 	if (stand->rate_free_at > plan->now)
 	{
@@ -333,6 +380,24 @@ wf_group_settle(WfPlan *plan, WfGroup *group)
 {
 	for (int i = 0; i < WF_SIDES; i++)
 		settle_stand(plan, &group->stands[i]);
+	wf_window_check(plan, group);
+}
+
+/* Does nothing point here, and count any more? */
+static bool
+is_unused(WfPlan *plan, const WfGroup *group)
+{
+	return group->members == 0 && !wf_limiter_in_use(plan, &group->limiter) &&
+		   !wf_window_is_needed(plan, group);
+}
+
+void
+wf_group_release(WfPlan *plan, WfGroup *group)
+{
+	if (is_unused(plan, group))
+		wf_group_forget(plan, group);
+	else
+		wf_group_settle(plan, group);
 }
 
 /* Nothing points here, and no start of it counts any more. */
@@ -344,6 +409,7 @@ wf_group_forget(WfPlan *plan, WfGroup *group)
 		wf_group_step_out(&group->stands[i]);
 		wf_door_step_out(&group->stands[i]);
 	}
+	wf_window_forget(plan, group);
 	(void) wf_groups_delete(group->queue->groups, group->hash);
 	wf_limiter_set(plan, &group->limiter, 0, 0);
 	wf_memory_give_back(&plan->memory, group);
@@ -375,8 +441,7 @@ wf_group_sweep(WfPlan *plan, WfQueue *queue, bool all)
 	{
 		WfGroup *group = slot->group;
 
-		if (group->members == 0 &&
-			(all || !wf_limiter_in_use(plan, &group->limiter)))
+		if (all ? group->members == 0 : is_unused(plan, group))
 			wf_group_forget(plan, group);
 	}
 }
@@ -416,18 +481,21 @@ wf_group_set_rules(WfPlan *plan, WfQueue *queue, const WfQueueRules *rules)
 	wf_limiter_set(plan, &queue->limiter, rules->rate_limit,
 				   rules->rate_period);
 
-	/* groups that are left are those with starts in their windows */
+	/* groups that are left are those with starts that count, or rows left */
 	wf_groups_start_iterate(queue->groups, &it);
 	while ((slot = wf_groups_iterate(queue->groups, &it)) != NULL)
 	{
 		WfGroup *group = slot->group;
 
+		if (!wf_window_covers(rules))
+			wf_window_give_up(plan, group);
 		wf_limiter_set(plan, &group->limiter, rules->group_rate_limit,
 					   rules->rate_period);
 		group->weight = weight_of(rules, group->hash);
 		for (int i = 0; i < WF_SIDES; i++)
 		{
 			wf_group_step_out(&group->stands[i]);
+			wf_line_init(&group->stands[i].line, wf_group_is_strict(group));
 			group->stands[i].credit = group->weight;
 		}
 	}
@@ -440,6 +508,7 @@ wf_group_init(WfPlan *plan)
 	plan->plain = NULL;
 	plan->timers_to = DT_NOEND;
 	dlist_init(&plan->queues);
+	dlist_init(&plan->windows);
 }
 
 /* ---- reservations ---- */

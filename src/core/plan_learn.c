@@ -18,8 +18,6 @@
  */
 #include "postgres.h"
 
-#include "access/transam.h"
-
 #include "core/plan_parts.h"
 
 static bool
@@ -66,17 +64,38 @@ complete(WfPlan *plan, WfEntry *entry, const WfWork *work)
 		wf_ready_place(plan, entry);
 }
 
+/* Is there no room for this work, which has no entry, in memory? */
+static bool
+is_left(WfPlan *plan, const WfWork *work, const WfScan *from_scan)
+{
+	bool begun = (work->flags & (WF_ASSIGN_BEGUN | WF_ASSIGN_LOCKED)) != 0;
+	bool due = work->due_at <= plan->now;
+	bool again = from_scan != NULL && from_scan->kind == WF_SCAN_TURN &&
+				 !from_scan->loads;
+	WfMeeting meeting = WF_MEETS_NONE;
+
+	if (!begun && due)
+		meeting = wf_refill_meets(plan, work, !again);
+	if (meeting != WF_MEETS_NONE)
+		return meeting == WF_MEETS_LEFT;
+	if (begun && !(work->flags & WF_ASSIGN_ASLEEP))
+		return false;
+	/* a scan for what was left has room for it */
+	if (from_scan != NULL && (from_scan->kind == WF_SCAN_TIMERS ||
+							  ((from_scan->kind == WF_SCAN_QUEUE ||
+								from_scan->kind == WF_SCAN_GROUP) &&
+							   due)))
+		return false;
+	return wf_spill_leaves(plan, work);
+}
+
 void
 wf_learn_of(WfPlan *plan, const WfWork *work, const WfScan *from_scan)
 {
 	WfEntry *entry = wf_ready_find(plan, &work->id);
 	WfScan *scan;
 
-	/* what was committed before, and a scan has yet to find, comes first */
-	if (entry == NULL && !from_scan &&
-		((work->flags & WF_ASSIGN_REREAD) ||
-		 (plan->nscans > 0 && !(work->flags & WF_ASSIGN_BEGUN) &&
-		  wf_group_keeps_order(plan, work->queue_id, work->group))))
+	if (entry == NULL && !from_scan && (work->flags & WF_ASSIGN_REREAD))
 	{
 		scan = wf_scan_add(plan, &work->id, &work->id);
 		scan->single = true;
@@ -99,13 +118,7 @@ wf_learn_of(WfPlan *plan, const WfWork *work, const WfScan *from_scan)
 	if ((work->flags & WF_ASSIGN_ASLEEP) && work->due_at == 0)
 		return;
 
-	/* a scan for what was left has room for it */
-	if ((!(work->flags & (WF_ASSIGN_BEGUN | WF_ASSIGN_LOCKED)) ||
-		 (work->flags & WF_ASSIGN_ASLEEP)) &&
-		(from_scan == NULL || from_scan->kind == WF_SCAN_RANGE ||
-		 from_scan->kind == WF_SCAN_ALL ||
-		 (from_scan->kind == WF_SCAN_QUEUE && work->due_at > plan->now)) &&
-		wf_spill_leaves(plan, work))
+	if (is_left(plan, work, from_scan))
 		return;
 	if (wf_workid_is_message(&work->id))
 	{
@@ -178,7 +191,7 @@ wf_plan_heard(WfPlan *plan, TimestampTz now, const WfWork *work, int n)
 		}
 		scan = wf_scan_add(plan, &work[i].id, &work[i].last_id);
 		scan->fresh = true;
-		scan->xid = work[i].xid;
+		scan->place = work[i].place;
 	}
 }
 
@@ -187,7 +200,8 @@ wf_plan_missed(WfPlan *plan, TimestampTz now, const WfWorkId *first,
 			   const WfWorkId *last)
 {
 	plan->now = now;
-	(void) wf_scan_add(plan, first, last);
+	/* no place is lower than the number in the id */
+	wf_scan_add(plan, first, last)->place = wf_workid_place(first, 0);
 }
 
 void
@@ -206,17 +220,6 @@ wf_plan_suspect(WfPlan *plan, WfWorkId *ids, int n)
 
 /* ---- rows that were read ---- */
 
-/*
- * In a strict group the order of commits counts: what another transaction has
- * written between the ids of this one comes by its own entry of the ring.
- */
-static bool
-is_of_another(WfPlan *plan, const WfScan *scan, const WfWork *work)
-{
-	return TransactionIdIsValid(scan->xid) && work->xid != scan->xid &&
-		   wf_group_keeps_order(plan, work->queue_id, work->group);
-}
-
 /* Its row was not there, or is not ours: it has ended, or is parked. */
 static void
 forget_unread(WfPlan *plan, const WfWorkId *run_id)
@@ -227,7 +230,7 @@ forget_unread(WfPlan *plan, const WfWorkId *run_id)
 		wf_ready_forget(plan, entry);
 }
 
-/* On to the next queue, where the rest of this one stays in the table. */
+/* The rest of this queue stays in the table. */
 static void
 skip_spilled(WfPlan *plan, WfScan *scan)
 {
@@ -238,7 +241,7 @@ skip_spilled(WfPlan *plan, WfScan *scan)
 		return;
 	request.id = *wf_spill_upto(plan, scan->after_queue);
 	wf_request_add(plan, &request);
-	memset(&scan->after, 0xff, sizeof(scan->after));
+	scan->done = true;
 }
 
 static void
@@ -248,8 +251,7 @@ scan_done(WfPlan *plan, int n)
 
 	if (scan->reread)
 		forget_unread(plan, &scan->upto);
-	if (scan->kind == WF_SCAN_ALL)
-		plan->loading = false;
+	plan->nloading -= scan->loads;
 	if (scan->woken && n == 0)
 	{
 		WfPlanRequest request = {.kind = WF_PLAN_FORWARD, .id = scan->upto};
@@ -268,8 +270,6 @@ wf_plan_read(WfPlan *plan, TimestampTz now, const WfScan *at, WfWork *rows,
 	plan->now = now;
 	for (int i = 0; i < n; i++)
 	{
-		if (is_of_another(plan, &scan, &rows[i]))
-			continue;
 		if (scan.fresh)
 			rows[i].flags |= WF_ASSIGN_FRESH;
 		wf_learn_of(plan, &rows[i], &scan);
@@ -282,11 +282,54 @@ wf_plan_read(WfPlan *plan, TimestampTz now, const WfScan *at, WfWork *rows,
 		wf_spill_read(plan, &scan, n);
 		scan.done = true;
 	}
-	else if (scan.kind == WF_SCAN_ALL && n > 0)
+	else if (scan.kind == WF_SCAN_TURN && n > 0)
 		skip_spilled(plan, &scan);
 
 	/* what was learnt may have asked for more scans, behind this one */
 	plan->scans[0] = scan;
 	if (scan.done)
 		scan_done(plan, n);
+	else if (scan.kind == WF_SCAN_TURN)
+		wf_scan_end_turn(plan);
+}
+
+/* ---- more of a group ---- */
+
+void
+wf_plan_refilled(WfPlan *plan, TimestampTz now, const WfPlanRequest *request,
+				 WfRefill how, const WfSpot *to, WfWork *rows, int n)
+{
+	WfQueue *queue = wf_group_queue(plan, request->queue_id, false);
+	WfGroup *group =
+		queue != NULL ? wf_group_find(queue, request->group) : NULL;
+	WfScan scan = {.kind = WF_SCAN_GROUP};
+	WfGroupWindow *window;
+
+	plan->now = now;
+	plan->more = true;
+	if (group == NULL || !group->window.asked ||
+		group->window.epoch != request->epoch)
+		return;
+	window = &group->window;
+	wf_window_answered(plan, group);
+	wf_window_note(plan, group);
+	if (!window->on || wf_window_before(&window->known_to, &request->after) ||
+		wf_window_before(&request->after, &window->known_to))
+		return; /* it is asked for again */
+	if (how == WF_REFILL_LOST)
+	{
+		wf_window_give_up(plan, group);
+		wf_group_release(plan, group);
+		return;
+	}
+	wf_window_raise(group, request, how, to);
+	if (!wf_window_is_part(window))
+		wf_window_count(group, -(int64) window->nleft);
+	for (int i = 0; i < n; i++)
+	{
+		wf_window_count(group,
+						wf_ready_find(plan, &rows[i].id) == NULL ? -1 : 0);
+		wf_learn_of(plan, &rows[i], &scan);
+	}
+	wf_group_release(plan, group);
 }

@@ -50,6 +50,21 @@ wf_starts_before(const WfEntry *a, const WfEntry *b)
 	return wf_workid_cmp(&a->id, &b->id) < 0;
 }
 
+/* In a strict group: by place, whatever the priority and age. */
+static bool
+has_place_before(const WfEntry *a, const WfEntry *b)
+{
+	if (a->group_place != b->group_place)
+		return a->group_place < b->group_place;
+	return wf_workid_cmp(&a->id, &b->id) < 0;
+}
+
+static bool
+comes_before(const WfLine *line, const WfEntry *a, const WfEntry *b)
+{
+	return line->by_place ? has_place_before(a, b) : wf_starts_before(a, b);
+}
+
 static bool
 line_before(const WfHeapNode *a, const WfHeapNode *b)
 {
@@ -57,12 +72,20 @@ line_before(const WfHeapNode *a, const WfHeapNode *b)
 							wf_const_container_of(WfEntry, link.heap, b));
 }
 
+static bool
+place_before(const WfHeapNode *a, const WfHeapNode *b)
+{
+	return has_place_before(wf_const_container_of(WfEntry, link.heap, a),
+							wf_const_container_of(WfEntry, link.heap, b));
+}
+
 void
-wf_line_init(WfLine *line)
+wf_line_init(WfLine *line, bool by_place)
 {
 	dlist_init(&line->list);
-	wf_heap_init(&line->heap, line_before);
+	wf_heap_init(&line->heap, by_place ? place_before : line_before);
 	line->n = 0;
+	line->by_place = by_place;
 }
 
 static void
@@ -79,8 +102,9 @@ wf_line_add(WfLine *line, WfEntry *entry)
 	dlist_node *prev = line->list.head.prev;
 	int steps = 0;
 
-	while (prev != &line->list.head &&
-		   wf_starts_before(entry, dlist_container(WfEntry, link.node, prev)))
+	while (
+		prev != &line->list.head &&
+		comes_before(line, entry, dlist_container(WfEntry, link.node, prev)))
 	{
 		prev = prev->prev;
 		if (++steps > MAX_STEPS_BACK)
@@ -91,13 +115,6 @@ wf_line_add(WfLine *line, WfEntry *entry)
 		}
 	}
 	dlist_insert_after(prev, &entry->link.node);
-	enter_line(line, entry, false);
-}
-
-void
-wf_line_append(WfLine *line, WfEntry *entry)
-{
-	dlist_push_tail(&line->list, &entry->link.node);
 	enter_line(line, entry, false);
 }
 
@@ -132,7 +149,7 @@ wf_line_first(const WfLine *line)
 		heaped = wf_heap_head(WfEntry, link.heap, &l->heap);
 	if (listed == NULL)
 		return heaped;
-	if (heaped == NULL || wf_starts_before(listed, heaped))
+	if (heaped == NULL || comes_before(line, listed, heaped))
 		return listed;
 	return heaped;
 }

@@ -70,6 +70,15 @@ revive(WfPlan *plan, WfEntry *entry, const WfWork *work)
 	wf_ready_place(plan, entry);
 }
 
+/* It was given another place by alter_message(). */
+static bool
+has_moved(const WfEntry *entry, const WfWork *work)
+{
+	return entry->queue_id != work->queue_id ||
+		   entry->priority != work->priority ||
+		   entry->group_hash != work->group;
+}
+
 static void
 apply_row(WfPlan *plan, WfEntry *entry, const WfWork *work)
 {
@@ -89,6 +98,11 @@ apply_row(WfPlan *plan, WfEntry *entry, const WfWork *work)
 	}
 	else if (entry->place == WF_PLACE_KEPT)
 		revive(plan, entry, work);
+	else if (has_moved(entry, work))
+	{
+		wf_ready_forget(plan, entry);
+		wf_learn_of(plan, work, NULL);
+	}
 	else if (entry->place != WF_PLACE_GATE || work->due_at > plan->now)
 	{
 		if (work->flags & WF_ASSIGN_BEGUN)

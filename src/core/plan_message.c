@@ -177,7 +177,7 @@ wf_plan_lease_ended(WfPlan *plan, TimestampTz now, const WfLeaseEnd *end)
 	{
 		case WF_FATE_BACK:
 			entry->tid = end->tid;
-			entry->lsn = 0; /* the commit that wrote it has flushed it */
+			entry->lsn = 0; /* who hands it out flushes what we have written */
 			wf_message_give_back(plan, entry, end->at);
 			break;
 		case WF_FATE_LATER:

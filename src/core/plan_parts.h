@@ -27,16 +27,24 @@ extern WfScan *wf_scan_add(WfPlan *plan, const WfWorkId *first,
 						   const WfWorkId *last);
 /* the first one is done */
 extern void wf_scan_remove(WfPlan *plan);
+/* the walk at work lets the others have their turn */
+extern void wf_scan_end_turn(WfPlan *plan);
 /* are there more runs than one or two that have yet to be read? */
 extern bool wf_scan_is_reading(const WfPlan *plan);
+/*
+ * Up to which place all work of strict groups of this queue is known; what is
+ * beyond may have to wait for something that has yet to be read, by a walk over
+ * the queue or (ranges_to) of ranges of ids.
+ */
+extern int64 wf_scan_known_to(const WfPlan *plan, const WfQueue *queue,
+							  int64 *ranges_to);
 
 /* ---- plan_line.c ---- */
 
-extern void wf_line_init(WfLine *line);
-/* where it belongs by wf_starts_before() */
+extern void wf_line_init(WfLine *line, bool by_place);
+/* where it belongs by place, or by wf_starts_before() */
 extern void wf_line_add(WfLine *line, WfEntry *entry);
-/* as the last, or the first: a line that is used so is in no order of ours */
-extern void wf_line_append(WfLine *line, WfEntry *entry);
+/* as the first, for tests: then the line is in no order */
 extern void wf_line_prepend(WfLine *line, WfEntry *entry);
 extern void wf_line_remove(WfEntry *entry);
 /* NULL when it is empty */
@@ -60,6 +68,22 @@ extern void wf_flow_ended(WfPlan *plan, const WfEntry *entry);
 /* a message was acknowledged, or is dead or given up */
 extern void wf_flow_message_ended(WfPlan *plan, const WfEntry *entry,
 								  bool acked);
+
+/* ---- plan_slow.c ---- */
+
+extern void wf_slow_init(WfPlan *plan);
+/* may a run of this role be offered now? */
+extern bool wf_slow_may_offer(WfPlan *plan, const WfRole *role);
+extern bool wf_slow_is_short(const WfPlan *plan, const WfRole *role);
+/* a cell was filled; it is about to be emptied; its run has ended */
+extern void wf_slow_offered(WfPlan *plan, WfSeat *seat, int cell);
+extern void wf_slow_left(WfPlan *plan, WfSeat *seat, int cell);
+extern void wf_slow_told(WfPlan *plan, WfSeat *seat, WfCellNews *news);
+/* when another process may be tried; 0: nothing is short */
+extern TimestampTz wf_slow_next(const WfRole *role);
+extern void wf_slow_connected(WfPlan *plan, WfRole *role);
+/* in a decision, before anything is offered */
+extern void wf_slow_look(WfPlan *plan);
 
 /* ---- plan_limiter.c ---- */
 
@@ -111,9 +135,13 @@ extern void wf_group_step_out(WfStand *stand);
 /* what of this kind comes next in the group, as far as it is its turn */
 extern WfEntry *wf_group_first(const WfStand *stand);
 extern void wf_group_forget(WfPlan *plan, WfGroup *group);
+/* forgets it if it is not needed any more, and settles it otherwise */
+extern void wf_group_release(WfPlan *plan, WfGroup *group);
 extern void wf_group_sweep(WfPlan *plan, WfQueue *queue, bool all);
 extern bool wf_group_is_strict(const WfGroup *group);
-/* does a group of one at a time keep the order of arrival? */
+/* strict, and something may have yet to be read that comes before its first */
+extern bool wf_group_is_behind(const WfPlan *plan, const WfStand *stand);
+/* is this group, of which nothing need be known, one of one at a time? */
 extern bool wf_group_keeps_order(WfPlan *plan, int32 queue_id, uint64 hash);
 /* dropped: forgotten unless something in it has yet to end */
 extern void wf_group_forget_queue(WfPlan *plan, WfQueue *queue);
@@ -220,6 +248,66 @@ extern bool wf_spill_is_past(WfPlan *plan, int32 queue_id, const WfWorkId *id);
 extern const WfWorkId *wf_spill_upto(WfPlan *plan, int32 queue_id);
 /* How many of a queue are in the table, about; NULL: "default" without rules */
 extern uint32 wf_spill_left(const WfPlan *plan, const WfQueue *queue);
+
+/* ---- plan_window.c ---- */
+
+/* Can groups be closed under these rules? */
+extern bool wf_window_covers(const WfQueueRules *rules);
+extern void wf_window_init(WfGroup *group);
+/* An entry comes into a line of its group, or goes from there. */
+extern void wf_window_enter(WfGroup *group, WfEntry *entry);
+extern void wf_window_leave(WfGroup *group, WfEntry *entry);
+/* To be looked at in the next decision; _check: if there is a reason. */
+extern void wf_window_note(WfPlan *plan, WfGroup *group);
+extern void wf_window_check(WfPlan *plan, WfGroup *group);
+/* ... not any more */
+extern void wf_window_unnote(WfPlan *plan, WfGroupWindow *window);
+/* how many entries memory has room for, and how many there are */
+extern uint32 wf_window_capacity(const WfPlan *plan);
+extern uint32 wf_window_in_use(const WfPlan *plan);
+/* how many a window may have, ever and now */
+extern uint32 wf_window_most(WfPlan *plan);
+extern uint32 wf_window_room(WfPlan *plan, const WfQueue *queue);
+extern bool wf_window_before(const WfSpot *a, const WfSpot *b);
+/* the entry with the highest place, or NULL */
+extern WfEntry *wf_window_last(const WfGroupWindow *window);
+/* is what has this place in memory, or will it come by itself? */
+extern bool wf_window_knows(const WfGroupWindow *window, const WfSpot *spot);
+/* Behind a walk: is it, or will it be, looked up by index? */
+extern bool wf_window_probe(WfPlan *plan, WfGroup *group);
+/* is something of it in the table alone? */
+extern bool wf_window_is_part(const WfGroupWindow *window);
+/* known_to falls, or rises with an answer */
+extern void wf_window_fall(WfPlan *plan, WfGroup *group, const WfSpot *spot);
+extern void wf_window_raise(WfGroup *group, const WfPlanRequest *request,
+							WfRefill how, const WfSpot *to);
+/* what has this place was left in the table; "counts" as one more */
+extern void wf_window_left(WfGroup *group, const WfSpot *spot, bool counts);
+extern void wf_window_count(WfGroup *group, int64 delta);
+/* a refill should be asked for; it has been answered, or does not count */
+extern bool wf_window_is_thirsty(WfPlan *plan, const WfGroup *group);
+extern void wf_window_answered(WfPlan *plan, WfGroup *group);
+extern void wf_window_give_up(WfPlan *plan, WfGroup *group);
+extern void wf_window_forget(WfPlan *plan, WfGroup *group);
+/* Is something of it in the table alone, so that it cannot be forgotten? */
+extern bool wf_window_is_needed(const WfPlan *plan, const WfGroup *group);
+/* Something may have yet to be read that comes before this entry of it. */
+extern bool wf_window_is_behind(const WfPlan *plan, const WfGroup *group,
+								const WfEntry *first);
+
+/* ---- plan_refill.c ---- */
+
+typedef enum WfMeeting
+{
+	WF_MEETS_NONE,	/* no window decides */
+	WF_MEETS_TAKEN, /* known: to be put in, however full memory is */
+	WF_MEETS_LEFT	/* stays in the table */
+} WfMeeting;
+
+/* Due work of which there is no entry; "fresh": nobody has seen it before. */
+extern WfMeeting wf_refill_meets(WfPlan *plan, const WfWork *work, bool fresh);
+/* Trims windows, and asks for refills. */
+extern void wf_refill_ask(WfPlan *plan);
 
 /* ---- plan_seat.c ---- */
 

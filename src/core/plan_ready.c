@@ -127,8 +127,8 @@ wf_ready_role(WfPlan *plan, Oid oid)
 			wf_memory_get_zeroed(&plan->memory, WF_MEMORY_ANY, sizeof(WfRole));
 
 		role->oid = oid;
-		wf_line_init(&role->plain);
-		wf_line_init(&role->admitted);
+		wf_line_init(&role->plain, false);
+		wf_line_init(&role->admitted, false);
 		dlist_init(&role->seats);
 		slot->role = role;
 	}
@@ -179,6 +179,7 @@ wf_ready_complete(WfPlan *plan, WfEntry *entry, const WfWork *work)
 	entry->tid = work->tid;
 	entry->queue_id = work->queue_id;
 	entry->group_hash = work->group;
+	entry->group_place = work->place;
 	entry->order = wf_line_order(entry);
 	entry->partial = false;
 	wf_gate_attach(plan, entry);

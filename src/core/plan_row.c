@@ -184,8 +184,6 @@ wf_plan_again(WfPlan *plan, TimestampTz now, const WfWork *work, bool early)
 		/* one that failed while it waited has no place among the active */
 		if (entry->begun || wf_gate_has_room(entry))
 			wf_gate_keep(plan, entry);
-		else
-			entry->returned = true;
 	}
 	wf_ready_place(plan, entry);
 }

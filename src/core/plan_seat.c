@@ -49,7 +49,10 @@ wf_plan_seat_is(WfPlan *plan, TimestampTz now, int index, WfSeatState state,
 
 	plan->now = now;
 	if (state == WF_SEAT_LIVE && seat->state != WF_SEAT_LIVE)
+	{
 		seat->role->failures = 0;
+		wf_slow_connected(plan, seat->role);
+	}
 	seat->state = state;
 	seat->started_at = started_at;
 }
@@ -93,6 +96,7 @@ wf_seat_offer(WfPlan *plan, WfSeat *seat, WfEntry *entry)
 		seat->progress_at = plan->now;
 	seat->entries[cell] = entry;
 	seat->seqs[cell] = ++seat->seq;
+	wf_slow_offered(plan, seat, cell);
 	wf_ready_to_cell(plan, entry, index, cell);
 
 	/* one that was taken back while pending has left an action */
@@ -125,6 +129,7 @@ leave_cell(WfPlan *plan, WfEntry *entry)
 	WfSeat *seat = &plan->seats[entry->seat];
 
 	Assert(entry->place == WF_PLACE_CELL);
+	wf_slow_left(plan, seat, entry->cell);
 	seat->entries[entry->cell] = NULL;
 	seat->load--;
 	wf_ready_take(plan, entry);
@@ -279,16 +284,18 @@ end_entry(WfPlan *plan, WfEntry *entry, const WfCellNews *news, bool recheck)
 }
 
 static void
-has_ended(WfPlan *plan, WfEntry *entry, const WfCellNews *news)
+has_ended(WfPlan *plan, WfEntry *entry, const WfCellNews *told)
 {
 	bool recheck = entry->recheck;
+	WfCellNews news = *told;
 
-	note_begun(plan, entry, news->begun_at);
+	note_begun(plan, entry, news.begun_at);
+	wf_slow_told(plan, &plan->seats[entry->seat], &news);
 	leave_cell(plan, entry);
 	wf_gate_not_begun(plan, entry);
-	end_entry(plan, entry, news, recheck);
-	if (news->tells_parent)
-		wf_rest_wake_id(plan, &news->parent_id);
+	end_entry(plan, entry, &news, recheck);
+	if (news.tells_parent)
+		wf_rest_wake_id(plan, &news.parent_id);
 }
 
 /* An executor ended with this run in hand. */
@@ -352,6 +359,9 @@ wf_plan_gone(WfPlan *plan, TimestampTz now, int index, bool failed)
 		/* even the first failure waits: it is a property of the role */
 		role->failures++;
 		role->not_before = now + backoff(role->failures + 1);
+		/* one that lacked a connection is a probe like any other */
+		if (wf_slow_next(role) != 0)
+			role->not_before = Min(role->not_before, wf_slow_next(role));
 	}
 	wf_seat_remove(plan, seat);
 }

@@ -63,7 +63,7 @@ show_queue(WfPlan *plan, const Showing *showing, WfQueue *queue)
 	TimestampTz free_at;
 
 	g.ready = queue->nwaiting + wf_shelf_count(plan, queue) + queue->running -
-			  queue->flow.ncells + wf_spill_left(plan, queue);
+			  queue->flow.ncells + wf_spill_left(plan, queue) + queue->nleft;
 	g.active = queue->active;
 	g.oldest_ready = wf_admit_oldest(plan, queue);
 	free_at = wf_limiter_free_at(plan, &queue->limiter);

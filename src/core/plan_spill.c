@@ -11,14 +11,18 @@
  * in the table, and are read in the order of their ids when room is made.
  * Of each queue plan->settings.floor entries may wait in memory all the same, so that a
  * flood in one leaves the others their turn; and what has a priority is let in,
- * so that it does not wait behind what was spilled.
+ * so that it does not wait behind what was spilled.  No more than these may
+ * wait of a queue that is paused or has reached its max_active.
+ *
+ * Of a group that can be closed memory holds no more than a window
+ * (plan_window.c), and what a window leaves counts here as known.
  *
  * Runs that wait for a time are spilled by that time: those due at timers_to
  * or later stay in the table until that time is near.
  *
- * While nothing that is known of a queue can start (its workflow is paused, its
- * groups are closed), what can is looked for in the table, and memory may grow
- * to some times the limit.
+ * While nothing that is known of a queue can start (its workflows are paused),
+ * what can is looked for in the table, and memory may grow to some times the
+ * limit.
  *
  * What has begun, or has been admitted, is never left; a run that is in the
  * table alone is changed there by whoever cancels it.  Its run_timeout is
@@ -34,9 +38,6 @@
 
 #include "core/workid.h"
 
-/* what an entry costs with its place in the table of entries, in bytes */
-#define ENTRY_COST (sizeof(WfEntry) + 64)
-
 /*
  * What can start is looked for beyond the limit while nothing else can, up to
  * so many times as much.
@@ -46,16 +47,17 @@
 /* timers that are due within this time are in memory if there is any room */
 #define HORIZON_USEC (60 * USECS_PER_SEC)
 
-static uint32
-capacity(WfPlan *plan)
+/* Its own limit is reached, so that all that waits in it can only wait. */
+static bool
+is_closed(const WfQueue *queue)
 {
-	return (uint32) (plan->settings.memory / ENTRY_COST);
-}
+	const WfQueueRules *rules;
 
-static uint32
-in_use(WfPlan *plan)
-{
-	return plan->nentries + plan->ngroups;
+	if (queue == NULL)
+		return false;
+	rules = &queue->rules;
+	return rules->paused || (!rules->fair && rules->max_active > 0 &&
+							 queue->active >= rules->max_active);
 }
 
 static WfSpill *
@@ -98,8 +100,8 @@ leaves_timer(WfPlan *plan, const WfWork *work)
 		memset(&plan->timers_after, 0, sizeof(WfWorkId));
 	}
 	else if (work->due_at < plan->timers_to &&
-			 (in_use(plan) < 2 * capacity(plan) &&
-			  (plan->ntimers < capacity(plan) / 2 ||
+			 (wf_window_in_use(plan) < 2 * wf_window_capacity(plan) &&
+			  (plan->ntimers < wf_window_capacity(plan) / 2 ||
 			   work->due_at <= plan->now + HORIZON_USEC)))
 		return false;
 	if (work->due_at < plan->timers_to)
@@ -109,6 +111,28 @@ leaves_timer(WfPlan *plan, const WfWork *work)
 		memset(&plan->timers_after, 0, sizeof(WfWorkId));
 	}
 	return true;
+}
+
+/*
+ * Up to where all of its queue is known, short of this: runs and messages may be
+ * on their way by walks of their own.  What lies behind it and is known is read
+ * again, and then known already.
+ */
+static WfWorkId
+known_upto(WfPlan *plan, const WfWork *work)
+{
+	WfWorkId upto = wf_workid_before(&work->id);
+
+	for (int i = 0; i < plan->nscans; i++)
+	{
+		const WfScan *scan = &plan->scans[i];
+
+		if (scan->kind == WF_SCAN_TURN &&
+			scan->after_queue == work->queue_id &&
+			wf_workid_cmp(&scan->after, &upto) < 0)
+			upto = scan->after;
+	}
+	return upto;
 }
 
 bool
@@ -121,16 +145,19 @@ wf_spill_leaves(WfPlan *plan, const WfWork *work)
 		return leaves_timer(plan, work);
 	spill = spill_of(plan, work->queue_id, &nwaiting);
 	if (spill == NULL ||
-		(work->priority > 0 && in_use(plan) < 2 * capacity(plan) &&
+		(work->priority > 0 &&
+		 wf_window_in_use(plan) < 2 * wf_window_capacity(plan) &&
 		 !wf_group_keeps_order(plan, work->queue_id, work->group)))
 		return false;
 	if (!spill->on)
 	{
-		if (in_use(plan) < capacity(plan) || nwaiting < plan->settings.floor)
+		if (nwaiting < plan->settings.floor ||
+			(wf_window_in_use(plan) < wf_window_capacity(plan) &&
+			 !is_closed(wf_group_queue(plan, work->queue_id, false))))
 			return false;
 		spill->on = true;
 		spill->nleft = 0;
-		spill->upto = wf_workid_before(&work->id);
+		spill->upto = known_upto(plan, work);
 	}
 	if (wf_workid_cmp(&work->id, &spill->upto) <= 0)
 		return false;
@@ -193,18 +220,21 @@ is_stuck(WfPlan *plan, WfQueue *queue)
 			side->nstanding > 0)
 			return false;
 	}
-	return !queue->rules.paused && queue->running == 0 && !queue->rate_short;
+	return !is_closed(queue) && !queue->rate_short &&
+		   (queue->rules.max_running == 0 ||
+			queue->running < queue->rules.max_running);
 }
 
 /* queue NULL: "default" without rules */
 static bool
 has_room(WfPlan *plan, WfQueue *queue, uint32 nwaiting)
 {
-	if (in_use(plan) < capacity(plan) / 8 * 7 ||
-		nwaiting < plan->settings.floor / 2)
+	if (nwaiting < plan->settings.floor / 2 ||
+		(wf_window_in_use(plan) < wf_window_capacity(plan) / 8 * 7 &&
+		 !is_closed(queue)))
 		return true;
-	return in_use(plan) < MAX_EXCESS * capacity(plan) && !plan->halted &&
-		   is_stuck(plan, queue);
+	return wf_window_in_use(plan) < MAX_EXCESS * wf_window_capacity(plan) &&
+		   !plan->halted && is_stuck(plan, queue);
 }
 
 bool
@@ -243,7 +273,7 @@ refill_timers(WfPlan *plan)
 		wf_plan_wake_at(plan, look_at);
 		return;
 	}
-	if (in_use(plan) >= 2 * capacity(plan))
+	if (wf_window_in_use(plan) >= 2 * wf_window_capacity(plan))
 		return;
 	plan->timers_reading = true;
 	scan = wf_scan_add(plan, NULL, NULL);
@@ -293,6 +323,11 @@ read_queue(WfPlan *plan, const WfScan *scan, int n)
 	if (spill == NULL)
 		return;
 	spill->reading = false;
+	if (spill->again)
+	{
+		spill->again = false;
+		return;
+	}
 	spill->on = !scan->done;
 	spill->upto = scan->after;
 	spill->nleft -= Min(spill->nleft, (uint32) n);

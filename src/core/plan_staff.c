@@ -89,8 +89,8 @@ ask_for(WfPlan *plan, WfRole *role, int wanted)
 		wf_plan_wake_at(plan, role->not_before);
 		return;
 	}
-	/* the first after a failure alone */
-	if (role->failures > 0)
+	/* the first after a failure alone, and one is enough for a probe */
+	if (role->failures > 0 || wf_slow_is_short(plan, role))
 		wanted = role->nseats + role->nhiring > 0 ? 0 : 1;
 	if (wanted <= 0)
 		return;

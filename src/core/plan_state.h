@@ -32,8 +32,8 @@
  * with that.  What waits is kept by kind, on two *sides*, so that runs for
  * which there is no executor do not hold up messages that nobody asks for, nor
  * the reverse.  In a strict group there is one order over both kinds: it has
- * one line, that of the first side, and stands on the side of whatever is first
- * in it.  "default" has a gate as soon as there is a message in it.
+ * one line by place, that of the first side, and stands on the side of whatever
+ * is first in it.  "default" has a gate as soon as there is a message in it.
  */
 #ifndef WF_CORE_PLAN_STATE_H
 #define WF_CORE_PLAN_STATE_H
@@ -74,13 +74,15 @@ typedef struct WfDeadline
 
 /*
  * Entries in the order in which they have to start: a plain list for what
- * comes in nearly in order, a heap for the rest.
+ * comes in nearly in order, a heap for the rest.  That of a strict group is by
+ * place, all others are by age and priority.
  */
 typedef struct WfLine
 {
 	dlist_head list; /* WfEntry.link.node */
 	WfHeap heap;
 	uint32 n;
+	bool by_place;
 } WfLine;
 
 typedef enum WfRoleCheck
@@ -89,6 +91,21 @@ typedef enum WfRoleCheck
 	WF_ROLE_ASKED, /* a request is open */
 	WF_ROLE_GOOD   /* may connect, as of the last answer; good for one time */
 } WfRoleCheck;
+
+/* what goes on while something is short; see plan_slow.c */
+typedef struct WfSlow
+{
+	WfShortage kind; /* NONE: the rest means nothing but "epoch" */
+	TimestampTz since;
+	TimestampTz next_at;	/* nothing is offered before */
+	TimestampTz offered_at; /* last probe */
+	int64 pause;
+	uint32 epoch;  /* rises when a probe has met it; never set back */
+	uint32 window; /* probes that may be under way */
+	uint32 nout;   /* ... and are */
+	uint32 nmet;   /* runs that have met it since it began */
+	bool fresh;	   /* offers made before have yet to be taken back */
+} WfSlow;
 
 /* a role that owns runs; never freed, as there are not many */
 typedef struct WfRole
@@ -107,6 +124,8 @@ typedef struct WfRole
 	WfRoleCheck check;
 	int failures;			/* starts that failed in a row */
 	TimestampTz not_before; /* back-off after these */
+	WfSlow slow;			/* what its steps and processes have met */
+	dlist_node slow_node;	/* in WfPlan.slow_roles while there is something */
 } WfRole;
 
 struct WfEntry
@@ -118,12 +137,18 @@ struct WfEntry
 		WfHeapNode heap; /* in a line's heap, TIMER, LEASED */
 	} link;
 	WfRole *role;
-	dlist_node hand;	   /* admitted: in queue->hand */
+	union
+	{
+		dlist_node hand;   /* admitted: in queue->hand */
+		WfHeapNode window; /* windowed: in group->window */
+	} use;
 	WfLine *line;		   /* READY, GATE: the one it stands in */
 	struct WfQueue *queue; /* NULL: "default" without rules */
 	struct WfGroup *group; /* NULL: none that matters */
 	struct WfDoor *door;   /* that of its role in the queue; NULL: a message */
 	int64 order;		   /* lower starts first; see wf_starts_before() */
+	int64 group_place;	   /* the same in a strict group, where nothing else is
+						* looked at; WfWork.place */
 	WfDeadline *deadline;  /* NULL: none */
 	TimestampTz due_at;
 	TimestampTz rated_until; /* rated: it must be offered before */
@@ -144,11 +169,11 @@ struct WfEntry
 	uint32 epoch;		 /* rises with every move */
 	uint8 losses;		 /* executors that ended under it */
 	bool heaped;		 /* in the heap of its line */
+	bool windowed;		 /* in the window of its group */
 	bool admitted;		 /* its queue counts it as running; see above */
 	bool active;		 /* ... as started and unfinished */
 	bool begun;			 /* user code has run, now or ever before */
 	bool blocking;		 /* KEPT: failed, and keeps its group closed */
-	bool returned;		 /* was admitted, and back before it began */
 	bool rated;			 /* it holds a start of the rate limits */
 	bool solo;			 /* suspected of having crashed the server */
 	bool partial;		 /* found in a cell, its row not read yet */
@@ -172,10 +197,11 @@ typedef struct WfLimiter
 
 typedef enum WfStanding
 {
-	WF_GROUP_OUT,  /* nothing waits, or its limit is reached */
-	WF_GROUP_TURN, /* fair: in side->turns */
-	WF_GROUP_HEAD, /* in side->heads, by its first entry */
-	WF_GROUP_RATE  /* in side->rate_waits, until rate_free_at */
+	WF_GROUP_OUT,	/* nothing waits, or its limit is reached */
+	WF_GROUP_TURN,	/* fair: in side->turns */
+	WF_GROUP_HEAD,	/* in side->heads, by its first entry */
+	WF_GROUP_RATE,	/* in side->rate_waits, until rate_free_at */
+	WF_GROUP_BEHIND /* in side->behind, until what comes before is read */
 } WfStanding;
 
 typedef enum WfSideOf
@@ -213,12 +239,28 @@ typedef struct WfStand
 	WfStanding standing;
 	WfLine line; /* those that wait and are not active; see above */
 	dlist_node turn;
-	WfHeapNode node; /* heads or rate_waits */
+	WfHeapNode node; /* heads, rate_waits or behind */
 	WfDoor *door;	 /* where it waits, or NULL */
 	dlist_node door_node;
 	int32 credit; /* starts left in this turn */
 	TimestampTz rate_free_at;
 } WfStand;
+
+/* see plan_window.c */
+typedef struct WfGroupWindow
+{
+	WfHeap heap; /* of entries in the group's lines, the last one first */
+	uint32 n;
+	bool on;	  /* known_to counts */
+	bool asked;	  /* a refill is under way ... */
+	uint32 epoch; /* ... with this number */
+	bool noted;	  /* in WfPlan.windows */
+	dlist_node node;
+	WfSpot known_to; /* place PG_INT64_MAX: the group is known as a whole */
+	int64 left_to;	 /* the highest place that was left since it is on */
+	WfWorkId sample; /* the row that was left last */
+	uint32 nleft;	 /* about how many are in the table alone */
+} WfGroupWindow;
 
 typedef struct WfGroup
 {
@@ -229,6 +271,7 @@ typedef struct WfGroup
 	uint32 nblocking; /* of active: failed, so that nothing else may start */
 	int32 weight;
 	WfLimiter limiter;
+	WfGroupWindow window;
 	WfStand stands[WF_SIDES];
 } WfGroup;
 
@@ -248,7 +291,8 @@ typedef struct WfFlow
 typedef struct WfSpill
 {
 	bool on;
-	bool reading;  /* a scan is under way */
+	bool reading;  /* a scan is under way ... */
+	bool again;	   /* ... and another is to begin at the beginning */
 	uint32 nleft;  /* about how many are in the table */
 	WfWorkId upto; /* on: all ids up to here are known */
 } WfSpill;
@@ -261,9 +305,10 @@ typedef struct WfSide
 	WfLine resumed;	  /* active ones that wait and have begun */
 	WfLine held;	  /* active ones that wait and have not begun */
 	WfLine plain;	  /* the others, as far as no group matters */
-	dlist_head turns; /* these three are of WfStand */
+	dlist_head turns; /* these four are of WfStand */
 	WfHeap heads;
 	WfHeap rate_waits;
+	WfHeap behind;
 } WfSide;
 
 typedef struct WfQueue
@@ -280,9 +325,13 @@ typedef struct WfQueue
 	WfSide sides[WF_SIDES];
 	struct wf_groups_hash *groups;
 	WfLimiter limiter;
+	int64 known_to; /* these two: wf_scan_known_to(), as last looked */
+	int64 ranges_to;
 	TimestampTz reading_since; /* fair: since when scans keep it closed */
 	bool rate_short;		   /* the last look ended at a rate limit */
 	uint32 nwishes;			   /* reservations that are under way */
+	uint32 nrefills;		   /* refills of windows, likewise */
+	uint32 nleft;			   /* what its windows leave, about */
 	uint32 nreturning;		   /* messages in ROW, that may come back */
 	uint32 nwoken;	   /* receivers that were woken and have not asked */
 	uint32 receivable; /* what they were woken for */
@@ -300,11 +349,13 @@ typedef struct WfSeat
 	WfRole *role;
 	dlist_node role_node; /* in role->seats */
 	WfEntry *entries[WF_CELLS];
-	uint64 seqs[WF_CELLS];	 /* of what was offered there */
-	uint32 pending;			 /* cells whose offer is still an action */
-	int load;				 /* cells in use */
-	uint64 seq;				 /* last one given out */
-	TimestampTz started_at;	 /* of the process */
+	uint64 seqs[WF_CELLS];		  /* of what was offered there */
+	uint32 epochs[WF_CELLS];	  /* ... and plan->slow.epoch at that time */
+	uint32 role_epochs[WF_CELLS]; /* ... and role->slow.epoch */
+	uint32 pending;				  /* cells whose offer is still an action */
+	int load;					  /* cells in use */
+	uint64 seq;					  /* last one given out */
+	TimestampTz started_at;		  /* of the process */
 	TimestampTz progress_at; /* last end of a run, or first after idling */
 	bool slow;				 /* the last run took long */
 	bool served;			 /* a run has ended here */
@@ -388,7 +439,7 @@ struct WfPlan
 	WfScan *scans;
 	int nscans;
 	int scans_allocated;
-	bool loading;		 /* everything has yet to be read once */
+	int nloading;		 /* walks of the first load that are not over */
 	WfWorkId scanned_to; /* highest id seen by any scan */
 
 	/* entries */
@@ -425,15 +476,21 @@ struct WfPlan
 	WfWorkId timers_after; /* ... of those due then, up to this id */
 	bool timers_reading;   /* a scan is under way */
 	TimestampTz swept_at;  /* when groups were last looked through */
+	dlist_head windows;	   /* of groups to be looked at */
+	int nwindows;
+	int nrefills;		 /* under way */
+	uint32 refill_epoch; /* number of the last one */
 
 	/* executors */
 	WfSeat *seats; /* [nseats] */
 	int nseats;
 	int *used; /* indexes of those that are ours */
 	int nused;
-	int nhiring;		  /* asked for, and not answered */
-	TimestampTz short_at; /* when one could not be had; 0: one could */
-	bool slots_short;	  /* in this decision */
+	int nhiring;		   /* asked for, and not answered */
+	TimestampTz short_at;  /* when one could not be had; 0: one could */
+	bool slots_short;	   /* in this decision */
+	WfSlow slow;		   /* what the engine's own statements have met */
+	dlist_head slow_roles; /* by slow_node */
 
 	/* receivers */
 	WfAsk **asks; /* [nreceivers], made when first needed */

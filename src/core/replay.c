@@ -18,19 +18,33 @@ wf_replay_match(const WfRecorded *records, int nrecords, int ordinal,
 		return WF_MATCH_WANTED;
 
 	record = &records[ordinal - 1];
+	if (record->state == WF_STEP_RETRYING)
+		return WF_MATCH_WANTED;
 	if (record->kind != kind || strcmp(record->name, name) != 0 ||
 		(record->fingerprint != fingerprint &&
 		 record->fingerprint != WF_FINGERPRINT_ANY))
 		return WF_MATCH_DIFFERENT;
-	if (record->state == WF_STEP_RETRYING || record->state == WF_STEP_STARTED)
+	if (record->state == WF_STEP_STARTED)
 		return WF_MATCH_WANTED;
 	if (record->state == WF_STEP_WAITING)
 		return WF_MATCH_WAITING;
 	return WF_MATCH_RECORDED;
 }
 
-int
-wf_replay_leftover(int nrecords, int asked)
+bool
+wf_replay_obliges(const WfRecorded *record)
 {
-	return asked < nrecords ? asked + 1 : 0;
+	return record->kind == WF_STEP_KIND_COMPENSATE &&
+		   record->fingerprint != WF_FINGERPRINT_ANY;
+}
+
+int
+wf_replay_leftover(const WfRecorded *records, int nrecords, int asked)
+{
+	for (int i = asked; i < nrecords; i++)
+	{
+		if (records[i].state != WF_STEP_RETRYING)
+			return i + 1;
+	}
+	return 0;
 }

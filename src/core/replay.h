@@ -6,6 +6,10 @@
  * call must equal the n-th record in kind, name and fingerprint.  The first
  * call past the end is the one wanted.  When the body ends, every record must
  * have been asked for.
+ *
+ * Records in state retrying are not compared: their last attempt has failed,
+ * and the next one has not begun, so nothing rests on how the call was worded.
+ * The body may ask for another call in that place, or for none at all.
  */
 #ifndef WF_CORE_REPLAY_H
 #define WF_CORE_REPLAY_H
@@ -33,9 +37,15 @@ typedef enum WfMatch
 } WfMatch;
 
 /*
- * "ordinal" is 1-based.  A record in state retrying or started counts as
- * wanted, one in state waiting as waiting, but must match in kind, name and
- * fingerprint as well.
+ * Does this record register an undo of its own run?  What was copied does not:
+ * it stays with the run that made the call.
+ */
+extern bool wf_replay_obliges(const WfRecorded *record);
+
+/*
+ * "ordinal" is 1-based.  A record in state retrying counts as wanted, whatever
+ * it says; one in state started counts as wanted and one in state waiting as
+ * waiting, but both must match in kind, name and fingerprint as well.
  */
 extern WfMatch wf_replay_match(const WfRecorded *records, int nrecords,
 							   int ordinal, char kind, const char *name,
@@ -43,8 +53,9 @@ extern WfMatch wf_replay_match(const WfRecorded *records, int nrecords,
 
 /*
  * Called when the body has ended after asking for "asked" calls: the ordinal
- * of the first record it did not ask for, or 0 when all were.
+ * of the first record that it should have asked for, or 0 when there is none.
  */
-extern int wf_replay_leftover(int nrecords, int asked);
+extern int wf_replay_leftover(const WfRecorded *records, int nrecords,
+							  int asked);
 
 #endif /* WF_CORE_REPLAY_H */

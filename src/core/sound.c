@@ -123,7 +123,7 @@ check_undo(const WfSoundRun *run, const WfSoundCall *calls, int i, int *left)
 		*left = i;
 	do
 		--*left;
-	while (*left >= 0 && calls[*left].kind != WF_STEP_KIND_COMPENSATE);
+	while (*left >= 0 && !calls[*left].obliges);
 	if (*left < 0)
 		return "The call is an undo, but nothing is registered for it.";
 	if (strcmp(calls[*left].name, calls[i].name) != 0)
@@ -150,7 +150,7 @@ wf_sound_record(const WfSoundRun *run, const WfSoundCall *calls, int n,
 			wrong = check_undo(run, calls, i, &left);
 		if (wrong != NULL)
 			return wrong;
-		registered |= calls[i].kind == WF_STEP_KIND_COMPENSATE;
+		registered |= calls[i].obliges;
 	}
 	*at = 0;
 	if (run->state == WF_RUN_COMPENSATING && !registered)

@@ -33,6 +33,7 @@ typedef struct WfSoundCall
 	bool has_command;
 	bool has_result;
 	bool has_error;
+	bool obliges; /* registers an undo of this run, see core/replay.h */
 } WfSoundCall;
 
 /* What contradicts what, as a full sentence, or NULL. */

@@ -137,6 +137,7 @@
 #define WF_REQUEST_WAKE	  'w'
 #define WF_REQUEST_RESULT 's' /* set_step_result() */
 #define WF_REQUEST_DELETE 'd'
+#define WF_REQUEST_ALTER  'a'
 
 /* how often one step may take the server down before its run is given up */
 #define WF_MAX_CRASHES		2

@@ -20,13 +20,17 @@ typedef struct WfWork
 	int32 workflow_id;
 	int32 queue_id;
 	int32 priority;
-	uint64 group;			 /* wf_group_hash() of its group_key; 0: none */
+	uint64 group; /* wf_group_hash() of its group_key; 0: none */
+	/*
+	 * In a strict group: lower starts first.  Of a range: the lowest of all that
+	 * is of strict groups, PG_INT64_MAX where nothing is.
+	 */
+	int64 place;
 	TimestampTz due_at;		 /* earliest start; 0: at once, ASLEEP: never */
 	TimestampTz deadline_at; /* DT_NOEND: none */
 	XLogRecPtr lsn;			 /* of the enqueue's commit; 0 when on disk */
 	uint32 flags;			 /* WF_ASSIGN_* */
 	ItemPointerData tid;	 /* where its row was seen, or invalid */
-	TransactionId xid;		 /* who wrote it, or all of a range; or invalid */
 } WfWork;
 
 /* WfWork.flags and WfCell.flags */
@@ -51,11 +55,15 @@ typedef struct WfWork
  */
 typedef enum WfScanKind
 {
-	WF_SCAN_RANGE, /* ids above `after`, up to `upto` */
-	WF_SCAN_ALL,   /* everything, queue by queue from after_queue on */
-	WF_SCAN_QUEUE, /* of queue after_queue, ids above `after` */
-	WF_SCAN_TIMERS /* due at after_due or later, in that order */
+	WF_SCAN_RANGE,	/* ids above `after`, up to `upto` */
+	WF_SCAN_QUEUE,	/* of queue after_queue, ids above `after` */
+	WF_SCAN_TURN,	/* the same for all that has a queue, in turns: `sides` */
+	WF_SCAN_TIMERS, /* due at after_due or later, in that order */
+	WF_SCAN_GROUP	/* of a group of queue after_queue, by place */
 } WfScanKind;
+
+#define WF_SCAN_RUNS	 0x1
+#define WF_SCAN_MESSAGES 0x2
 
 typedef struct WfScan
 {
@@ -64,15 +72,28 @@ typedef struct WfScan
 	TimestampTz after_due; /* with `after`, exclusive */
 	WfWorkId after;		   /* exclusive; these three move on with each chunk */
 	WfWorkId upto;		   /* inclusive */
-	TransactionId xid;	   /* caller's own: who wrote them, if known */
+	int64 after_place;	   /* GROUP: with `after`, exclusive; moves on too */
+	int64 upto_place;	   /* GROUP: inclusive */
+	const char *group_key; /* GROUP */
+	Oid group_owner;	   /* GROUP: whose work alone; InvalidOid: all */
 	TimestampTz from_due;  /* caller's own: where it began */
+	int64 place;		   /* caller's own: RANGE, as in WfWork */
+	int sides;			   /* WF_SCAN_RUNS or WF_SCAN_MESSAGES */
 	bool done;
+	bool loads;	   /* caller's own: at the start of a plan */
 	bool single;   /* caller's own: it is for one run */
 	bool reread;   /* ... which was seen in a cell and not read */
 	bool woken;	   /* ... for which something was sent */
 	bool fresh;	   /* caller's own: what it finds is new */
 	int64 foreign; /* rows of another origin seen so far */
 } WfScan;
+
+/* a place in a group, and who has it */
+typedef struct WfSpot
+{
+	int64 place;
+	WfWorkId id;
+} WfSpot;
 
 /* work that was started and has not ended */
 typedef struct WfStarted

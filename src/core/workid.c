@@ -63,6 +63,13 @@ wf_workid_cmp(const WfWorkId *a, const WfWorkId *b)
 	return result;
 }
 
+int64
+wf_workid_place(const WfWorkId *id, TimestampTz run_at)
+{
+	return (int64) (run_at == 0 ? wf_runid_ticks_of(id)
+								: wf_runid_ticks(run_at));
+}
+
 WfWorkId
 wf_workid_before(const WfWorkId *id)
 {

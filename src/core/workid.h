@@ -10,6 +10,7 @@
 #ifndef WF_CORE_WORKID_H
 #define WF_CORE_WORKID_H
 
+#include "datatype/timestamp.h"
 #include "utils/uuid.h"
 
 typedef pg_uuid_t WfWorkId;
@@ -24,6 +25,13 @@ extern int64 wf_workid_message(const WfWorkId *id);
  */
 extern WfWorkId wf_workid_bound_of_runs(const WfWorkId *bound);
 extern int64 wf_workid_bound_of_messages(const WfWorkId *bound);
+
+/*
+ * The place in a strict group of work that is written just now: the number in
+ * its id or, where it may not start before "run_at" (0: at once), the number
+ * that an id of that time would have.
+ */
+extern int64 wf_workid_place(const WfWorkId *id, TimestampTz run_at);
 
 /* The id just before: so an inclusive bound becomes an exclusive one. */
 extern WfWorkId wf_workid_before(const WfWorkId *id);

@@ -11,6 +11,7 @@
 #include "core/derive.h"
 #include "core/machine.h"
 #include "executor/ending.h"
+#include "ipc/shortage.h"
 #include "ipc/stats.h"
 #include "play/version.h"
 
@@ -40,8 +41,9 @@ sum_up(const WfRecord *record, WfRunEnd *end)
 		const WfStep *step = &record->steps[i];
 
 		/* the first steps of a fork are of another run */
-		if (step->started_at >= record->run.enqueued_at)
-			end->started_at = Min(end->started_at, step->started_at);
+		if (step->started_at >= record->run.enqueued_at &&
+			(end->started_at == 0 || step->started_at < end->started_at))
+			end->started_at = step->started_at;
 		end->attempts += step->attempt;
 		if (step->match.state == WF_STEP_DONE)
 			end->steps_done++;
@@ -72,7 +74,9 @@ wf_ending_set(WfExecutor *executor, WfTurn *turn, char state,
 	end->reason = reason;
 	end->finished_at = wf_clock_now();
 	end->started_at = run->started_at;
-	if (end->started_at == 0)
+	/* one that is parked before any user code has not begun */
+	if (end->started_at == 0 &&
+		(state != WF_RUN_PARKED || cell->begun_at != 0))
 		end->started_at = executor->taken_at;
 	sum_up(&executor->play.record, end);
 	if (state == WF_RUN_SUCCEEDED)
@@ -127,14 +131,14 @@ step_to_blame(const WfPlay *play)
 }
 
 /*
- * Of what other runs did the body hears first, as it may deal with it; a step's
- * failure has parked the run before, where workflows park.
+ * Of what other runs did the body hears first, as it may deal with it, and of a
+ * step whose outcome is unknown after retry_run(); any other step's failure has
+ * parked the run before, where workflows park.
  */
 static void
 end_with_error(WfExecutor *executor, WfTurn *turn, const WfStep *blamed)
 {
-	if (blamed != NULL && blamed->match.kind != WF_STEP_KIND_STEP &&
-		wf_ending_parks(executor))
+	if (blamed != NULL && wf_ending_parks(executor))
 	{
 		wf_ending_park_at_step(executor, turn, blamed);
 		return;
@@ -166,6 +170,8 @@ retry_body(WfExecutor *executor, WfTurn *turn)
 													  : WF_REASON_ERROR);
 		return;
 	}
+	/* what a body meets may be its own fault, as what a step does */
+	executor->cell->shortage = wf_shortage_of(&turn->error, false);
 	turn->has_later = true;
 	turn->body_attempts = attempt;
 	turn->due_at = wf_clock_now() +

@@ -5,11 +5,13 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "miscadmin.h"
 #include "utils/memutils.h"
 
 #include "base/spi.h"
 #include "base/stoppoint.h"
 #include "executor/family.h"
+#include "ipc/shortage.h"
 #include "ipc/wakeup.h"
 #include "play/children.h"
 #include "store/child.h"
@@ -74,7 +76,8 @@ is_last(const WfRun *run)
 	{
 		/* one wake-up too many does no harm */
 		MemoryContextSwitchTo(old);
-		EmitErrorReport();
+		if (wf_shortage_may_log(wf_database_find(MyDatabaseId)))
+			EmitErrorReport();
 		FlushErrorState();
 		AbortCurrentTransaction();
 	}

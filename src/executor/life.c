@@ -5,7 +5,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "access/xlog.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/pmsignal.h"
@@ -22,6 +21,7 @@
 #include "executor/undoing.h"
 #include "executor/user_code.h"
 #include "executor/write.h"
+#include "ipc/exits.h"
 #include "ipc/stats.h"
 
 static void
@@ -100,8 +100,7 @@ begin(WfExecutor *executor)
 	wf_settle_seed();
 
 	/* what started the run must be on disk before anything comes of it */
-	if (!XLogRecPtrIsInvalid(executor->cell->lsn))
-		XLogFlush(executor->cell->lsn);
+	wf_exit_flush(executor->cell->lsn);
 }
 
 WfOutcome

@@ -108,10 +108,9 @@ wf_load_recheck(WfExecutor *executor)
  * Committed at once, as the step that comes next may abort this transaction.
  */
 void
-wf_load_settle_unknown(WfExecutor *executor)
+wf_load_settle_unknown(WfExecutor *executor, WfStep *step)
 {
 	WfRecord *record = &executor->play.record;
-	WfStep *step = &record->steps[record->nsteps - 1];
 	WfWindow window;
 
 	step->match.state = WF_STEP_FAILED;
@@ -120,7 +119,7 @@ wf_load_settle_unknown(WfExecutor *executor)
 	step->error.message = "outcome of the step is unknown";
 	step->error.detail =
 		"It was started at most once, and its executor ended before the outcome was recorded.";
-	record->matches[record->nsteps - 1] = step->match;
+	record->matches[step->ordinal - 1] = step->match;
 
 	wf_window_open(&window);
 	wf_step_update(&record->run.run_id, step);

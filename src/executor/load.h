@@ -28,6 +28,6 @@ extern void wf_load_recheck(WfExecutor *executor);
  * The newest call was started at most once, by a process that is no more:
  * nobody knows how far it came, so the body gets WF002 for it.  Commits.
  */
-extern void wf_load_settle_unknown(WfExecutor *executor);
+extern void wf_load_settle_unknown(WfExecutor *executor, WfStep *step);
 
 #endif /* WF_EXECUTOR_LOAD_H */

@@ -34,6 +34,7 @@
 #include "executor/show.h"
 #include "executor/user_code.h"
 #include "ipc/attach.h"
+#include "ipc/exits.h"
 #include "ipc/marks.h"
 #include "ipc/workers.h"
 #include "play/version.h"
@@ -236,6 +237,7 @@ workflow_executor_main(Datum arg)
 	BackgroundWorkerInitializeConnectionByOid(slot->database, slot->role,
 											  WF_CONNECT_FLAGS);
 	wf_worker_settings();
+	wf_exits_watch_commits();
 	wf_settings_apply();
 	executor = make_executor(slot);
 	wf_version_init();

@@ -18,6 +18,7 @@
 #include "executor/trouble.h"
 #include "executor/user_code.h"
 #include "executor/write.h"
+#include "ipc/shortage.h"
 #include "ipc/stats.h"
 #include "play/error.h"
 
@@ -94,6 +95,24 @@ leave_for_later(WfTurn *turn)
 	turn->due_at = wf_clock_now() + WF_TROUBLE_DELAY_USEC;
 }
 
+/*
+ * Many runs may have the same trouble: at most one line a second tells of it.
+ * Of a shortage the scheduler tells.
+ */
+static void
+log_trouble(WfExecutor *executor, const WfError *error)
+{
+	if (wf_shortage_of(error, true) != WF_SHORTAGE_NONE ||
+		!wf_shortage_may_log(wf_database_find(MyDatabaseId)))
+		return;
+	ereport(LOG,
+			(errcode(ERRCODE_INTERNAL_ERROR),
+			 errmsg("workflow run %s cannot go on: %s",
+					DatumGetCString(DirectFunctionCall1(
+						uuid_out, UUIDPGetDatum(&executor->cell->work_id))),
+					error->message)));
+}
+
 /* Parks the run; where that fails, too, it is left for later. */
 static void
 park(WfExecutor *executor, WfTurn *turn, const WfError *error,
@@ -131,16 +150,44 @@ handle_trouble(WfExecutor *executor, WfTurn *turn, const WfError *error,
 			   const char *reason)
 {
 	leave_for_later(turn);
-	ereport(LOG,
-			(errcode(ERRCODE_INTERNAL_ERROR),
-			 errmsg("workflow run %s cannot go on: %s",
-					DatumGetCString(DirectFunctionCall1(
-						uuid_out, UUIDPGetDatum(&executor->cell->work_id))),
-					error->message)));
+	log_trouble(executor, error);
 	if (reason == NULL && !wf_sqlstate_is_transient(error->code))
 		reason = WF_REASON_ERROR;
 	if (reason != NULL)
 		park(executor, turn, error, reason);
+}
+
+/* ---- shortages ---- */
+
+/* What the database is short of is for the scheduler to know. */
+static void
+tell_shortage(WfExecutor *executor, const WfError *error, bool engine)
+{
+	WfCell *cell = executor->cell;
+	WfShortage kind = wf_shortage_of(error, engine);
+
+	if (kind == WF_SHORTAGE_NONE || cell->engine_met)
+		return;
+	cell->shortage = kind;
+	cell->engine_met = engine;
+	if (engine)
+		wf_shortage_note(error->message);
+}
+
+/*
+ * The step is over, and what has failed is our own write: no attempt of it.
+ * Unless it may be tried but once: then the body learns more of this error than
+ * of a start without an outcome.
+ */
+static bool
+could_not_record(WfExecutor *executor, bool writing, const WfError *error)
+{
+	WfPolicy policy;
+
+	if (!writing || wf_shortage_of(error, true) == WF_SHORTAGE_NONE)
+		return false;
+	wf_play_policy(&executor->play, &policy);
+	return !policy.at_most_once;
 }
 
 /* ---- which of them ---- */
@@ -190,17 +237,21 @@ wf_trouble_handle(WfExecutor *executor, WfTurn *turn)
 {
 	WfTurn was = *turn;
 	WfError error;
+	bool in_step = was.where == WF_IN_STEP;
 
 	wf_error_take(executor->play.record.cxt, &error);
 	clean_up(executor);
 	memset(turn, 0, sizeof(*turn));
+	if (in_step && could_not_record(executor, was.writing, &error))
+		in_step = false;
+	tell_shortage(executor, &error, !in_step);
 
 	if (found_unknown_step(executor, was.writing, &error) ||
 		(was.gone && executor->reloads++ == 0))
 		turn->next = WF_NEXT_LOAD;
 	else if (was.gone)
 		handle_trouble(executor, turn, &error, executor->play.park_reason);
-	else if (was.where == WF_IN_STEP)
+	else if (in_step)
 		turn->next = judge_step_error(executor, &error);
 	else if (wf_user_code_is_asked(executor) &&
 			 executor->play.record.run.workflow_id != 0 &&

@@ -58,7 +58,10 @@ replay(WfPlay *play, bool bounded)
 			end = WF_REPLAY_WAITS;
 		}
 		if (!again)
+		{
+			wf_waiting_mark_given(play);
 			return end;
+		}
 		if (play->record.nwrites >= WF_MAX_TURN_WRITES ||
 			(bounded && wf_clock_system() - begun > WF_BOUNDED_REPLAY_USEC))
 			return WF_REPLAY_LATER;
@@ -150,12 +153,19 @@ go_on(WfExecutor *executor, WfTurn *turn, bool bounded)
 
 /* ---- load ---- */
 
-/* True when the newest call has no outcome, and never will; see commit_start. */
-static bool
-is_unknown(const WfRecord *record)
+/*
+ * The call that has no outcome, and never will (see commit_start), or NULL.
+ * Behind it are others only where retry_run() began an older call again.
+ */
+static WfStep *
+find_unknown(const WfRecord *record)
 {
-	return record->nsteps > 0 &&
-		   record->matches[record->nsteps - 1].state == WF_STEP_STARTED;
+	for (int i = record->nsteps - 1; i >= 0; i--)
+	{
+		if (record->matches[i].state == WF_STEP_STARTED)
+			return &record->steps[i];
+	}
+	return NULL;
 }
 
 static bool
@@ -163,6 +173,7 @@ load_turn(WfExecutor *executor, WfTurn *turn)
 {
 	WfPlay *play = &executor->play;
 	WfRecord *record = &play->record;
+	WfStep *unknown;
 
 	if (!wf_load_run(executor, turn))
 		return false;
@@ -172,13 +183,13 @@ load_turn(WfExecutor *executor, WfTurn *turn)
 	play->progress_place = 0;
 	if (wf_undoing_runs(executor))
 		return wf_undoing_load(executor, turn);
-	if (is_unknown(record))
+	unknown = find_unknown(record);
+	if (unknown != NULL)
 	{
-		wf_load_settle_unknown(executor);
+		wf_load_settle_unknown(executor, unknown);
 		if (wf_ending_parks(executor))
 		{
-			wf_ending_park_at_step(executor, turn,
-								   &record->steps[record->nsteps - 1]);
+			wf_ending_park_at_step(executor, turn, unknown);
 			return false;
 		}
 	}

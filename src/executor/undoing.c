@@ -27,7 +27,7 @@ is_registered(const WfRecord *record)
 {
 	for (int i = 0; i < record->nsteps; i++)
 	{
-		if (record->matches[i].kind == WF_STEP_KIND_COMPENSATE)
+		if (wf_replay_obliges(&record->matches[i]))
 			return true;
 	}
 	return false;
@@ -80,8 +80,7 @@ find_next(const WfRecord *record, int *ordinal)
 	}
 	for (int i = record->nsteps - 1; i >= 0; i--)
 	{
-		if (record->matches[i].kind == WF_STEP_KIND_COMPENSATE &&
-			nundone-- == 0)
+		if (wf_replay_obliges(&record->matches[i]) && nundone-- == 0)
 			return &record->steps[i];
 	}
 	return NULL;
@@ -191,11 +190,19 @@ wf_undoing_after(WfExecutor *executor, WfTurn *turn)
 		end_run(executor, turn);
 }
 
+/* An undo that retry_run() was not told to repeat. */
+static bool
+is_unknown_still(const WfStep *undo)
+{
+	return undo->match.state == WF_STEP_FAILED &&
+		   strcmp(undo->error.code, "WF002") == 0;
+}
+
 bool
 wf_undoing_load(WfExecutor *executor, WfTurn *turn)
 {
 	const WfRecord *record = &executor->play.record;
-	const WfStep *last =
+	WfStep *last =
 		record->nsteps > 0 ? &record->steps[record->nsteps - 1] : NULL;
 
 	wf_undoing_shield(executor);
@@ -203,7 +210,12 @@ wf_undoing_load(WfExecutor *executor, WfTurn *turn)
 		return wf_undoing_next(executor, turn);
 	if (last->match.state == WF_STEP_STARTED)
 	{
-		wf_load_settle_unknown(executor);
+		wf_load_settle_unknown(executor, last);
+		wf_ending_park_at_step(executor, turn, last);
+		return false;
+	}
+	if (is_unknown_still(last))
+	{
 		wf_ending_park_at_step(executor, turn, last);
 		return false;
 	}

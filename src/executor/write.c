@@ -212,6 +212,8 @@ wf_write_turn(WfExecutor *executor, WfTurn *turn)
 	turn->writing = false;
 	WF_STOP("exec-before-commit");
 	wf_settle_check();
+	if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		executor->cell->wrote = true;
 	CommitTransactionCommand();
 	play->record.run.state = state;
 	count_steps(executor);

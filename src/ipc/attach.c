@@ -29,6 +29,7 @@
 #include "base/stoppoint.h"
 #include "ipc/attach.h"
 #include "ipc/entries.h"
+#include "ipc/shortage.h"
 #include "ipc/workers.h"
 
 static int my_index = -1; /* entry or slot; -1 when not attached */
@@ -79,6 +80,9 @@ attach(int index, bool scheduler)
 		return false;
 	}
 	my_index = index;
+	wf_shortage_watch(scheduler ? &wf_databases[index]
+								: wf_database_find(start.database),
+					  !scheduler);
 	return true;
 }
 
@@ -140,5 +144,8 @@ wf_worker_settings(void)
 
 	connected = true;
 	if (my_index >= 0 && !am_scheduler)
+	{
+		wf_shortage_unwatch();
 		wf_executor_connected(my_index);
+	}
 }

@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "ipc/entries.h"
 #include "ipc/queue_stats.h"
+#include "ipc/shortage.h"
 #include "ipc/stats.h"
 
 /* a scheduler that lived this long did not fail at its start */
@@ -92,13 +93,18 @@ create(Oid database, WfDatabaseState state)
 	 * There may be prepared transactions from before shared memory was made.
 	 * Assume so, until the first COMMIT PREPARED finds none left.
 	 */
-	db->prepared = db->prepared_nested = true;
+	db->prepared = true;
+	db->prepared_ending = 0;
 	memset(&db->prepared_low, 0, sizeof(db->prepared_low));
 	SpinLockRelease(&db->ring_lock);
 
 	db->stopped = db->foreign = false;
 	db->ready = db->timers = 0;
 	db->oldest_ready = db->scheduler_since = db->short_since = 0;
+	db->shortage = db->shortage_told = WF_SHORTAGE_NONE;
+	db->shortage_since = db->shortage_told_at = 0;
+	db->shortage_ends = 0;
+	db->shortage_text[0] = '\0';
 	return db;
 }
 
@@ -395,6 +401,8 @@ wf_scheduler_left(int index, uint32 generation, bool no_extension, bool told)
 		{
 			db->state = WF_DB_WANTED;
 			wf_entry_back_off(db, now, failed);
+			if (wf_shortage_watched() != WF_SHORTAGE_NONE)
+				wf_shortage_ended_by(db, wf_shortage_watched(), now);
 		}
 	}
 	wf_entry_wake_launcher();

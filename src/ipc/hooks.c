@@ -34,6 +34,7 @@
 #include "ipc/entries.h"
 #include "ipc/hooks.h"
 #include "ipc/need.h"
+#include "ipc/order.h"
 #include "ipc/receivers.h"
 #include "ipc/wakeup.h"
 
@@ -61,13 +62,15 @@ is_end_of_prepared(Node *stmt)
 }
 
 static void
-after_prepared(const WfPrepared *before)
+after_prepared(const WfPrepared *before, bool committed)
 {
 	/* it may have been a CREATE EXTENSION */
 	AcceptInvalidationMessages();
 	if (wf_database_find(MyDatabaseId) == NULL && !OidIsValid(wf_schema_oid()))
 		return;
 	wf_wakeup_prepared_after(before);
+	if (committed && TransactionIdIsValid(before->xid))
+		wf_order_prepared(before->xid);
 }
 
 static void
@@ -108,7 +111,8 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 		 qc);
 
 	if (prepared)
-		after_prepared(&before);
+		after_prepared(&before, ((TransactionStmt *) stmt)->kind ==
+									TRANS_STMT_COMMIT_PREPARED);
 }
 
 static void

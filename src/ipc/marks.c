@@ -58,7 +58,7 @@ typedef struct MarksHeader
 typedef struct LiveMark
 {
 	uint32 in_use; /* written last, cleared first */
-	uint32 told;   /* the SIGQUIT handler ran */
+	uint32 told;   /* the SIGQUIT handler ran, or it is not its fault */
 	int32 ordinal;
 	int32 attempt;
 	pg_uuid_t run_id;
@@ -206,6 +206,13 @@ wf_mark_set(const pg_uuid_t *run_id, int ordinal, int attempt)
 	my_mark->crash_id = pg_prng_uint64(&crash_ids);
 	pg_compiler_barrier(); /* one process wrote it, in program order */
 	my_mark->in_use = 1;
+}
+
+void
+wf_mark_excuse(void)
+{
+	if (my_mark != NULL)
+		my_mark->told = 1;
 }
 
 void

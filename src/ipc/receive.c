@@ -17,7 +17,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "access/xlog.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/latch.h"
@@ -27,6 +26,7 @@
 #include "base/clock.h"
 #include "base/compat.h"
 #include "base/stoppoint.h"
+#include "ipc/exits.h"
 #include "ipc/receivers.h"
 #include "ipc/shelf.h"
 #include "ipc/wakeup.h"
@@ -266,7 +266,7 @@ take_laid_out(int32 queue_id, WfHanded *out)
 	WF_STOP("receive-taken");
 	out->message_id = item.message_id;
 	out->tid = item.tid;
-	XLogFlush(item.lsn);
+	wf_exit_flush(item.lsn);
 	return true;
 }
 
@@ -306,7 +306,7 @@ wf_receive_ask(int32 queue_id, int max, int64 lease, WfHanded *out)
 	}
 	WF_STOP("receive-answered");
 	memcpy(out, receiver->handed, receiver->n * sizeof(WfHanded));
-	XLogFlush(receiver->lsn);
+	wf_exit_flush(receiver->lsn);
 	return receiver->n;
 }
 

@@ -13,6 +13,8 @@
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 
+#include "ipc/exits.h"
+#include "ipc/order.h"
 #include "ipc/queue_stats.h"
 #include "ipc/receivers.h"
 #include "ipc/segments.h"
@@ -28,6 +30,8 @@ wf_segments_request(void)
 	RequestAddinShmemSpace(wf_queue_stats_size());
 	RequestAddinShmemSpace(wf_receivers_size());
 	RequestAddinShmemSpace(wf_shelves_size());
+	RequestAddinShmemSpace(wf_exits_size());
+	RequestAddinShmemSpace(wf_order_size());
 	RequestNamedLWLockTranche(WF_SHMEM_TRANCHE, WF_SHMEM_LOCKS);
 }
 
@@ -42,5 +46,7 @@ wf_segments_startup(void)
 	wf_queue_stats_startup(found);
 	wf_receivers_startup(found);
 	wf_shelves_startup();
+	wf_exits_startup();
+	wf_order_startup();
 	LWLockRelease(AddinShmemInitLock);
 }

@@ -78,6 +78,7 @@ database_init(WfDatabase *db)
 	pg_atomic_init_u64(&db->idle_asked, 0);
 	pg_atomic_init_u64(&db->idle_answered, 0);
 	pg_atomic_init_u32(&db->reads_news, 0);
+	pg_atomic_init_u64(&db->trouble_logged, 0);
 	ConditionVariableInit(&db->idle_cv);
 }
 
@@ -196,6 +197,12 @@ wf_runid_draw(pg_uuid_t *out)
 
 int64
 wf_messageid_draw(void)
+{
+	return (int64) draw_ticks();
+}
+
+int64
+wf_place_draw(void)
 {
 	return (int64) draw_ticks();
 }

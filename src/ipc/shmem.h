@@ -44,6 +44,7 @@
 #include "utils/uuid.h"
 
 #include "core/cell.h"
+#include "core/shortage_kind.h"
 #include "store/run.h"
 
 #define WF_RING_SIZE	 512
@@ -75,6 +76,9 @@ typedef struct WfCell
 	TimestampTz due_at;	  /* for WF_OUTCOME_LATER and WAITS */
 	bool tells_parent;	  /* valid in DONE: wake the run that waits for this */
 	pg_uuid_t parent_id;  /* ... which is it */
+	WfShortage shortage;  /* valid in DONE: what the run has met ... */
+	bool engine_met;	  /* ... in a statement of our own */
+	bool wrote;			  /* valid in DONE: something was committed */
 } WfCell;
 
 /* ---- executor slots ---- */
@@ -116,17 +120,18 @@ typedef enum WfSlotState
 
 typedef struct WfSlot
 {
-	WfSlotState state; /* lock */
-	uint32 generation; /* lock; rises with every start and reuse */
-	uint64 wanted_seq; /* lock; order of requests */
-	Oid database;	   /* lock; written by the scheduler */
-	Oid role;		   /* likewise */
-	int pid;		   /* lock; written by the executor, 0 if none */
-	PGPROC *proc;	   /* lock; written by the executor */
-	bool failed_start; /* lock; GONE: ended before it was connected */
-	bool abandoned;	   /* lock; freed at its end, nobody has to look */
-	bool in_user_code; /* executor; was it there when it ended? */
-	bool swallowed;	   /* it was ended, as user code went on after a cancel;
+	WfSlotState state;	/* lock */
+	uint32 generation;	/* lock; rises with every start and reuse */
+	uint64 wanted_seq;	/* lock; order of requests */
+	Oid database;		/* lock; written by the scheduler */
+	Oid role;			/* likewise */
+	int pid;			/* lock; written by the executor, 0 if none */
+	PGPROC *proc;		/* lock; written by the executor */
+	bool failed_start;	/* lock; GONE: ended before it was connected */
+	WfShortage refused; /* lock; ... because of this */
+	bool abandoned;		/* lock; freed at its end, nobody has to look */
+	bool in_user_code;	/* executor; was it there when it ended? */
+	bool swallowed;		/* it was ended, as user code went on after a cancel;
 						* set by executor or scheduler */
 
 	pg_atomic_uint32 retire;  /* scheduler: exit when idle, take no more */
@@ -156,13 +161,14 @@ typedef struct WfSlot
 /* ---- the way from commit to scheduler ---- */
 
 /* WfDatabase.events */
-#define WF_EVENT_REQUEST 0x01 /* rows in _workflow.request */
-#define WF_EVENT_CONTROL 0x02 /* stop(), start(), workflow paused.. */
-#define WF_EVENT_RESCAN	 0x04 /* look for unknown runs in the table */
-#define WF_EVENT_EXIT	 0x08 /* extension dropped: look and leave */
-#define WF_EVENT_SIGNALS 0x10 /* look for what was sent to runs */
-#define WF_EVENT_KEPT	 0x20 /* something is kept for some time only */
-#define WF_EVENT_DEAD	 0x40 /* dead letters were retried or deleted */
+#define WF_EVENT_REQUEST  0x01 /* rows in _workflow.request */
+#define WF_EVENT_CONTROL  0x02 /* stop(), start(), workflow paused.. */
+#define WF_EVENT_RESCAN	  0x04 /* look for unknown runs in the table */
+#define WF_EVENT_EXIT	  0x08 /* extension dropped: look and leave */
+#define WF_EVENT_SIGNALS  0x10 /* look for what was sent to runs */
+#define WF_EVENT_KEPT	  0x20 /* something is kept for some time only */
+#define WF_EVENT_DEAD	  0x40 /* dead letters were retried or deleted */
+#define WF_EVENT_PREPARED 0x80 /* work was committed without its place */
 
 /*
  * All changes are made through ipc/entries.h, under the lock:
@@ -219,8 +225,8 @@ typedef struct WfDatabase
 	WfWork spill;			/* ring_lock; id..last_id was not entered */
 	pg_uuid_t prepared_low; /* ring_lock; lowest id in a PREPAREd xact */
 	bool prepared;			/* ring_lock; prepared_low is valid */
-	bool prepared_nested;	/* ring_lock; some wrote in a subtransaction */
 	uint64 prepared_seq;	/* ring_lock; rises with every PREPARE */
+	int prepared_ending;	/* ring_lock; COMMIT PREPAREDs under way */
 	WfWork ring[WF_RING_SIZE];
 
 	/* for wait_until_idle() */
@@ -243,6 +249,15 @@ typedef struct WfDatabase
 	TimestampTz oldest_ready; /* 0 when none */
 	TimestampTz scheduler_since;
 	TimestampTz short_since; /* 0, or since when it waits for a worker slot */
+
+	/* see ipc/shortage.h; written by the scheduler, also while it ends */
+	WfShortage shortage;
+	TimestampTz shortage_since;
+	WfShortage shortage_told;		 /* scheduler: what was logged last ... */
+	TimestampTz shortage_told_at;	 /* ... and when */
+	int shortage_ends;				 /* lock; schedulers that ended by one */
+	char shortage_text[200];		 /* lock; the last error, for the log */
+	pg_atomic_uint64 trouble_logged; /* when anybody last wrote such a line */
 } WfDatabase;
 
 typedef struct WfShared
@@ -299,6 +314,9 @@ extern WfDatabase *wf_database_get(Oid database);
 /* Draws the next run id, or message id. */
 extern void wf_runid_draw(pg_uuid_t *out);
 extern int64 wf_messageid_draw(void);
+
+/* ... or place, by the same counter. */
+extern int64 wf_place_draw(void);
 
 /* Wake-ups; safe in a commit callback (no ERROR, no allocation). */
 extern void wf_wake_launcher(void);

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/guc.h"
 #include "ipc/entries.h"
+#include "ipc/shortage.h"
 
 /* a scheduler in want of an executor asks every second */
 #define WF_STARVED_MS 2500
@@ -125,6 +126,7 @@ wf_slot_request(Oid database, Oid role)
 		slot->role = role;
 		slot->wanted_seq = ++wf_shared->wanted_seq;
 		slot->failed_start = false;
+		slot->refused = WF_SHORTAGE_NONE;
 		slot->abandoned = false;
 		slot->in_user_code = false;
 		slot->swallowed = false;
@@ -235,6 +237,7 @@ wf_executor_left(int index, uint32 generation, bool connected)
 		slot->pid = 0;
 		slot->proc = NULL;
 		slot->failed_start = !connected;
+		slot->refused = connected ? WF_SHORTAGE_NONE : wf_shortage_watched();
 		slot->state = WF_SLOT_GONE;
 		wake_starved();
 		if (db == NULL || slot->abandoned)

@@ -13,7 +13,8 @@
  * kept in the entry, and everything from there on is looked at again.  It is
  * forgotten when no prepared transaction is left, unless one was prepared
  * since (prepared_seq): XACT_EVENT_PREPARE comes when the transaction can
- * already be seen in pg_prepared_xacts and cannot yet be committed.
+ * already be seen in pg_prepared_xacts and cannot yet be committed.  Nor is it
+ * while somebody else who is committing one has yet to tell (prepared_ending).
  *
  * Owns: the rings.
  *
@@ -30,6 +31,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 
+#include "base/spi.h"
 #include "core/workid.h"
 #include "ipc/receivers.h"
 #include "ipc/shelf.h"
@@ -41,7 +43,7 @@ typedef struct Notes
 	WfWork runs[WF_NOTES_SINGLE];
 	SubTransactionId subids[WF_NOTES_SINGLE];
 	bool ranged; /* more than fit: low..high counts */
-	bool nested; /* some were written by subtransactions */
+	int64 lowest; /* place in strict groups; 0: none */
 	pg_uuid_t low;
 	pg_uuid_t high;
 	uint32 events;
@@ -53,6 +55,13 @@ typedef struct Notes
 } Notes;
 
 static Notes notes;
+
+/* COMMIT PREPARED: to be told at the end of the command */
+static WfPrepared ended;
+static bool has_ended = false;
+
+/* the entry in whose prepared_ending this command is counted */
+static WfDatabase *ending_in = NULL;
 
 static bool
 notes_are_empty(void)
@@ -66,7 +75,7 @@ notes_clear(void)
 {
 	notes.n = 0;
 	notes.ranged = false;
-	notes.nested = false;
+	notes.lowest = 0;
 	notes.events = 0;
 	notes.definition = false;
 	notes.nrechecks = 0;
@@ -87,8 +96,6 @@ range_add(bool *valid, pg_uuid_t *low, pg_uuid_t *high, const pg_uuid_t *first,
 void
 wf_note_run(const WfWork *run)
 {
-	if (GetCurrentSubTransactionId() != TopSubTransactionId)
-		notes.nested = true;
 	if (!notes.ranged && notes.n < WF_NOTES_SINGLE)
 	{
 		notes.runs[notes.n] = *run;
@@ -96,11 +103,35 @@ wf_note_run(const WfWork *run)
 		notes.n++;
 		return;
 	}
+	wf_note_among(&run->id);
+}
+
+void
+wf_note_among(const WfWorkId *id)
+{
 	for (int i = 0; i < notes.n; i++)
 		range_add(&notes.ranged, &notes.low, &notes.high, &notes.runs[i].id,
 				  &notes.runs[i].id);
 	notes.n = 0;
-	range_add(&notes.ranged, &notes.low, &notes.high, &run->id, &run->id);
+	range_add(&notes.ranged, &notes.low, &notes.high, id, id);
+}
+
+void
+wf_note_lowest(int64 place)
+{
+	notes.lowest = place;
+}
+
+void
+wf_note_moved(const WfWorkId *id, int64 place, ItemPointer tid)
+{
+	for (int i = 0; i < notes.n; i++)
+	{
+		if (memcmp(&notes.runs[i].id, id, UUID_LEN) != 0)
+			continue;
+		notes.runs[i].place = place;
+		notes.runs[i].tid = *tid;
+	}
 }
 
 /* One too many, after a rollback to a savepoint, does no harm. */
@@ -158,7 +189,6 @@ ring_push(WfDatabase *db, const WfWork *run)
 		range_add(&db->ring_spilled, &db->spill.id, &db->spill.last_id,
 				  &run->id, &run->last_id);
 		db->spill.lsn = Max(db->spill.lsn, run->lsn);
-		db->spill.xid = InvalidTransactionId;
 	}
 	db->ring_spilled = true;
 }
@@ -185,17 +215,18 @@ database_lock(void)
 
 static void
 deliver_range(const pg_uuid_t *low, const pg_uuid_t *high, XLogRecPtr lsn,
-			  TransactionId xid)
+			  int64 lowest)
 {
 	WfDatabase *db = database_lock();
 	WfWork range = {0};
 
 	if (db == NULL)
 		return;
-	range.id = *low;
+	/* one alone is a range, too: nothing else is known of it */
+	range.id = wf_workid_cmp(low, high) < 0 ? *low : wf_workid_before(low);
 	range.last_id = *high;
 	range.lsn = lsn;
-	range.xid = xid;
+	range.place = lowest != 0 ? lowest : PG_INT64_MAX;
 	range.deadline_at = DT_NOEND;
 	SpinLockAcquire(&db->ring_lock);
 	ring_push(db, &range);
@@ -293,8 +324,7 @@ deliver(bool committed)
 
 	if (committed && notes.ranged)
 		deliver_range(&notes.low, &notes.high, XactLastCommitEnd,
-					  notes.nested ? InvalidTransactionId
-								   : GetTopTransactionIdIfAny());
+					  notes.lowest);
 }
 
 /* XACT_EVENT_PREPARE: leave word for whoever commits it */
@@ -323,7 +353,6 @@ leave_prepared(void)
 	if (!db->prepared || wf_workid_cmp(&low, &db->prepared_low) < 0)
 		db->prepared_low = low;
 	db->prepared = true;
-	db->prepared_nested |= notes.nested;
 	db->prepared_seq++;
 	SpinLockRelease(&db->ring_lock);
 	LWLockRelease(wf_shared->lock);
@@ -331,15 +360,18 @@ leave_prepared(void)
 
 /* ---- callbacks ---- */
 
+static void end_prepared(bool committed);
+
 static void
 at_xact_end(XactEvent event, void *arg)
 {
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
+		end_prepared(event == XACT_EVENT_COMMIT);
 	switch (event)
 	{
 		case XACT_EVENT_COMMIT:
-			if (notes_are_empty())
-				return;
-			deliver(true);
+			if (!notes_are_empty())
+				deliver(true);
 			break;
 		case XACT_EVENT_ABORT:
 			if (notes.nrechecks > 0)
@@ -412,26 +444,46 @@ void
 wf_wakeup_prepared_before(WfPrepared *before, const char *gid)
 {
 	WfDatabase *db = wf_database_find(MyDatabaseId);
-	bool nested;
 
 	memset(before, 0, sizeof(*before));
-	if (db == NULL || max_prepared_xacts == 0)
+	if (max_prepared_xacts == 0)
+		return;
+	/* after a crash the launcher may have yet to make one */
+	if (db == NULL && OidIsValid(wf_schema_oid()))
+		db = wf_database_get(MyDatabaseId);
+	if (db == NULL)
 		return;
 	SpinLockAcquire(&db->ring_lock);
 	before->valid = db->prepared;
 	before->seq = db->prepared_seq;
-	nested = db->prepared_nested;
+	if (before->valid && ending_in == NULL)
+	{
+		db->prepared_ending++;
+		ending_in = db;
+	}
 	SpinLockRelease(&db->ring_lock);
 	if (!before->valid)
 		return;
 	look_at_prepared(before, gid);
-	/* rows of subtransactions have ids of their own */
-	if (nested)
-		before->xid = InvalidTransactionId;
 }
 
 void
 wf_wakeup_prepared_after(const WfPrepared *before)
+{
+	ended = *before;
+	has_ended = true;
+}
+
+void
+wf_wakeup_prepared_unplaced(void)
+{
+	ended.valid = false;
+	wf_note_events(WF_EVENT_PREPARED);
+}
+
+/* As long as something may be listed, it is not forgotten. */
+static void
+deliver_ended(const WfPrepared *before, bool committed)
 {
 	WfDatabase *db;
 	pg_uuid_t low;
@@ -444,19 +496,36 @@ wf_wakeup_prepared_after(const WfPrepared *before)
 	low = db->prepared_low;
 	if (!db->prepared)
 		memset(&low, 0xFF, sizeof(low));
-	else if (before->valid && before->n <= 1 &&
-			 db->prepared_seq == before->seq)
-		db->prepared = db->prepared_nested = false;
+	else if (committed && before->valid && before->n <= 1 &&
+			 db->prepared_seq == before->seq && db->prepared_ending == 1)
+		db->prepared = false;
 	SpinLockRelease(&db->ring_lock);
 	pg_atomic_fetch_add_u64(&db->definitions, 1);
 	wf_receivers_changed(MyDatabaseId);
-	pg_atomic_fetch_or_u32(&db->events, WF_EVENT_REQUEST | WF_EVENT_CONTROL |
-											WF_EVENT_SIGNALS);
+	pg_atomic_fetch_or_u32(
+		&db->events, WF_EVENT_REQUEST | WF_EVENT_CONTROL | WF_EVENT_SIGNALS |
+						 (committed ? 0 : WF_EVENT_PREPARED));
 	LWLockRelease(wf_shared->lock);
 
 	/* COMMIT PREPARED has flushed its record */
 	memset(&high, 0xFF, sizeof(high));
-	deliver_range(&low, &high, InvalidXLogRecPtr, before->xid);
+	deliver_range(&low, &high, InvalidXLogRecPtr, 0);
+}
+
+/* The command is over, whether or not it has succeeded. */
+static void
+end_prepared(bool committed)
+{
+	if (has_ended)
+		deliver_ended(&ended, committed);
+	has_ended = false;
+	if (ending_in == NULL)
+		return;
+	SpinLockAcquire(&ending_in->ring_lock);
+	if (ending_in->prepared_ending > 0)
+		ending_in->prepared_ending--;
+	SpinLockRelease(&ending_in->ring_lock);
+	ending_in = NULL;
 }
 
 /*
@@ -478,8 +547,8 @@ wf_wakeup_prepared_look(WfDatabase *db)
 	if (present.n > 0)
 		return;
 	SpinLockAcquire(&db->ring_lock);
-	if (db->prepared_seq == seq)
-		db->prepared = db->prepared_nested = false;
+	if (db->prepared_seq == seq && db->prepared_ending == 0)
+		db->prepared = false;
 	SpinLockRelease(&db->ring_lock);
 }
 

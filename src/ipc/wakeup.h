@@ -25,6 +25,18 @@ extern void wf_wakeup_init(void);
 /* A run was inserted by the current (sub)transaction. */
 extern void wf_note_run(const WfWork *run);
 
+/* Among others perhaps, this work is to be read from the table. */
+extern void wf_note_among(const WfWorkId *id);
+
+/*
+ * The lowest place of what was written into strict groups: from a callback at
+ * COMMIT that comes before ours.
+ */
+extern void wf_note_lowest(int64 place);
+
+/* Its row, written by this transaction, has another place and is there now. */
+extern void wf_note_moved(const WfWorkId *id, int64 place, ItemPointer tid);
+
 /* Something was sent to this run, which may wait for it. */
 extern void wf_note_wake(const pg_uuid_t *run_id);
 
@@ -50,18 +62,21 @@ extern void wf_note_recheck(const WfWork *run);
 
 /*
  * Around COMMIT PREPARED, for the utility hook.  Before may raise an ERROR;
- * after, which is called only when the command succeeded, cannot.
+ * after, which is called only when the command succeeded, cannot.  What it has
+ * to tell is told at the end of the transaction of the command itself.
  */
 typedef struct WfPrepared
 {
 	bool valid;
 	uint64 n; /* prepared transactions of this database, this one included */
 	uint64 seq;
-	TransactionId xid; /* who wrote the runs, if that is known */
+	TransactionId xid; /* of this one, if that is known */
 } WfPrepared;
 
 extern void wf_wakeup_prepared_before(WfPrepared *before, const char *gid);
 extern void wf_wakeup_prepared_after(const WfPrepared *before);
+/* ... but what it has written could not be given its places */
+extern void wf_wakeup_prepared_unplaced(void);
 
 /* For a scheduler that starts, in a transaction. */
 extern void wf_wakeup_prepared_look(WfDatabase *db);

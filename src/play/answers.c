@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
 #include "utils/builtins.h"
 
@@ -146,4 +147,32 @@ wf_answers_take(WfAnswers *answers, const char *name, bool once,
 		read_error(answer->value, name, code, &answer->error);
 	}
 	return true;
+}
+
+void
+wf_answers_check_used(WfAnswers *answers)
+{
+	JsonbIterator *it = JsonbIteratorInit(&answers->object->root);
+	JsonbIteratorToken token;
+	JsonbValue v;
+	StringInfoData names;
+
+	initStringInfo(&names);
+	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
+	{
+		char *name;
+
+		if (token != WJB_KEY)
+			continue;
+		name = pnstrdup(v.val.string.val, v.val.string.len);
+		if (taken_of(answers, name)->count == 0)
+			appendStringInfo(&names, "%s\"%s\"", names.len > 0 ? ", " : "",
+							 name);
+	}
+	if (names.len > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("answers were not used: %s", names.data),
+				 errdetail("The body ended without a signal, task, child or step of such a name."),
+				 errhint("Leave them out, or correct the names.")));
 }

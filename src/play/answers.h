@@ -30,4 +30,10 @@ extern WfAnswers *wf_answers_make(Jsonb *object);
 extern bool wf_answers_take(WfAnswers *answers, const char *name, bool once,
 							const char *code, WfAnswer *answer);
 
+/*
+ * Raises 22023 where there are names that nobody has asked for: the trial would
+ * have gone another way than whoever wrote the answers believes.
+ */
+extern void wf_answers_check_used(WfAnswers *answers);
+
 #endif /* WF_PLAY_ANSWERS_H */

@@ -13,8 +13,11 @@ play_in_trial(WfTrial *trial, WfStep *step)
 {
 	WfPlay *play = &trial->play;
 
-	wf_play_adopt(play);
-	wf_trial_call_attempt(trial, step);
+	if (!wf_trial_call_answered(trial, step, "P0001"))
+	{
+		wf_play_adopt(play);
+		wf_trial_call_attempt(trial, step);
+	}
 	if (step->match.state == WF_STEP_FAILED && wf_version_parks(play->version))
 	{
 		trial->error = step->error;

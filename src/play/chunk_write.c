@@ -12,12 +12,15 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
+#include "utils/numeric.h"
 
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/spi.h"
 #include "ipc/wakeup.h"
+#include "play/chunk.h"
 #include "play/chunk_write.h"
 #include "play/fingerprint.h"
 #include "play/items.h"
@@ -215,9 +218,56 @@ write_map(WfPlay *play, const WfWanted *asked)
 /* ---- once more ---- */
 
 /*
- * retry_run() has the call tried again: what its chunks have done stays done.
- * Each that did not succeed is replaced by another one, with another id, as an
- * executor may just be leaving it.
+ * The call has a record, so retry_run() has it tried again.  Is it what its
+ * chunks were made for?  They must have ended.
+ */
+static bool
+can_go_on(WfPlay *play, const WfWanted *asked)
+{
+	const pg_uuid_t *run_id = &play->record.run.run_id;
+	const WfStep *before;
+	bool same;
+	WfWindow window;
+
+	if (asked->ordinal > play->record.nsteps)
+		return false;
+	before = &play->record.steps[asked->ordinal - 1];
+	wf_window_open(&window);
+	if (wf_map_has_unfinished(run_id, asked->ordinal))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("items of \"%s\" are still being cancelled",
+						before->match.name)));
+	same = before->match.kind == asked->kind->letter &&
+		   (asked->kind->runs != WF_CALL_MANY_RUNS ||
+			wf_map_is_same(run_id, asked->ordinal,
+						   DatumGetJsonbP(asked->values[WF_MAP_ITEMS]),
+						   wf_items_are_tasks(asked)));
+	if (!same)
+		wf_children_forget(run_id, asked->ordinal);
+	wf_window_close(&window);
+	return same;
+}
+
+/*
+ * The input of a chunk that takes the place of another one: for the same items,
+ * but as the call is worded now.
+ */
+static Jsonb *
+input_again(WfPlay *play, const WfWanted *asked, const Jsonb *input)
+{
+	const Jsonb *items = JsonbValueToJsonb(wf_chunk_field(input, "items"));
+	JsonbIterator *it = JsonbIteratorInit(&unconstify(Jsonb *, items)->root);
+	int first = DatumGetInt32(DirectFunctionCall1(
+		numeric_int4,
+		NumericGetDatum(wf_chunk_field(input, "first")->val.numeric)));
+
+	return map_input(play, asked, &it, first, JB_ROOT_COUNT(items));
+}
+
+/*
+ * What the chunks have done stays done.  Each that did not succeed is replaced
+ * by another one, with another id, as an executor may just be leaving it.
  */
 static int
 write_again(WfPlay *play, const WfWanted *asked)
@@ -231,21 +281,34 @@ write_again(WfPlay *play, const WfWanted *asked)
 
 	init_chunk(play, asked->ordinal, &chunk);
 	wf_window_open(&window);
-	if (wf_map_has_unfinished(&play->record.run.run_id, asked->ordinal))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("items of \"%s\" are still being cancelled",
-						asked->name)));
 	n = wf_map_redo(&play->record.run.run_id, asked->ordinal, play->scratch,
 					&redo);
 	for (int i = 0; i < n; i++)
 	{
-		write_chunk(&chunk, redo[i].item, redo[i].input, i >= max_parallel);
-		wf_chunk_replace(&redo[i].run_id, &chunk.run_id, collects);
+		write_chunk(&chunk, redo[i].item,
+					input_again(play, asked, redo[i].input),
+					i >= max_parallel);
+		wf_chunk_replace(&redo[i].run_id, &chunk.run_id, collects,
+						 asked->name);
 		note_chunk(&chunk, false);
 	}
 	wf_window_close(&window);
 	return n;
+}
+
+/* A step beside the body that is begun again takes over an unknown outcome. */
+static void
+take_over(WfPlay *play, const WfWanted *asked, const WfNewRun *chunk)
+{
+	const WfStep *before = &play->record.steps[asked->ordinal - 1];
+	WfWindow window;
+
+	if (!before->has_child)
+		return;
+	wf_window_open(&window);
+	wf_chunk_replace(&before->child_run_id, &chunk->run_id, false,
+					 asked->name);
+	wf_window_close(&window);
 }
 
 void
@@ -254,9 +317,13 @@ wf_chunk_write_step(WfPlay *play, const WfWanted *asked, WfStep *step)
 	MemoryContext old = MemoryContextSwitchTo(play->scratch);
 	WfNewRun chunk;
 
+	bool again = can_go_on(play, asked);
+
 	init_chunk(play, asked->ordinal, &chunk);
 	write_chunk(&chunk, 1, step_input(play, asked), false);
-	note_chunk(&chunk, true);
+	if (again)
+		take_over(play, asked, &chunk);
+	note_chunk(&chunk, !again);
 	step->has_child = true;
 	step->child_run_id = chunk.run_id;
 	MemoryContextSwitchTo(old);
@@ -266,8 +333,8 @@ int
 wf_chunk_write_map(WfPlay *play, const WfWanted *asked)
 {
 	MemoryContext old = MemoryContextSwitchTo(play->scratch);
-	int n = asked->ordinal <= play->record.nsteps ? write_again(play, asked)
-												  : write_map(play, asked);
+	int n = can_go_on(play, asked) ? write_again(play, asked)
+								   : write_map(play, asked);
 
 	MemoryContextSwitchTo(old);
 	return n;

@@ -14,6 +14,18 @@ clip(char *text)
 	return wf_text_clip(text, WF_MAX_ERROR_TEXT);
 }
 
+/*
+ * PL/pgSQL's RAISE, and what PL/Python has for it.  RAISE without arguments
+ * passes on the error that was caught, and that says where it came from.
+ */
+static bool
+is_by_hand(const ErrorData *edata)
+{
+	return edata->funcname != NULL &&
+		   (strcmp(edata->funcname, "exec_stmt_raise") == 0 ||
+			strcmp(edata->funcname, "PLy_output") == 0);
+}
+
 void
 wf_error_take(MemoryContext cxt, WfError *error)
 {
@@ -30,6 +42,7 @@ wf_error_take(MemoryContext cxt, WfError *error)
 	error->detail = clip(edata->detail);
 	error->hint = clip(edata->hint);
 	error->context = clip(edata->context);
+	error->by_hand = is_by_hand(edata);
 }
 
 void

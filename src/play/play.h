@@ -51,6 +51,8 @@ typedef struct WfReplay
 	uint32 derived;	 /* now/random/uuid since the last call */
 	List *patches;	 /* what patched() has answered */
 	int raised_step; /* last recorded failure raised, or 0 */
+	List *heard;	 /* recorded failures that were raised, in pairs: the
+					  * ordinal, and how many calls had been asked for */
 
 	/* the body has to end, because */
 	bool unwinding;

@@ -134,7 +134,8 @@ judge_end(WfPlay *play, bool raised)
 	if (raised && !continues && wf_sqlstate_is_transient(replay->error.code))
 		return WF_REPLAY_ERROR;
 
-	leftover = wf_replay_leftover(play->record.nsteps, replay->asked);
+	leftover = wf_replay_leftover(play->record.matches, play->record.nsteps,
+								  replay->asked);
 	if (leftover > 0)
 	{
 		set_leftover(play, leftover, raised);
@@ -194,6 +195,7 @@ begin(WfPlay *play, bool bounded)
 	const WfRun *run = &play->record.run;
 	WfHost *host = play->host;
 
+	list_free(play->replay.heard);
 	play->replay = (WfReplay){.now = Max(run->enqueued_at, run->run_at)};
 	play->place = WF_PLACE_BODY;
 	BeginInternalSubTransaction(NULL);

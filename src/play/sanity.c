@@ -24,6 +24,7 @@ describe_call(const WfStep *step, WfSoundCall *call)
 	call->name = step->match.name;
 	call->has_command = step->command != NULL;
 	call->has_result = step->result != NULL;
+	call->obliges = wf_replay_obliges(&step->match);
 	call->has_error = strlen(step->error.code) == 5;
 }
 

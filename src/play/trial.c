@@ -295,4 +295,6 @@ wf_trial_play(WfRun *run, Jsonb *answers, WfTrialFind find, WfTrialNote note,
 	nobody.answers = wf_answers_make(answers);
 	nobody.find = find;
 	play_run(run, &nobody, note, arg, end);
+	if (!end->failed)
+		wf_answers_check_used(nobody.answers);
 }

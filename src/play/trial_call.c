@@ -74,22 +74,29 @@ wf_trial_call_pass(WfTrial *trial, TimestampTz until)
 		trial->ahead += until - now;
 }
 
-void
-wf_trial_call_answer(WfTrial *trial, WfStep *step, const char *code)
+bool
+wf_trial_call_answered(WfTrial *trial, WfStep *step, const char *code)
 {
 	const WfWanted *asked = &trial->play.asked;
 	WfAnswer answer;
 
-	wf_trial_call_begin(trial, step);
 	if (!wf_answers_take(trial->answers, asked->name, false, code, &answer))
-	{
-		wf_trial_call_stop(trial);
-		return;
-	}
+		return false;
+	wf_trial_call_begin(trial, step);
 	step->result = answer.failed ? NULL : answer.value;
 	step->error = answer.error;
 	if (answer.failed)
 		step->match.state = WF_STEP_FAILED;
+	return true;
+}
+
+void
+wf_trial_call_answer(WfTrial *trial, WfStep *step, const char *code)
+{
+	if (wf_trial_call_answered(trial, step, code))
+		return;
+	wf_trial_call_begin(trial, step);
+	wf_trial_call_stop(trial);
 }
 
 /* One attempt, in a subtransaction; false when it failed. */
@@ -178,10 +185,14 @@ wf_trial_call_child(WfTrial *trial, const char *name, const char *workflow,
 		if (end.failed)
 		{
 			strlcpy(step->error.code, "WF005", sizeof(step->error.code));
+			/* as wf_outcome_failure() has it of a run */
 			step->error.message =
-				psprintf("child of workflow \"%s\" failed", workflow);
-			step->error.detail = psprintf("It ended with %s: %s",
-										  end.error.code, end.error.message);
+				end.error.message ? end.error.message : "child failed";
+			step->error.detail =
+				psprintf("The run failed with SQLSTATE %s.%s%s",
+						 end.error.code, end.error.detail ? " " : "",
+						 end.error.detail ? end.error.detail : "");
+			step->error.hint = end.error.hint;
 		}
 	}
 	if (step->error.code[0] != '\0')

@@ -49,6 +49,9 @@ extern void wf_trial_call_stop(WfTrial *trial);
  * Done by others: the call gets what they are said to answer.  "code" is the
  * SQLSTATE of an error that names none.
  */
+/* The same where there may be no answer: false then. */
+extern bool wf_trial_call_answered(WfTrial *trial, WfStep *step,
+								   const char *code);
 extern void wf_trial_call_answer(WfTrial *trial, WfStep *step,
 								 const char *code);
 

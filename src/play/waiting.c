@@ -13,6 +13,7 @@
 #include "play/calls.h"
 #include "play/children.h"
 #include "play/waiting.h"
+#include "store/child.h"
 
 /* ---- calls started by code of api/ ---- */
 
@@ -29,6 +30,25 @@ wf_waiting_is_started(const WfPlay *play)
 	return starter_of(&play->wanted) != NULL;
 }
 
+/* A call of another kind takes the place of one that started runs. */
+static void
+forget_runs(const WfPlay *play)
+{
+	const WfWanted *wanted = &play->wanted;
+	const WfStep *before;
+	WfWindow window;
+
+	if (wanted->ordinal > play->record.nsteps)
+		return;
+	before = &play->record.steps[wanted->ordinal - 1];
+	if (before->match.kind == wanted->kind->letter ||
+		wf_calls_get(before->match.kind)->runs == WF_CALL_NO_RUN)
+		return;
+	wf_window_open(&window);
+	wf_children_forget(&play->record.run.run_id, wanted->ordinal);
+	wf_window_close(&window);
+}
+
 void
 wf_waiting_start(WfPlay *play, WfStep *step)
 {
@@ -41,6 +61,7 @@ wf_waiting_start(WfPlay *play, WfStep *step)
 	WfStartedCall started = {0};
 	Datum *values = palloc(sizeof(Datum) * Max(wanted->nargs, 1));
 
+	forget_runs(play);
 	for (int i = 0; i < wanted->nargs; i++)
 		values[i] = wf_wanted_argument(wanted, i, wanted->types[i]);
 	start.values = values;
@@ -182,6 +203,38 @@ wf_waiting_begin_pending(WfPlay *play, bool forget)
 	for (int i = 0; i < n && !forget; i++)
 		(void) wf_waiting_begin(play, &pending->calls[i]);
 	MemoryContextReset(pending->cxt);
+}
+
+/* ---- failures that the body has gone on from ---- */
+
+/* Is a call recorded behind this one that need not be made again? */
+static bool
+has_later(const WfRecord *record, int ordinal)
+{
+	for (int i = record->nsteps; i > ordinal; i--)
+	{
+		if (record->matches[i - 1].state != WF_STEP_RETRYING)
+			return true;
+	}
+	return false;
+}
+
+void
+wf_waiting_mark_given(WfPlay *play)
+{
+	const List *heard = play->replay.heard;
+
+	for (int i = 0; i < list_length(heard); i += 2)
+	{
+		WfStep step = play->record.steps[list_nth_int(heard, i) - 1];
+
+		if (step.given || step.match.state != WF_STEP_FAILED ||
+			!wf_calls_get(step.match.kind)->is_handle ||
+			!has_later(&play->record, list_nth_int(heard, i + 1)))
+			continue;
+		step.given = true;
+		wf_record_write(&play->record, &step);
+	}
 }
 
 /* ---- leaving ---- */

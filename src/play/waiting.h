@@ -58,6 +58,13 @@ extern bool wf_waiting_settle(WfPlay *play);
 extern bool wf_waiting_settle_one(WfPlay *play, int ordinal);
 
 /*
+ * After a replay: failures of handles that the body was given, and after which
+ * it has made another call, are marked in the record.  What is retried goes by
+ * that: to begin such a call again would lead the body another way.
+ */
+extern void wf_waiting_mark_given(WfPlay *play);
+
+/*
  * For a run that leaves until something comes for one of its calls: WF_WAIT_*
  * of the call that the body needs, and the time by which the run is woken in
  * any case, or 0.

@@ -140,12 +140,28 @@ wf_word_stop_if_over(void)
 		unwind(&wf_playing->replay);
 }
 
+/* Notes that the body hears of the failure of a call. */
+static void
+note_heard(WfPlay *play, const WfStep *step)
+{
+	WfReplay *replay = &play->replay;
+	MemoryContext old;
+
+	if (step->given)
+		return;
+	old = MemoryContextSwitchTo(play->record.cxt);
+	replay->heard = lappend_int(replay->heard, step->ordinal);
+	replay->heard = lappend_int(replay->heard, replay->asked);
+	MemoryContextSwitchTo(old);
+}
+
 WF_NORETURN static void
-raise_recorded(WfReplay *replay, const WfStep *step)
+raise_recorded(WfPlay *play, const WfStep *step)
 {
 	const WfError *error = &step->error;
 
-	replay->raised_step = step->ordinal;
+	play->replay.raised_step = step->ordinal;
+	note_heard(play, step);
 	ereport(ERROR,
 			(errcode(MAKE_SQLSTATE(error->code[0], error->code[1],
 								   error->code[2], error->code[3],
@@ -240,6 +256,8 @@ record_at_once(WfPlay *play, int ordinal, uint64 print, const WfCall *call)
 	MemoryContext old = MemoryContextSwitchTo(play->record.cxt);
 	WfStep step = {.ordinal = ordinal, .attempt = 1};
 
+	if (ordinal <= play->record.nsteps)
+		step.attempt += play->record.steps[ordinal - 1].attempt;
 	step.match.kind = call->kind->letter;
 	step.match.state = WF_STEP_DONE;
 	step.match.fingerprint = print;
@@ -299,7 +317,7 @@ wf_word_call(const WfCall *call)
 	replay->now =
 		Max(replay->now, call->starts ? step->started_at : step->finished_at);
 	if (step->match.state == WF_STEP_FAILED && !call->starts)
-		raise_recorded(replay, step);
+		raise_recorded(play, step);
 	return step;
 }
 
@@ -316,7 +334,7 @@ wf_word_await(int ordinal)
 		block(replay, ordinal);
 	replay->now = Max(replay->now, step->finished_at);
 	if (step->match.state == WF_STEP_FAILED)
-		raise_recorded(replay, step);
+		raise_recorded(play, step);
 	return step;
 }
 
@@ -427,6 +445,13 @@ TimestampTz
 wf_word_now(void)
 {
 	return wf_playing->replay.now;
+}
+
+TimestampTz
+wf_word_wait_start(void)
+{
+	return wf_playing->host->in_session ? wf_playing->replay.now
+										: wf_clock_now();
 }
 
 uint32

@@ -119,6 +119,13 @@ extern int wf_word_attempt(void);
 /* time of the newest checkpoint before this point of the body */
 extern TimestampTz wf_word_now(void);
 
+/*
+ * From when a wait counts that the body has come to now: not from a time at
+ * which it could not work, be that in its queue or in a pause.  A trial has a
+ * time of its own.  What is recorded has its end, so that replays agree.
+ */
+extern TimestampTz wf_word_wait_start(void);
+
 /* a number that rises with each derived value since the last recorded call */
 extern uint32 wf_word_counter(void);
 

@@ -67,6 +67,8 @@ wf_cells_offer(WfScheduler *s, int index, int at)
 	cell->group = entry->group_hash;
 	cell->begun_at = 0;
 	cell->tells_parent = false;
+	cell->shortage = WF_SHORTAGE_NONE;
+	cell->engine_met = cell->wrote = false;
 	pg_write_barrier();
 	pg_atomic_write_u32(&cell->state, WF_CELL_OFFERED);
 	pg_memory_barrier();
@@ -140,6 +142,9 @@ read_done(WfScheduler *s, WfCell *cell, WfCellNews *news)
 	news->due_at = cell->due_at;
 	news->tells_parent = cell->tells_parent;
 	news->parent_id = cell->parent_id;
+	news->shortage = cell->shortage;
+	news->engine_met = cell->engine_met;
+	news->wrote = cell->wrote;
 	request = pg_atomic_read_u32(&cell->request);
 	news->yielded = (request & WF_REQ_YIELD) != 0;
 	pg_atomic_write_u32(&cell->state, WF_CELL_EMPTY);
@@ -206,6 +211,8 @@ reap(WfScheduler *s, int index)
 	{
 		pg_read_barrier();
 		reap_cells(s, index, true);
+		if (slot->refused != WF_SHORTAGE_NONE)
+			wf_plan_refused(s->plan, s->now, index, slot->refused);
 		wf_plan_gone(s->plan, s->now, index, slot->failed_start);
 		return;
 	}

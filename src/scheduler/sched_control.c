@@ -19,26 +19,7 @@
 #include "store/definition.h"
 #include "store/queue.h"
 #include "store/rate.h"
-#include "store/signal.h"
 #include "store/work.h"
-
-/* ---- what was sent to runs ---- */
-
-/* All that has not been taken: there were too many for the ring. */
-static void
-read_signals(WfScheduler *s)
-{
-	pg_uuid_t *ids;
-	WfWindow w;
-	int n;
-
-	wf_reads_stranded(s);
-	wf_sched_begin(s, &w, "looking for signals");
-	n = wf_signal_receivers(s->cycle_cxt, &ids);
-	wf_sched_commit(s, &w);
-	for (int i = 0; i < n; i++)
-		wf_plan_wake(s->plan, s->now, &ids[i]);
-}
 
 /* ---- control ---- */
 
@@ -202,12 +183,14 @@ wf_control_events(WfScheduler *s)
 		leave_if_dropped(s);
 	if (events & WF_EVENT_CONTROL)
 		read_control(s);
+	if (events & WF_EVENT_PREPARED)
+		wf_reads_settle(s);
 	if (events & WF_EVENT_RESCAN)
-		wf_plan_rescan(s->plan, s->now);
+		wf_reads_all(s, false);
 	if (events & WF_EVENT_REQUEST)
-		wf_requests_read(s);
+		wf_requests_look(s);
 	if (events & WF_EVENT_SIGNALS)
-		read_signals(s);
+		wf_signals_look(s, true);
 	if (events & WF_EVENT_DEAD)
 		wf_alerts_recount(s);
 	if (events & WF_EVENT_KEPT)

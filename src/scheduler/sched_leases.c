@@ -169,28 +169,30 @@ expire_one(Expiring *e, Expiry *x)
 	x->end.tid = row.tid;
 }
 
-/* One transaction for all of them. */
-void
+/* One transaction. */
+int
 wf_leases_end(WfScheduler *s, const WfPlanRequest *requests, int n)
 {
 	Expiry *batch = palloc0(mul_size(n, sizeof(Expiry)));
 	Expiring e = {.now = s->now};
 	WfWindow w;
+	int ndone;
 
 	wf_sched_begin(s, &w, "ending leases");
 	wf_delivery_open(true, &e.table);
-	for (int i = 0; i < n; i++)
+	for (ndone = 0; ndone < n && !wf_sched_slice_is_over(s, ndone); ndone++)
 	{
-		batch[i].request = &requests[i];
-		expire_one(&e, &batch[i]);
+		batch[ndone].request = &requests[ndone];
+		expire_one(&e, &batch[ndone]);
 	}
 	wf_table_close(&e.table);
 	WF_STOP("sched-lease-commit");
 	wf_sched_commit(s, &w);
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < ndone; i++)
 	{
 		wf_plan_lease_ended(s->plan, s->now, &batch[i].end);
 		if (batch[i].wakes)
 			wf_plan_heard(s->plan, s->now, &batch[i].wake, 1);
 	}
+	return ndone;
 }

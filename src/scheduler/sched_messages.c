@@ -237,6 +237,12 @@ read_ring(WfScheduler *s)
 }
 
 void
+wf_news_catch_up(WfScheduler *s)
+{
+	read_ring(s);
+}
+
+void
 wf_news_tell(WfScheduler *s)
 {
 	read_ring(s);

@@ -4,24 +4,24 @@
  *
  * A walk takes one chunk each cycle, so that dispatching goes on meanwhile.
  * What it has seen may be the work of transactions that committed
- * asynchronously: it is flushed before it can be dispatched.
+ * asynchronously: whoever is handed it flushes up to where it was seen.
  */
 #include "postgres.h"
 
-#include "access/xlog.h"
-#include "access/xlog_internal.h"
+#include "access/xact.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 
 #include "base/stoppoint.h"
+#include "ipc/exits.h"
 #include "ipc/marks.h"
+#include "ipc/order.h"
 #include "ipc/queue_stats.h"
 #include "ipc/stats.h"
 #include "scheduler/scheduler.h"
 #include "store/continue.h"
+#include "store/prepared.h"
 #include "store/work.h"
-
-/* walks for one run each that are made in a cycle */
-#define MAX_SINGLE_SCANS 100
 
 /* ---- strikes ---- */
 
@@ -64,23 +64,6 @@ wf_reads_strikes(WfScheduler *s)
 
 /* ---- walks ---- */
 
-/*
- * Up to where WAL has to be flushed for all that a snapshot taken before has
- * seen to be on disk.  The insert position may lie just past a page header
- * that nobody has written yet, which XLogFlush() does not accept.
- */
-XLogRecPtr
-wf_reads_seen_upto(void)
-{
-	XLogRecPtr lsn = GetXLogInsertRecPtr();
-
-	if (XLogSegmentOffset(lsn, wal_segment_size) == SizeOfXLogLongPHD)
-		lsn -= SizeOfXLogLongPHD;
-	else if (lsn % XLOG_BLCKSZ == SizeOfXLogShortPHD)
-		lsn -= SizeOfXLogShortPHD;
-	return lsn;
-}
-
 /* Once, after the initial load. */
 static void
 log_loaded(WfScheduler *s, const WfScan *scan)
@@ -106,37 +89,139 @@ read_chunk(WfScheduler *s)
 {
 	WfScan scan = *wf_plan_scan(s->plan);
 	bool loading = wf_plan_is_loading(s->plan);
+	/* before the snapshot: what it shows was prepared earlier */
+	bool prepared = s->db->prepared;
 	XLogRecPtr lsn;
 	WfWindow w;
 	int n;
 
+	pg_memory_barrier();
 	wf_sched_begin(s, &w, "reading runs");
 	n = wf_work_scan(&scan, s->rows, WF_PLAN_CHUNK);
-	lsn = wf_reads_seen_upto();
+	if (prepared && n > 0)
+		n = wf_prepared_filter(s->rows, n);
+	lsn = wf_exits_seen_upto();
 	WF_STOP("sched-scan-commit");
 	wf_sched_commit(s, &w);
-	if (n > 0)
-		XLogFlush(lsn);
+	for (int i = 0; i < n; i++)
+		s->rows[i].lsn = lsn;
 	wf_plan_read(s->plan, s->now, &scan, s->rows, n);
 
 	if (loading && !wf_plan_is_loading(s->plan))
 	{
 		log_loaded(s, &scan);
 		/* what was told to the scheduler before us is in the table */
-		wf_reads_stranded(s);
+		wf_signals_look(s, false);
 	}
+}
+
+/* ---- more of a group ---- */
+
+/*
+ * Reads the rows of a group that come next.  The plan is told of no commit
+ * between the snapshot and its answer.
+ */
+static void
+refill(WfScheduler *s, const WfPlanRequest *request)
+{
+	WfScan scan = {.kind = WF_SCAN_GROUP,
+				   .after_queue = request->queue_id,
+				   .after = request->after.id,
+				   .after_place = request->after.place};
+	int max = Min(request->starts, WF_PLAN_CHUNK);
+	bool prepared = s->db->prepared;
+	char *key;
+	XLogRecPtr lsn;
+	WfSpot to;
+	WfWindow w;
+	int n = 0;
+
+	pg_memory_barrier();
+	wf_sched_begin(s, &w, "reading a group");
+	key = wf_work_group_key(&request->id, s->cycle_cxt, &scan.group_owner);
+	if (key != NULL)
+	{
+		scan.group_key = key;
+		scan.upto_place = request->upto;
+		n = wf_work_scan(&scan, s->rows, max);
+	}
+	to.place = scan.after_place;
+	to.id = scan.after;
+	if (prepared && n > 0)
+		n = wf_prepared_filter(s->rows, n);
+	lsn = wf_exits_seen_upto();
+	WF_STOP("sched-refill-commit");
+	wf_sched_commit(s, &w);
+	for (int i = 0; i < n; i++)
+		s->rows[i].lsn = lsn;
+	wf_plan_refilled(s->plan, s->now, request,
+					 key == NULL ? WF_REFILL_LOST
+					 : scan.done ? WF_REFILL_ALL
+								 : WF_REFILL_SOME,
+					 &to, s->rows, n);
+}
+
+int
+wf_reads_refill(WfScheduler *s, const WfPlanRequest *requests, int n)
+{
+	instr_time began;
+	int ndone;
+
+	INSTR_TIME_SET_CURRENT(began);
+	for (ndone = 0; ndone < n && !wf_slice_is_over(&began, ndone); ndone++)
+		refill(s, &requests[ndone]);
+	/* what was committed before a row that was read is known, too */
+	wf_news_catch_up(s);
+	return ndone;
+}
+
+/* Work that was prepared, and committed by who could not give it its place. */
+void
+wf_reads_settle(WfScheduler *s)
+{
+	if (s->control.foreign)
+		return;
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	pgstat_report_activity(STATE_RUNNING, "placing prepared runs");
+	wf_order_settle();
+	WF_STOP("sched-settle-commit");
+	CommitTransactionCommand();
+	pgstat_report_activity(STATE_IDLE, NULL);
+	MemoryContextSwitchTo(s->cycle_cxt);
+}
+
+void
+wf_reads_all(WfScheduler *s, bool loads)
+{
+	WfPlanQueues queues;
+	int32 *ids;
+	WfWindow w;
+
+	wf_sched_begin(s, &w, "looking for work");
+	queues.nruns = wf_work_queues(false, s->cycle_cxt, &ids);
+	queues.of_runs = ids;
+	queues.nmessages = wf_work_queues(true, s->cycle_cxt, &ids);
+	queues.of_messages = ids;
+	wf_sched_commit(s, &w);
+	if (loads)
+		wf_plan_load(s->plan, s->now, &queues);
+	else
+		wf_plan_rescan(s->plan, s->now, &queues);
 }
 
 void
 wf_reads_go_on(WfScheduler *s)
 {
 	int nsingle = 0;
+	instr_time began;
 
+	INSTR_TIME_SET_CURRENT(began);
 	if (wf_plan_scan(s->plan) != NULL)
 		read_chunk(s);
 	/* they come one for one with what is enqueued, so do not fall behind */
 	while (wf_plan_scan(s->plan) != NULL && wf_plan_scan(s->plan)->single &&
-		   nsingle++ < MAX_SINGLE_SCANS)
+		   !wf_slice_is_over(&began, nsingle++))
 		read_chunk(s);
 }
 
@@ -154,26 +239,4 @@ wf_reads_forward(WfScheduler *s, const WfWorkId *id)
 	wf_sched_commit(s, &w);
 	if (some)
 		wf_plan_wake(s->plan, s->now, &last);
-}
-
-void
-wf_reads_stranded(WfScheduler *s)
-{
-	pg_uuid_t *ids;
-	WfWindow w;
-	int n;
-	int nwakes = 0;
-
-	wf_sched_begin(s, &w, "looking for signals");
-	n = wf_continue_stranded(s->cycle_cxt, &ids);
-	for (int i = 0; i < n; i++)
-	{
-		pg_uuid_t last;
-
-		if (wf_continue_forward(&ids[i], &last))
-			ids[nwakes++] = last;
-	}
-	wf_sched_commit(s, &w);
-	for (int i = 0; i < nwakes; i++)
-		wf_plan_wake(s->plan, s->now, &ids[i]);
 }

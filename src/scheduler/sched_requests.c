@@ -6,10 +6,15 @@
  * passed to the executor through the cell; every other is dealt with here, once
  * the plan has said that no executor will have it meanwhile.  A request row
  * stays until the write that answers it, so none is lost with a process.
+ *
+ * A *walk* goes over all requests there are, a slice in each cycle, so that a
+ * hundred thousand of them hold nobody up.  What is asked meanwhile is done at
+ * once, but for what goes behind an older request for the same run.  The first
+ * slice comes before anything is decided, so a run that is paused or cancelled
+ * in the transaction that enqueued it does not start.
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #include "base/stoppoint.h"
@@ -31,6 +36,8 @@ bits_of(const WfRequest *request)
 {
 	if (request->kind == WF_REQUEST_PAUSE)
 		return WF_REQ_YIELD | WF_REQ_AGAIN;
+	if (request->kind == WF_REQUEST_ALTER)
+		return WF_REQ_AGAIN;
 	return request->no_undo ? WF_REQ_CANCEL | WF_REQ_NO_UNDO : WF_REQ_CANCEL;
 }
 
@@ -54,6 +61,7 @@ find_way(WfScheduler *s, const WfRequest *request)
 	{
 		case WF_REQUEST_CANCEL:
 		case WF_REQUEST_PAUSE:
+		case WF_REQUEST_ALTER:
 			return wf_plan_claim(s->plan, s->now, id, bits_of(request))
 					   ? WAY_FREE
 					   : WAY_PASSED;
@@ -143,12 +151,14 @@ take_effect(WfScheduler *s, const Effect *effect)
 	switch (effect->applied)
 	{
 		case WF_APPLIED_NOTHING:
+		case WF_APPLIED_NOTED:
 			break;
 		case WF_APPLIED_CANCELLED:
 		case WF_APPLIED_UNDOES:
 			wf_rows_tell(s, &end, 1);
 			break;
 		case WF_APPLIED_QUEUED:
+		case WF_APPLIED_ALTERED:
 			wf_plan_again(s->plan, s->now, &effect->info, false);
 			break;
 		case WF_APPLIED_WOKEN:
@@ -167,46 +177,108 @@ take_effect(WfScheduler *s, const Effect *effect)
 }
 
 /*
- * One batch of requests after *after; how many there were.  They take effect
- * in the order in which they were made.
+ * Requests behind *after, as many as a slice has time for; true when there are
+ * no more.  They take effect in the order in which they were made.  "newest":
+ * out of their turn, so what was asked of the same run before goes first; all of
+ * a slice's rows, whatever the time, as they may be of runs that are ready.
  */
-static int
-request_batch(WfScheduler *s, int64 *after)
+static bool
+slice(WfScheduler *s, int64 *after, bool newest)
 {
-	WfRequest *requests = palloc(WF_PLAN_BATCH * sizeof(WfRequest));
-	Effect *effects = palloc(WF_PLAN_BATCH * sizeof(Effect));
+	WfRequestWalk *walk = &s->requests;
+	WfRequest *requests = palloc(WF_SLICE_ROWS * sizeof(WfRequest));
+	Effect *effects = palloc(WF_SLICE_ROWS * sizeof(Effect));
 	int neffects = 0;
-	int napplied = 0;
 	int n;
+	int i;
 	WfWindow w;
 
 	wf_sched_begin(s, &w, "reading requests");
-	n = wf_request_read(*after, requests, WF_PLAN_BATCH);
-	for (int i = 0; i < n; i++)
+	n = wf_request_read(*after, requests, WF_SLICE_ROWS);
+	for (i = 0; i < n && (newest || !wf_sched_slice_is_over(s, i)); i++)
 	{
 		*after = requests[i].request_id;
+		if (newest && wf_request_has_older(&requests[i]))
+			continue;
 		if (apply_request(s, &requests[i], &effects[neffects]))
 			neffects++;
 	}
 	WF_STOP("sched-request-commit");
 	wf_sched_commit(s, &w);
 
-	for (int i = 0; i < neffects; i++)
+	for (int j = 0; j < neffects; j++)
 	{
-		take_effect(s, &effects[i]);
-		napplied += effects[i].applied != WF_APPLIED_NOTHING;
+		take_effect(s, &effects[j]);
+		walk->applied |= effects[j].applied != WF_APPLIED_NOTHING;
 	}
 	log_deleted(effects, neffects);
-	if (napplied > 0)
-		wf_alerts_recount(s); /* a dead letter may be one no more */
-	return n;
+	return i == n && n < WF_SLICE_ROWS;
+}
+
+/* Where the newest requests begin: so many that one slice may do them. */
+static int64
+newest_from(WfScheduler *s)
+{
+	int64 last;
+	WfWindow w;
+
+	wf_sched_begin(s, &w, "reading requests");
+	last = wf_request_last();
+	wf_sched_commit(s, &w);
+	return last == PG_INT64_MIN ? last : last - WF_SLICE_ROWS;
+}
+
+/* Out of their turn, so that nobody waits behind a hundred thousand others. */
+static void
+do_newest(WfScheduler *s)
+{
+	WfRequestWalk *walk = &s->requests;
+
+	walk->newest_after = Max(walk->newest_after, newest_from(s));
+	walk->has_newer = !slice(s, &walk->newest_after, true);
+}
+
+static void
+begin_walk(WfRequestWalk *walk)
+{
+	memset(walk, 0, sizeof(*walk));
+	walk->under_way = true;
+	walk->after = walk->newest_after = PG_INT64_MIN;
+}
+
+/*
+ * Somebody has made requests.  A transaction that drew the numbers of its
+ * requests early may commit late, so each walk begins with the first there is.
+ */
+void
+wf_requests_look(WfScheduler *s)
+{
+	WfRequestWalk *walk = &s->requests;
+
+	if (walk->under_way)
+		walk->again = walk->has_newer = true;
+	else
+		begin_walk(walk);
 }
 
 void
-wf_requests_read(WfScheduler *s)
+wf_requests_go_on(WfScheduler *s)
 {
-	int64 after = PG_INT64_MIN;
+	WfRequestWalk *walk = &s->requests;
+	bool first = walk->after == PG_INT64_MIN;
 
-	while (request_batch(s, &after) == WF_PLAN_BATCH)
-		CHECK_FOR_INTERRUPTS();
+	if (!walk->under_way)
+		return;
+	if (slice(s, &walk->after, false))
+	{
+		if (walk->applied)
+			wf_alerts_recount(s); /* a dead letter may be one no more */
+		if (walk->again)
+			begin_walk(walk);
+		else
+			walk->under_way = false;
+	}
+	else if (first || walk->has_newer)
+		do_newest(s);
+	s->more |= walk->under_way;
 }

@@ -13,8 +13,6 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 
 #include "base/clock.h"
@@ -106,9 +104,6 @@ run_batch(WfScheduler *s)
 	int rows = 0;
 
 	wf_sched_begin(s, &w, "deleting what was kept long enough");
-	/* whoever comes after a crash deletes it again */
-	(void) set_config_option("synchronous_commit", "off", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
 	if (r->keeps == NULL || r->at < 0)
 		begin_pass(r);
 	for (int i = 0; i < BATCH_KEEPS && r->at < r->nkeeps && rows == 0; i++)

@@ -115,8 +115,8 @@ expire(WfScheduler *s, const WfPlanRequest *request, WfRowEnd *end)
 	wf_rows_withdraw(s, &request->id);
 }
 
-/* One transaction for all of them. */
-void
+/* One transaction. */
+int
 wf_rows_write(WfScheduler *s, const WfPlanRequest *requests, int n)
 {
 	WfRowEnd *ends = palloc0(mul_size(n, sizeof(WfRowEnd)));
@@ -124,19 +124,20 @@ wf_rows_write(WfScheduler *s, const WfPlanRequest *requests, int n)
 	WfWorkId *spared = palloc(mul_size(n, sizeof(WfWorkId)));
 	int nends = 0;
 	int nspared = 0;
+	int ndone;
 	WfWindow w;
 
 	wf_sched_begin(
 		s, &w, expires ? "ending runs whose time is over" : "parking runs");
-	for (int i = 0; i < n; i++)
+	for (ndone = 0; ndone < n && !wf_sched_slice_is_over(s, ndone); ndone++)
 	{
 		WfRowEnd *end = &ends[nends];
 
-		end->id = requests[i].id;
+		end->id = requests[ndone].id;
 		if (expires)
-			expire(s, &requests[i], end);
+			expire(s, &requests[ndone], end);
 		else
-			park(&requests[i], end);
+			park(&requests[ndone], end);
 		if (end->over == WF_OVER_NOT)
 			spared[nspared++] = end->id;
 		else
@@ -150,4 +151,5 @@ wf_rows_write(WfScheduler *s, const WfPlanRequest *requests, int n)
 	wf_rows_tell(s, ends, nends);
 	for (int i = 0; i < nspared; i++)
 		wf_plan_over(s->plan, s->now, &spared[i], WF_OVER_NOT);
+	return ndone;
 }

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "pgstat.h"
 #include "tcop/tcopprot.h"
 #include "utils/memutils.h"
@@ -16,6 +17,7 @@
 void
 wf_sched_begin(WfScheduler *s, WfWindow *w, const char *activity)
 {
+	INSTR_TIME_SET_CURRENT(s->slice_began);
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	pgstat_report_activity(STATE_RUNNING, activity);
@@ -33,6 +35,14 @@ wf_sched_commit(WfScheduler *s, WfWindow *w)
 
 	/* what was read may be due since the cycle began: it is not a timer */
 	s->now = wf_clock_now();
+}
+
+void
+wf_sched_commit_durable(WfScheduler *s, WfWindow *w)
+{
+	wf_sched_commit(s, w);
+	if (!XLogRecPtrIsInvalid(XactLastCommitEnd))
+		XLogFlush(XactLastCommitEnd);
 }
 
 void

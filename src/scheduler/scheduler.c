@@ -41,6 +41,7 @@
 #include "base/guc.h"
 #include "base/stoppoint.h"
 #include "ipc/attach.h"
+#include "ipc/exits.h"
 #include "ipc/marks.h"
 #include "ipc/queue_stats.h"
 #include "ipc/receivers.h"
@@ -63,7 +64,7 @@
  * kept: they must go by index whatever the statistics say then.
  */
 static void
-fix_plans(void)
+fix_settings(void)
 {
 	static const char *const off[] = {"enable_seqscan", "enable_bitmapscan",
 									  "enable_sort", "jit"};
@@ -72,6 +73,8 @@ fix_plans(void)
 		SetConfigOption(off[i], "off", PGC_USERSET, PGC_S_OVERRIDE);
 	SetConfigOption("plan_cache_mode", "force_generic_plan", PGC_USERSET,
 					PGC_S_OVERRIDE);
+	/* whoever lets something out that rests on our commits flushes them */
+	SetConfigOption("synchronous_commit", "off", PGC_USERSET, PGC_S_OVERRIDE);
 }
 
 static void
@@ -174,18 +177,18 @@ start_up(WfScheduler *s)
 	raise_run_ids();
 	wf_wakeup_prepared_look(s->db);
 	struck = wf_reads_strikes(s);
-	if (struck)
-		ForceSyncCommit();
 	wf_control_refresh(s);
 	WF_STOP("sched-strike-commit");
-	wf_sched_commit(s, &w);
+	wf_sched_commit_durable(s, &w);
 	if (struck)
 		wf_marks_settle(MyDatabaseId);
 
+	wf_reads_settle(s);
 	wf_cells_load(s);
 	wf_control_apply(s);
 	wf_news_discard(s);
-	wf_plan_load(s->plan, s->now);
+	wf_reads_all(s, true);
+	wf_sched_shortage_take_over(s);
 	s->events = WF_EVENT_REQUEST;
 	s->db->scheduler_since = s->now;
 }
@@ -205,7 +208,8 @@ reload(WfScheduler *s)
 static bool
 is_idle(WfScheduler *s)
 {
-	return !s->more && s->events == 0 && wf_plan_is_idle(s->plan);
+	return !s->more && s->events == 0 && !wf_answers_are_due(s) &&
+		   wf_plan_is_idle(s->plan);
 }
 
 /* Whoever asked before this cycle began may know that all is quiet. */
@@ -243,7 +247,8 @@ set_plan(WfScheduler *s)
 #ifdef WF_TEST_BUILD
 	wf_plan_break(s->plan, WF_BROKEN("ignore-limits")
 							   ? WF_BREAK_LIMITS | WF_BREAK_RATES
-							   : 0);
+						   : WF_BROKEN("ignore-shortages") ? WF_BREAK_SHORTAGE
+														   : 0);
 #endif
 }
 
@@ -282,26 +287,31 @@ cycle(WfScheduler *s)
 	set_plan(s);
 
 	wf_cells_reap(s);
+	/* before the ring: what was committed before a row that is read is in it */
+	wf_reads_go_on(s);
 	wf_grace_run(s);
 	wf_news_tell(s);
 	/* after the ring: events that came with a run count for it */
 	if (pg_atomic_read_u32(&db->events) != 0)
 		s->events |= pg_atomic_exchange_u32(&db->events, 0);
 	wf_control_events(s);
-	wf_reads_go_on(s);
-	(void) wf_answers_give(s);
+	/* a slice of each kind of bulk work */
+	wf_requests_go_on(s);
+	wf_signals_go_on(s);
 	decide(s);
 	/* else something may be unread */
-	if (!s->more && s->events == 0 && !wf_plan_is_busy(s->plan))
+	if (!s->more && s->events == 0 && !wf_plan_is_busy(s->plan) &&
+		!wf_answers_are_due(s))
 		wf_shelf_heed(db, changes);
 	wf_retention_run(s);
 
 	wf_show_all(s);
+	wf_sched_shortage_show(s);
 	wf_alerts_run(s);
 	answer_idle(s, asked);
 	if (loading && !wf_plan_is_loading(s->plan))
 		wf_scheduler_ready();
-	if (s->events != 0 || wf_plan_is_busy(s->plan))
+	if (s->events != 0 || wf_plan_is_busy(s->plan) || wf_answers_are_due(s))
 		s->more = true;
 }
 
@@ -351,7 +361,8 @@ workflow_scheduler_main(Datum arg)
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(s->db->database, InvalidOid, 0);
 	wf_worker_settings();
-	fix_plans();
+	fix_settings();
+	wf_exits_watch_commits();
 	make_plan(s);
 	start_up(s);
 

@@ -14,25 +14,58 @@
  *					sched_roles.c		... roles
  *					sched_rows.c		runs that are ended or parked here
  *					sched_requests.c	what clients ask of runs
+ *					sched_signals.c		what was sent to runs
  *					sched_control.c		stop and start, pauses, rules
  *					sched_alerts.c		who is told of what happens in a queue
  *					sched_retention.c	what was kept long enough
  *					sched_grace.c		processes that go on after a cancel
  *	both			sched_show.c		what views show
+ *					sched_shortage.c	... of shortages, and what is logged
  *
  * scheduler.c has main, start-up and the cycle; sched_window.c transactions.
  */
 #ifndef WF_SCHEDULER_SCHEDULER_H
 #define WF_SCHEDULER_SCHEDULER_H
 
+#include "portability/instr_time.h"
+
 #include "base/spi.h"
 #include "core/plan.h"
 #include "ipc/shmem.h"
 #include "store/control.h"
+#include "store/work.h"
 
 struct WfAlerts;
 struct WfRetention;
 struct WfGrace;
+
+/* over what clients ask of runs, in the order of their requests */
+typedef struct WfRequestWalk
+{
+	bool under_way;
+	bool again;		/* something may have come behind it */
+	bool applied;	/* it has changed something */
+	bool has_newer; /* ... that has not been looked at */
+	int64 after;
+	int64 newest_after; /* what was made since the walk began */
+} WfRequestWalk;
+
+/* over what was sent to runs, in the order of their ids */
+typedef struct WfSignalWalk
+{
+	bool under_way;
+	bool wakes;
+	bool again;
+	bool again_wakes;
+	pg_uuid_t after;
+} WfSignalWalk;
+
+/* the answer to WF_PLAN_COUNT, page by page */
+typedef struct WfCounting
+{
+	bool under_way;
+	WfWorkLeft left;
+} WfCounting;
 
 typedef struct WfScheduler
 {
@@ -59,13 +92,53 @@ typedef struct WfScheduler
 	TimestampTz now;	 /* when the cycle, or a transaction in it, began */
 	TimestampTz wake_at; /* look again then, whatever else is due */
 	bool more;			 /* something is left: do not sleep */
-	TimestampTz answered_at; /* when a receiver last was; 0: never */
-	uint64 ended;			 /* WfPlanTotals.ended, as of the last look */
+	TimestampTz answered_at;   /* when a receiver last was; 0: never */
+	uint64 ended;			   /* WfPlanTotals.ended, as of the last look */
+	TimestampTz standby_since; /* commits wait for a missing standby; or 0 */
+	uint32 nmet;			   /* runs that have met the present shortage */
+
+	/* bulk work, of which a slice is done in each cycle */
+	instr_time slice_began; /* of the transaction at work */
+	WfRequestWalk requests;
+	WfSignalWalk signals;
+	WfCounting counting;
+	WfPlanRequest *asked; /* by the plan, and not answered yet */
+	int nasked;
+	int asked_allocated;
 
 	struct WfAlerts *alerts;
 	struct WfRetention *retention;
 	struct WfGrace *grace;
 } WfScheduler;
+
+/*
+ * A slice is what is done of bulk work before the scheduler looks again at what
+ * is ready: so much time, or so many rows.
+ */
+#define WF_SLICE_USEC 5000
+#define WF_SLICE_ROWS 100
+
+/* Is it over, with so many rows done?  The first one always is done. */
+static inline bool
+wf_slice_is_over(const instr_time *began, int nrows)
+{
+	instr_time now;
+
+	if (nrows == 0)
+		return false;
+	if (nrows >= WF_SLICE_ROWS)
+		return true;
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, *began);
+	return INSTR_TIME_GET_MICROSEC(now) >= WF_SLICE_USEC;
+}
+
+/* ... as seen from the beginning of the transaction at work */
+static inline bool
+wf_sched_slice_is_over(const WfScheduler *s, int nrows)
+{
+	return wf_slice_is_over(&s->slice_began, nrows);
+}
 
 /* look again at "when", at the latest */
 static inline void
@@ -79,10 +152,14 @@ wf_scheduler_wake_at(WfScheduler *s, TimestampTz when)
 
 /*
  * One transaction with an owner window; "activity" is a fixed phrase.  After
- * the commit the current context is cycle_cxt, and "now" is later.
+ * the commit the current context is cycle_cxt, and "now" is later.  It commits
+ * asynchronously, and whoever lets something out that rests on it flushes first
+ * (ipc/exits.h): the scheduler waits for no disk and no standby.
  */
 extern void wf_sched_begin(WfScheduler *s, WfWindow *w, const char *activity);
 extern void wf_sched_commit(WfScheduler *s, WfWindow *w);
+/* The same, and it is on disk afterwards; the others are when they must be. */
+extern void wf_sched_commit_durable(WfScheduler *s, WfWindow *w);
 /* contexts, and the plan's memory from them */
 extern void wf_sched_make_contexts(WfScheduler *s);
 extern WfMemory wf_sched_memory(WfScheduler *s);
@@ -109,6 +186,8 @@ extern void wf_cells_hire(WfScheduler *s, Oid role);
 extern void wf_news_discard(WfScheduler *s);
 /* work that was committed; news of messages; what was taken from the shelf */
 extern void wf_news_tell(WfScheduler *s);
+/* the first of these alone */
+extern void wf_news_catch_up(WfScheduler *s);
 /* actions of the plan */
 extern void wf_news_answer(WfScheduler *s, int receiver);
 extern void wf_news_wake(WfScheduler *s, int receiver, uint32 ask);
@@ -129,25 +208,34 @@ extern void wf_actions_carry_out(WfScheduler *s);
 
 /* in an open window: strikes for what crashed the server, suspects */
 extern bool wf_reads_strikes(WfScheduler *s);
+/* begins to read all that is unfinished; "loads": for the first time */
+extern void wf_reads_all(WfScheduler *s, bool loads);
 /* the next chunk of the walk at work, and what is short behind it */
+extern void wf_reads_settle(WfScheduler *s);
 extern void wf_reads_go_on(WfScheduler *s);
-/* up to where WAL has to be flushed for what a transaction now has seen */
-extern XLogRecPtr wf_reads_seen_upto(void);
-/* signals of runs that go on as others, of which nobody told us */
-extern void wf_reads_stranded(WfScheduler *s);
-/* ... of one that is over */
+/* more of groups, as the plan has asked; how many there was time for */
+extern int wf_reads_refill(WfScheduler *s, const WfPlanRequest *requests,
+						   int n);
+/* signals of a run that goes on as another one, and is over */
 extern void wf_reads_forward(WfScheduler *s, const WfWorkId *id);
+
+/* ---- sched_signals.c ---- */
+
+/* begins a walk over what was sent; "wakes": and wakes who waits for it */
+extern void wf_signals_look(WfScheduler *s, bool wakes);
+extern void wf_signals_go_on(WfScheduler *s);
 
 /* ---- sched_answers.c ---- */
 
 /* carries out what the plan asks for; false: there was nothing */
 extern bool wf_answers_give(WfScheduler *s);
+/* is something left for the next cycle? */
+extern bool wf_answers_are_due(const WfScheduler *s);
 
 /* ---- sched_leases.c ---- */
 
-/* all of these are WF_PLAN_LEASE */
-extern void wf_leases_end(WfScheduler *s, const WfPlanRequest *requests,
-						  int n);
+/* all of these are WF_PLAN_LEASE; how many there was time for */
+extern int wf_leases_end(WfScheduler *s, const WfPlanRequest *requests, int n);
 
 /* ---- sched_roles.c ---- */
 
@@ -175,13 +263,14 @@ typedef struct WfRowEnd
 extern void wf_rows_withdraw(WfScheduler *s, const pg_uuid_t *run_id);
 /* after the commit: counters, whoever waits for the runs, the plan */
 extern void wf_rows_tell(WfScheduler *s, const WfRowEnd *ends, int n);
-/* all of these are WF_PLAN_PARK, OWNER or EXPIRE */
-extern void wf_rows_write(WfScheduler *s, const WfPlanRequest *requests,
-						  int n);
+/* all of these are WF_PLAN_PARK, OWNER or EXPIRE; how many there was time for */
+extern int wf_rows_write(WfScheduler *s, const WfPlanRequest *requests, int n);
 
 /* ---- sched_requests.c ---- */
 
-extern void wf_requests_read(WfScheduler *s);
+extern void wf_requests_look(WfScheduler *s);
+/* the next slice of it */
+extern void wf_requests_go_on(WfScheduler *s);
 
 /* ---- sched_control.c ---- */
 
@@ -228,5 +317,12 @@ extern void wf_grace_run(WfScheduler *s);
 
 /* what views show; written only where it changed */
 extern void wf_show_all(WfScheduler *s);
+
+/* ---- sched_shortage.c ---- */
+
+/* At the start: a shortage may have ended the scheduler before us. */
+extern void wf_sched_shortage_take_over(WfScheduler *s);
+/* In the cycle: shows what is short, and logs where it begins and ends. */
+extern void wf_sched_shortage_show(WfScheduler *s);
 
 #endif /* WF_SCHEDULER_SCHEDULER_H */

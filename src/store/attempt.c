@@ -15,9 +15,10 @@
 
 static WfStmt keep = {
 	"INSERT INTO _workflow.attempt (run_id, ordinal, attempt, started_at,"
-	"                               finished_at, error_code, error_message)"
+	"                               finished_at, error_code, error_message,"
+	"                               kind, name)"
 	"SELECT s.run_id, s.ordinal, s.attempt, s.started_at, s.finished_at,"
-	"       s.error_code, s.error_message"
+	"       s.error_code, s.error_message, s.kind, s.name"
 	"  FROM _workflow.step s"
 	" WHERE s.run_id = $1 AND s.attempt < $3"
 	"   AND s.ordinal = coalesce(nullif($2, 0),"

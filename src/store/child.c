@@ -191,6 +191,63 @@ wf_map_release(const pg_uuid_t *parent, int32 ordinal, int max, WfWork *out)
 
 /* ---- a map that is tried again ---- */
 
+/* all its items together, in their order */
+static WfStmt compare_items = {
+	"SELECT coalesce(pg_catalog.jsonb_agg(e.item ORDER BY r.item, e.n),"
+	"                '[]'::pg_catalog.jsonb) = $3"
+	"  FROM _workflow.run r,"
+	"       LATERAL pg_catalog.jsonb_array_elements(r.input->'items')"
+	"               WITH ORDINALITY AS e (item, n)"
+	" WHERE r.parent_run_id = $1 AND r.parent_ordinal = $2"
+	"   AND r.item IS NOT NULL AND r.queue_id = -1"
+	"   AND r.input ? 'first' AND (r.input->'tasks')::pg_catalog.bool = $4",
+	4,
+	{UUIDOID, INT4OID, JSONBOID, BOOLOID}};
+
+bool
+wf_map_is_same(const pg_uuid_t *parent, int32 ordinal, const Jsonb *items,
+			   bool tasks)
+{
+	Datum values[4] = {UUIDPGetDatum(parent), Int32GetDatum(ordinal),
+					   PointerGetDatum(items), BoolGetDatum(tasks)};
+
+	return wf_spi_run(&compare_items, values, NULL, false, 1) > 0 &&
+		   wf_spi_get_bool(0, 1, false);
+}
+
+static WfStmt forget_steps = {
+	"DELETE FROM _workflow.step s"
+	" USING _workflow.run r"
+	" WHERE r.parent_run_id = $1 AND r.parent_ordinal = $2"
+	"   AND r.queue_id = -1 AND r.finished_at IS NOT NULL"
+	"   AND s.run_id = r.run_id",
+	2,
+	{UUIDOID, INT4OID}};
+
+static WfStmt forget_chunks = {
+	"DELETE FROM _workflow.run r"
+	" WHERE r.parent_run_id = $1 AND r.parent_ordinal = $2"
+	"   AND r.queue_id = -1 AND r.finished_at IS NOT NULL",
+	2,
+	{UUIDOID, INT4OID}};
+
+static WfStmt forget_children = {
+	"UPDATE _workflow.run r"
+	"   SET item = NULL, parent_ordinal = NULL"
+	" WHERE r.parent_run_id = $1 AND r.parent_ordinal = $2",
+	2,
+	{UUIDOID, INT4OID}};
+
+void
+wf_children_forget(const pg_uuid_t *parent, int32 ordinal)
+{
+	Datum values[2] = {UUIDPGetDatum(parent), Int32GetDatum(ordinal)};
+
+	(void) wf_spi_run(&forget_steps, values, NULL, false, 0);
+	(void) wf_spi_run(&forget_chunks, values, NULL, false, 0);
+	(void) wf_spi_run(&forget_children, values, NULL, false, 0);
+}
+
 static WfStmt find_redo = {
 	"SELECT r.run_id, r.item, r.input"
 	"  FROM _workflow.run r"
@@ -218,26 +275,32 @@ wf_map_redo(const pg_uuid_t *parent, int32 ordinal, MemoryContext cxt,
 	return (int) n;
 }
 
-/* up to the first without such an outcome: of tasks there may be gaps */
+/*
+ * Up to the first without such an outcome: of tasks there may be gaps.  A step
+ * that was started at most once keeps its start, whatever came of it.  As the
+ * call may be worded otherwise now, nothing is compared but kind and name.
+ */
 static WfStmt move_done = {
 	"UPDATE _workflow.step s"
-	"   SET run_id = $2"
+	"   SET run_id = $2, fingerprint = 0, name = $4"
 	" WHERE s.run_id = $1"
 	"   AND NOT EXISTS (SELECT FROM _workflow.step o"
 	"                    WHERE o.run_id = $1 AND o.ordinal <= s.ordinal"
-	"                      AND o.state <> 'd'::\"char\""
-	"                      AND NOT ($3 AND o.state = 'f'::\"char\"))",
-	3,
-	{UUIDOID, UUIDOID, BOOLOID}};
+	"                      AND o.state <> ALL (ARRAY['d', 's']::\"char\"[])"
+	"                      AND NOT (o.state = 'f'::\"char\""
+	"                               AND ($3 OR o.error_code = 'WF002')))",
+	4,
+	{UUIDOID, UUIDOID, BOOLOID, TEXTOID}};
 
 static WfStmt delete_steps = {
 	"DELETE FROM _workflow.step WHERE run_id = $1", 1, {UUIDOID}};
 
 void
-wf_chunk_replace(const pg_uuid_t *from, const pg_uuid_t *to, bool failed_too)
+wf_chunk_replace(const pg_uuid_t *from, const pg_uuid_t *to, bool failed_too,
+				 const char *name)
 {
-	Datum values[3] = {UUIDPGetDatum(from), UUIDPGetDatum(to),
-					   BoolGetDatum(failed_too)};
+	Datum values[4] = {UUIDPGetDatum(from), UUIDPGetDatum(to),
+					   BoolGetDatum(failed_too), CStringGetTextDatum(name)};
 
 	(void) wf_spi_run(&move_done, values, NULL, false, 0);
 	(void) wf_spi_run(&delete_steps, values, NULL, false, 0);

@@ -77,11 +77,22 @@ extern int wf_map_redo(const pg_uuid_t *parent, int32 ordinal,
 					   MemoryContext cxt, WfMapRedo **out);
 
 /*
- * The chunk "to" takes over what "from" has done, or with "failed_too" all that
- * has an outcome; of "from" nothing is left.
+ * The chunk "to", of a call of this name, takes over what "from" has done, or
+ * with "failed_too" all that has an outcome, and what was started at most once
+ * in any case; of "from" nothing is left.
  */
 extern void wf_chunk_replace(const pg_uuid_t *from, const pg_uuid_t *to,
-							 bool failed_too);
+							 bool failed_too, const char *name);
+
+/* Is it about these items, and are they tasks, or not, as before? */
+extern bool wf_map_is_same(const pg_uuid_t *parent, int32 ordinal,
+						   const Jsonb *items, bool tasks);
+
+/*
+ * Another call takes the place of one that is tried again: chunks that it had
+ * are deleted once they have ended, children are children of no call any more.
+ */
+extern void wf_children_forget(const pg_uuid_t *parent, int32 ordinal);
 
 /*
  * Children of a map that is tried again which ended without success belong to

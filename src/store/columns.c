@@ -102,6 +102,12 @@ is_message_finished(const Datum *values, const bool *nulls)
 }
 
 static bool
+is_message_in_group(const Datum *values, const bool *nulls)
+{
+	return nulls[MSG_finished_at] && !nulls[MSG_group_key];
+}
+
+static bool
 is_task(const Datum *values, const bool *nulls)
 {
 	return !nulls[MSG_run_id];
@@ -114,5 +120,6 @@ WfTable wf_message_table = {
 	.indexes = {{"message_pkey", NULL},
 				{"message_unfinished", is_message_unfinished},
 				{"message_due", is_message_due},
+				{"message_group", is_message_in_group},
 				{"message_finished", is_message_finished},
 				{"message_run", is_task}}};

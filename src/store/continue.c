@@ -8,11 +8,12 @@
 #include "utils/builtins.h"
 
 #include "base/spi.h"
+#include "core/workid.h"
 #include "store/continue.h"
 #include "store/run_info.h"
 
 static WfStmt read_run = {
-	"SELECT dedup_key, parent_run_id, parent_ordinal, item"
+	"SELECT dedup_key, parent_run_id, parent_ordinal, item, dedup_no"
 	"  FROM _workflow.run"
 	" WHERE run_id = $1",
 	1,
@@ -35,10 +36,11 @@ wf_continue_read(const pg_uuid_t *run_id, MemoryContext cxt, WfHandover *out)
 		wf_spi_get_uuid(0, 2, &out->parent_run_id);
 	out->parent_ordinal = wf_spi_get_int32(0, 3, 0);
 	out->item = wf_spi_get_int32(0, 4, -1);
+	out->dedup_no = wf_spi_get_int32(0, 5, 0);
 }
 
 /*
- * $3 now, $4 input, $5 dedup_key, $6.. parent, $9 seed.  With started_at it counts as
+ * $3 now, $4 input, $5 dedup_key, $6.. parent, $9 seed, $10 place.  With started_at it counts as
  * begun from its first moment, so that it keeps the place of its predecessor
  * in queue and group whoever looks.
  */
@@ -48,19 +50,20 @@ static WfStmt insert_next = {
 	"       queue_id, priority, owner, state, deadline_at, started_at,"
 	"       parent_ordinal, item, parent_run_id, on_close, owner_name,"
 	"       dedup_key, group_key, attributes, input, continued_from, seed,"
-	"       run_as_by, run_as_by_name)"
+	"       run_as_by, run_as_by_name, place, dedup_no)"
 	"SELECT $2, o.origin, $3, $3, o.workflow_id, w.body_id, o.queue_id,"
 	"       o.priority, o.owner, 'q'::\"char\","
 	"       $3 + (o.deadline_at - coalesce(o.retried_at, o.run_at)), $3, $7,"
 	"       $8, $6, o.on_close, o.owner_name, $5, o.group_key, o.attributes,"
-	"       $4, o.run_id, $9, o.run_as_by, o.run_as_by_name"
+	"       $4, o.run_id, $9, o.run_as_by, o.run_as_by_name, $10,"
+	"       $11"
 	"  FROM _workflow.run o"
 	"  JOIN _workflow.workflow w ON w.workflow_id = o.workflow_id"
 	" WHERE o.run_id = $1"
 	" RETURNING " WF_INFO_COLUMNS,
-	9,
+	11,
 	{UUIDOID, UUIDOID, TIMESTAMPTZOID, JSONBOID, TEXTOID, UUIDOID, INT4OID,
-	 INT4OID, UUIDOID}};
+	 INT4OID, UUIDOID, INT8OID, INT4OID}};
 
 static WfStmt move_signals = {"UPDATE _workflow.signal"
 							  "   SET run_id = $2"
@@ -82,16 +85,18 @@ wf_continue_insert(const pg_uuid_t *run_id, const pg_uuid_t *next,
 				   const WfHandover *from, const Jsonb *input, TimestampTz now,
 				   WfWork *info)
 {
-	char nulls[] = "         ";
-	Datum values[9] = {UUIDPGetDatum(run_id),
-					   UUIDPGetDatum(next),
-					   TimestampTzGetDatum(now),
-					   PointerGetDatum(input),
-					   wf_text_or_null(from->dedup_key, &nulls[4]),
-					   UUIDPGetDatum(&from->parent_run_id),
-					   Int32GetDatum(from->parent_ordinal),
-					   Int32GetDatum(from->item),
-					   UUIDPGetDatum(&from->seed)};
+	char nulls[] = "           ";
+	Datum values[11] = {UUIDPGetDatum(run_id),
+						UUIDPGetDatum(next),
+						TimestampTzGetDatum(now),
+						PointerGetDatum(input),
+						wf_text_or_null(from->dedup_key, &nulls[4]),
+						UUIDPGetDatum(&from->parent_run_id),
+						Int32GetDatum(from->parent_ordinal),
+						Int32GetDatum(from->item),
+						UUIDPGetDatum(&from->seed),
+						Int64GetDatum(wf_workid_place(next, 0)),
+						Int32GetDatum(from->dedup_no)};
 
 	if (!from->has_parent)
 		nulls[5] = nulls[6] = 'n';
@@ -154,23 +159,4 @@ wf_continue_forward(const pg_uuid_t *run_id, pg_uuid_t *last)
 		return false;
 	wf_spi_get_uuid(0, 1, last);
 	return true;
-}
-
-static WfStmt stranded = {
-	"SELECT DISTINCT s.run_id"
-	"  FROM _workflow.signal s"
-	"  JOIN _workflow.run r ON r.run_id = s.run_id"
-	" WHERE s.taken_at IS NULL AND r.continued_as IS NOT NULL"
-	"   AND r.origin = $1",
-	1,
-	{INT8OID}};
-
-int
-wf_continue_stranded(MemoryContext cxt, pg_uuid_t **out)
-{
-	Datum values[1] = {Int64GetDatum(wf_origin())};
-	uint64 n = wf_spi_run(&stranded, values, NULL, false, 0);
-
-	*out = wf_spi_copy_uuids(n, 1, cxt);
-	return (int) n;
 }

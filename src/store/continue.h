@@ -13,10 +13,11 @@
 typedef struct WfHandover
 {
 	char *dedup_key; /* or NULL */
+	int32 dedup_no;	 /* its place among the runs of that key */
 	bool has_parent;
 	pg_uuid_t parent_run_id;
 	int32 parent_ordinal;
-	int32 item; /* -1: none */
+	int32 item;		/* -1: none */
 	pg_uuid_t seed; /* of the successor; the caller's to set */
 } WfHandover;
 
@@ -38,7 +39,5 @@ extern void wf_continue_insert(const pg_uuid_t *run_id, const pg_uuid_t *next,
  */
 extern bool wf_continue_forward(const pg_uuid_t *run_id, pg_uuid_t *last);
 
-/* Runs that have such signals, allocated in "cxt"; count. */
-extern int wf_continue_stranded(MemoryContext cxt, pg_uuid_t **out);
 
 #endif /* WF_STORE_CONTINUE_H */

@@ -166,6 +166,7 @@ static WfStmt free_keys = {
 	"                WHERE o.workflow_id = r.workflow_id"
 	"                  AND o.owner_name = r.owner_name"
 	"                  AND o.dedup_key = r.dedup_key"
+	"                  AND o.dedup_no = r.dedup_no"
 	"                  AND o.run_id > r.run_id)",
 	1,
 	{INT8OID}};

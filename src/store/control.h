@@ -59,7 +59,8 @@ extern bool wf_run_last_id(pg_uuid_t *out);
 extern int wf_run_scan(WfScan *scan, WfWork *out, int max);
 
 /* How many unfinished runs of a queue have ids above this one. */
-extern int64 wf_run_count_left(int32 queue_id, const pg_uuid_t *after);
+extern bool wf_run_count_left(int32 queue_id, int page, pg_uuid_t *after,
+							  int64 *n);
 
 /*
  * Runs of these queues that were started and have not ended, and failed ones
@@ -81,6 +82,12 @@ typedef struct WfRequest
 
 /* those with an id above "after", at most "max"; count */
 extern int wf_request_read(int64 after, WfRequest *out, int max);
+
+/* The number of the last one, or PG_INT64_MIN. */
+extern int64 wf_request_last(void);
+
+/* Is there one for the same run that was made before? */
+extern bool wf_request_has_older(const WfRequest *request);
 extern void wf_request_delete(int64 request_id);
 
 /* whose a run was that has been ended or parked here */
@@ -99,14 +106,15 @@ typedef struct WfEndedOf
  * Applies a request to a run that is in no cell:
  *
  *	cancel	any unfinished run ends as cancelled, or is to be compensated first
- *	retry	a failed or parked run, or one in back-off, is queued again; the
- *			failing step of the former gets fresh attempts, and the run its
- *			whole run_timeout, counted from its new start (retried_at: run_at
- *			must stay, as now() of the body begins with it)
- *	result	the step at which a run is parked is done, with the value of the
+ *	retry	a failed or parked run, or one in back-off, is queued again; what
+ *			the former is to do again (retry.h) gets fresh attempts, and the
+ *			run its whole run_timeout, counted from its new start (retried_at:
+ *			run_at must stay, as now() of the body begins with it)
+ *	result	the call at which a run has stopped is done, with the value of the
  *			request; the run goes on as after a retry
  *	wake	a run that sleeps or is in back-off is due now
  *	pause	sets paused_at of any unfinished run; resume clears it
+ *	alter	priority, start, queue, group and attributes, see alter.h
  *	delete	deletes a run that has ended, unless it has been retried since
  *			and has ended otherwise
  *
@@ -116,11 +124,13 @@ typedef enum WfApplied
 {
 	WF_APPLIED_NOTHING,	  /* the run has moved on, or is not there */
 	WF_APPLIED_CANCELLED, /* info->run_id and *of are set */
-	WF_APPLIED_UNDOES, /* cancelled, to be compensated: all of *info is set */
-	WF_APPLIED_QUEUED, /* likewise */
-	WF_APPLIED_WOKEN,  /* likewise */
-	WF_APPLIED_PAUSED, /* from here on only info->run_id is */
+	WF_APPLIED_UNDOES,	/* cancelled, to be compensated: all of *info is set */
+	WF_APPLIED_QUEUED,	/* likewise */
+	WF_APPLIED_WOKEN,	/* likewise */
+	WF_APPLIED_ALTERED, /* likewise */
+	WF_APPLIED_PAUSED,	/* from here on only info->run_id is */
 	WF_APPLIED_RESUMED,
+	WF_APPLIED_NOTED, /* there is nothing to do about it in memory */
 	WF_APPLIED_DELETED
 } WfApplied;
 

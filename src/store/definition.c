@@ -26,10 +26,24 @@
 	"SELECT w.workflow_id, w.name, w.body_id, b.function, b.search_path," \
 	"       w.owner, w.owner_name, w.run_as, w.run_as_name, w.queue_id,"  \
 	"       w.policy, w.run_timeout, w.on_failure, w.paused_at,"          \
-	"       w.keep_succeeded, w.keep_failed, w.description"               \
+	"       w.keep_succeeded, w.keep_failed, w.description,"              \
+	"       w.dedup_scope"                                                \
 	"  FROM _workflow.workflow w"                                         \
 	"  JOIN _workflow.body b ON b.body_id = w.body_id"                    \
 	" WHERE w.name = $1 AND w.dropped_at IS NULL"
+
+const char *const wf_dedup_scopes[3] = {"kept", "unfinished", "queued"};
+
+static WfDedupScope
+scope_of(const char *word)
+{
+	for (int i = 0; i < lengthof(wf_dedup_scopes); i++)
+	{
+		if (strcmp(word, wf_dedup_scopes[i]) == 0)
+			return (WfDedupScope) i;
+	}
+	return WF_SCOPE_KEPT;
+}
 
 static WfStmt load_workflow = {WORKFLOW_COLUMNS, 1, {TEXTOID}, NULL};
 
@@ -89,6 +103,7 @@ load_by_name(WfStmt *stmt, const char *name, MemoryContext cxt,
 	out->keep_succeeded = copy_interval(15, cxt);
 	out->keep_failed = copy_interval(16, cxt);
 	out->description = wf_spi_copy_text(0, 17, cxt);
+	out->dedup_scope = scope_of(wf_spi_copy_text(0, 18, cxt));
 	return true;
 }
 
@@ -207,11 +222,11 @@ static WfStmt update_workflow = {
 	"   SET body_id = $2, queue_id = $3, run_as = $4, run_as_name = $5,"
 	"       policy = $6, run_timeout = $7, on_failure = $8,"
 	"       keep_succeeded = $9, keep_failed = $10, description = $11,"
-	"       altered_at = $12"
+	"       altered_at = $12, dedup_scope = $13"
 	" WHERE workflow_id = $1",
-	12,
+	13,
 	{INT4OID, INT4OID, INT4OID, OIDOID, TEXTOID, InvalidOid, INTERVALOID,
-	 TEXTOID, INTERVALOID, INTERVALOID, TEXTOID, TIMESTAMPTZOID},
+	 TEXTOID, INTERVALOID, INTERVALOID, TEXTOID, TIMESTAMPTZOID, TEXTOID},
 	NULL};
 
 #define UPDATE_POLICY_ARG 5
@@ -227,8 +242,8 @@ interval_or_null(const Interval *value, char *null)
 void
 wf_workflow_update(WfWorkflow *w, TimestampTz now)
 {
-	Datum values[12];
-	char nulls[13] = "            ";
+	Datum values[13];
+	char nulls[14] = "             ";
 
 	w->body_id = wf_body_version(w->workflow_id, w->body, w->search_path, now);
 	wf_policy_bind(&update_workflow, UPDATE_POLICY_ARG);
@@ -250,6 +265,7 @@ wf_workflow_update(WfWorkflow *w, TimestampTz now)
 	values[9] = interval_or_null(w->keep_failed, &nulls[9]);
 	values[10] = wf_text_or_null(w->description, &nulls[10]);
 	values[11] = TimestampTzGetDatum(now);
+	values[12] = CStringGetTextDatum(wf_dedup_scopes[w->dedup_scope]);
 	(void) wf_spi_run(&update_workflow, values, nulls, false, 0);
 }
 

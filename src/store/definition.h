@@ -18,6 +18,16 @@
 /* WF_DEFAULT_QUEUE */
 #define WF_DEFAULT_QUEUE_NAME "default"
 
+/* among which runs a dedup_key is unique; in the order of wf_dedup_scopes */
+typedef enum WfDedupScope
+{
+	WF_SCOPE_KEPT,		 /* all that are kept */
+	WF_SCOPE_UNFINISHED, /* those that have not ended */
+	WF_SCOPE_QUEUED		 /* those that have not begun */
+} WfDedupScope;
+
+extern const char *const wf_dedup_scopes[3];
+
 typedef struct WfWorkflow
 {
 	int32 workflow_id;
@@ -35,6 +45,7 @@ typedef struct WfWorkflow
 	Interval run_timeout;
 	bool park; /* on_failure => 'park' */
 	bool paused;
+	WfDedupScope dedup_scope;
 
 	/* what only alter_workflow needs */
 	char *run_as_name;		  /* NULL: who enqueues */

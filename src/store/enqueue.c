@@ -16,6 +16,7 @@
 #include "base/spi.h"
 #include "base/table.h"
 #include "core/state.h"
+#include "core/workid.h"
 #include "store/columns.h"
 #include "store/control.h"
 #include "store/enqueue.h"
@@ -27,6 +28,12 @@ set_value(Datum *values, bool *nulls, int column, Datum value)
 {
 	values[column] = value;
 	nulls[column] = false;
+}
+
+static int64
+place_of(const WfNewRun *run)
+{
+	return wf_workid_place(&run->run_id, run->delayed ? run->run_at : 0);
 }
 
 void
@@ -44,12 +51,14 @@ wf_run_insert(WfNewRun *run)
 	SET(origin, Int64GetDatum(run->origin));
 	SET(enqueued_at, TimestampTzGetDatum(run->enqueued_at));
 	SET(run_at, TimestampTzGetDatum(run->run_at));
+	SET(place, Int64GetDatum(place_of(run)));
 	SET(workflow_id, Int32GetDatum(run->workflow_id));
 	SET(body_id, Int32GetDatum(run->body_id));
 	SET(queue_id, Int32GetDatum(run->queue_id));
 	SET(priority, Int32GetDatum(run->priority));
 	SET(owner, ObjectIdGetDatum(run->owner));
 	SET(seed, UUIDPGetDatum(&seed));
+	SET(dedup_no, Int32GetDatum(0));
 	SET(state, CharGetDatum(run->held ? WF_RUN_WAITING : WF_RUN_QUEUED));
 	if (run->held)
 		SET(waiting_for, CharGetDatum(WF_WAIT_HELD));
@@ -83,35 +92,40 @@ wf_run_insert(WfNewRun *run)
 	wf_table_close(&table);
 }
 
-#define INSERT_ARGS 22
+#define INSERT_ARGS 24
 
 /*
  * A run of another origin (a restored one) belongs to the role of its owner's
  * name, whatever its oid says; workflow.start() will give it that role's oid.
+ * Where the key is unique among all that are kept, one with any dedup_no has it.
  */
 static WfStmt insert_unique_run = {
 	"INSERT INTO _workflow.run (run_id, origin, enqueued_at, run_at,"
 	"       workflow_id, body_id, queue_id, priority, owner, state, due_at,"
 	"       deadline_at, owner_name, dedup_key, group_key, attributes, input,"
 	"       parent_run_id, parent_ordinal, on_close, seed, run_as_by,"
-	"       run_as_by_name)"
+	"       run_as_by_name, place, dedup_no)"
 	"SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, 'q', $10, $11, $12, $13,"
-	"       $14, $15, $16, $17, $18, $19, $20, $21, $22"
+	"       $14, $15, $16, $17, $18, $19, $20, $21, $22,"
+	"       $23, $24"
 	" WHERE NOT EXISTS (SELECT FROM _workflow.run r"
 	"                    WHERE r.workflow_id = $5 AND r.owner_name = $12"
-	"                      AND r.dedup_key = $13 AND r.origin <> $2)"
-	"ON CONFLICT (workflow_id, owner_name, dedup_key, owner)"
+	"                      AND r.dedup_key = $13"
+	"                      AND $24 = 0"
+	"                      AND (r.owner = $9 OR r.origin <> $2))"
+	"ON CONFLICT (workflow_id, owner_name, dedup_key, owner, dedup_no)"
 	"            WHERE dedup_key IS NOT NULL DO NOTHING",
 	INSERT_ARGS,
-	{UUIDOID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID,
-	 INT4OID, INT4OID, OIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID,
-	 TEXTOID, TEXTOID, JSONBOID, JSONBOID, UUIDOID, INT4OID, CHAROID, UUIDOID,
-	 OIDOID, TEXTOID}};
+	{UUIDOID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID,		   INT4OID,
+	 INT4OID, INT4OID, OIDOID,		   TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID,
+	 TEXTOID, TEXTOID, JSONBOID,	   JSONBOID,	   UUIDOID,		   INT4OID,
+	 CHAROID, UUIDOID, OIDOID,		   TEXTOID,		   INT8OID,		   INT4OID},
+	NULL};
 
 bool
 wf_run_insert_unique(const WfNewRun *run)
 {
-	char nulls[INSERT_ARGS + 1] = "                      ";
+	char nulls[INSERT_ARGS + 1] = "                        ";
 	pg_uuid_t seed;
 	Datum values[INSERT_ARGS] = {UUIDPGetDatum(&run->run_id),
 								 Int64GetDatum(run->origin),
@@ -134,7 +148,9 @@ wf_run_insert_unique(const WfNewRun *run)
 								 CharGetDatum(run->on_close),
 								 UUIDPGetDatum(&seed),
 								 ObjectIdGetDatum(run->run_as_by),
-								 run->run_as_by_name};
+								 run->run_as_by_name,
+								 Int64GetDatum(place_of(run)),
+								 Int32GetDatum(run->dedup_no)};
 
 	wf_entropy_seed(&seed);
 	if (!run->has_parent)
@@ -160,10 +176,18 @@ static WfStmt find_kept = {
 	"       AND r.body_attempts IS NULL AND r.crashes IS NULL"
 	"       AND NOT EXISTS (SELECT FROM _workflow.step s"
 	"                        WHERE s.run_id = r.run_id),"
-	"       r.parent_run_id"
+	"       r.parent_run_id, r.dedup_no,"
+	"       r.started_at IS NOT NULL OR r.retried_at IS NOT NULL"
+	"       OR r.state <> 'q' AND r.waiting_for IS DISTINCT FROM 'h'"
+	"       OR r.waiting_for = 'r' OR r.body_attempts IS NOT NULL"
+	"       OR r.crashes IS NOT NULL"
+	"       OR EXISTS (SELECT FROM _workflow.step s"
+	"                   WHERE s.run_id = r.run_id)"
 	"  FROM _workflow.run r"
 	" WHERE r.workflow_id = $1 AND r.owner_name = $3 AND r.dedup_key = $4"
-	"   AND (r.owner = $2 OR r.origin <> $5)",
+	"   AND (r.owner = $2 OR r.origin <> $5)"
+	" ORDER BY r.dedup_no DESC, r.run_id DESC"
+	" LIMIT 1",
 	5,
 	{INT4OID, OIDOID, TEXTOID, TEXTOID, INT8OID},
 	NULL};
@@ -198,7 +222,43 @@ wf_run_find_kept(int32 workflow_id, Oid owner, Datum owner_name,
 	out->has_parent = !no_parent;
 	if (out->has_parent)
 		wf_spi_get_uuid(0, 5, &out->parent_run_id);
+	out->dedup_no = wf_spi_get_int32(0, 6, 0);
+	out->begun = wf_spi_get_bool(0, 7, false);
 	return true;
+}
+
+static WfStmt rewrite_run = {
+	"UPDATE _workflow.run"
+	"   SET input = $2, priority = $3, attributes = $4, run_at = $5,"
+	"       due_at = $5, deadline_at = $6"
+	" WHERE run_id = $1 AND queue_id = $7"
+	"   AND group_key IS NOT DISTINCT FROM $8"
+	"   AND deadline_at - run_at IS NOT DISTINCT FROM $6 - $5",
+	8,
+	{UUIDOID, JSONBOID, INT4OID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+	 INT4OID, TEXTOID}};
+
+bool
+wf_run_rewrite(const pg_uuid_t *run_id, const WfNewRun *run)
+{
+	char nulls[] = "        ";
+	Datum values[8];
+
+	values[0] = UUIDPGetDatum(run_id);
+	values[1] = run->input;
+	values[2] = Int32GetDatum(run->priority);
+	values[3] = run->attributes;
+	if (DatumGetPointer(run->attributes) == NULL)
+		nulls[3] = 'n';
+	values[4] = TimestampTzGetDatum(run->run_at);
+	values[5] = TimestampTzGetDatum(run->deadline_at);
+	if (run->deadline_at == DT_NOEND)
+		nulls[5] = 'n';
+	values[6] = Int32GetDatum(run->queue_id);
+	values[7] = run->group_key;
+	if (DatumGetPointer(run->group_key) == NULL)
+		nulls[7] = 'n';
+	return wf_spi_run(&rewrite_run, values, nulls, false, 0) == 1;
 }
 
 static WfStmt delete_run = {
@@ -224,6 +284,7 @@ wf_run_describe(const WfNewRun *run, WfWork *info)
 	info->queue_id = run->queue_id;
 	info->priority = run->priority;
 	info->due_at = run->delayed ? run->run_at : 0;
+	info->place = place_of(run);
 	info->deadline_at = run->deadline_at;
 	info->flags = WF_ASSIGN_FRESH;
 	info->tid = run->tid;

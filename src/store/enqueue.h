@@ -26,13 +26,14 @@ typedef struct WfNewRun
 	int32 queue_id;
 	int32 priority;
 	Oid owner;
-	Datum owner_name; /* text */
+	Datum owner_name;	  /* text */
 	Oid run_as_by;		  /* see WfRun */
 	Datum run_as_by_name; /* text, or 0 */
-	Datum dedup_key;  /* text */
-	Datum group_key;  /* text */
-	Datum attributes; /* jsonb */
-	Datum input;	  /* jsonb, never NULL */
+	Datum dedup_key;	  /* text */
+	int32 dedup_no;		  /* how many had the key before */
+	Datum group_key;	  /* text */
+	Datum attributes;	  /* jsonb */
+	Datum input;		  /* jsonb, never NULL */
 	bool has_parent;
 	bool held; /* until somebody releases it; see store/child.h */
 	pg_uuid_t parent_run_id; /* has_parent */
@@ -48,11 +49,12 @@ extern void wf_run_insert(WfNewRun *run);
 
 /*
  * The same for one with a dedup_key.  False, having waited for whoever was
- * about to insert it, when there is a run of the same workflow, owner and key.
+ * about to insert it, when there is a run of the same workflow, owner and key:
+ * with a dedup_no of 0 any, else one with that number.
  */
 extern bool wf_run_insert_unique(const WfNewRun *run);
 
-/* The run that is kept under a dedup_key; false when there is none. */
+/* The newest run that is kept under a dedup_key; false when there is none. */
 typedef struct WfKeptRun
 {
 	pg_uuid_t run_id;
@@ -61,10 +63,19 @@ typedef struct WfKeptRun
 	bool has_parent;
 	pg_uuid_t parent_run_id; /* has_parent */
 	TimestampTz enqueued_at;
+	int32 dedup_no; /* its place among the runs of the key */
+	bool begun; /* as the tables tell: see wf_run_is_locked() for the rest */
 } WfKeptRun;
 
 extern bool wf_run_find_kept(int32 workflow_id, Oid owner, Datum owner_name,
 							 Datum dedup_key, WfKeptRun *out);
+
+/*
+ * Writes input, priority, attributes and times of *run into a run that has not
+ * begun; the caller has its lock.  False when the two differ in queue, group or
+ * time-out.
+ */
+extern bool wf_run_rewrite(const pg_uuid_t *run_id, const WfNewRun *run);
 
 /* Deletes a run that never began, and what was asked of it. */
 extern void wf_run_delete(const pg_uuid_t *run_id);

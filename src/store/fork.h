@@ -33,8 +33,8 @@ typedef struct WfFork
 } WfFork;
 
 /*
- * Inserts the run and the settled steps of "from" below "below".  Fills *info
- * for the scheduler.
+ * Inserts the run, the settled steps of "from" below "below", and the signals
+ * that it had not taken before that.  Fills *info for the scheduler.
  */
 extern void wf_fork_insert(const pg_uuid_t *from, int32 below,
 						   const WfFork *fork, WfWork *info);

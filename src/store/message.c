@@ -28,6 +28,15 @@ set_pointer(Datum *values, bool *nulls, int column, Datum value)
 		set_value(values, nulls, column, value);
 }
 
+static int64
+place_of(const WfNewMessage *message)
+{
+	WfWorkId id;
+
+	wf_workid_of_message(message->message_id, &id);
+	return wf_workid_place(&id, message->delayed ? message->run_at : 0);
+}
+
 static void
 fill_row(const WfNewMessage *message, Datum *values, bool *nulls)
 {
@@ -39,6 +48,7 @@ fill_row(const WfNewMessage *message, Datum *values, bool *nulls)
 	SET(origin, Int64GetDatum(message->origin));
 	SET(enqueued_at, TimestampTzGetDatum(message->enqueued_at));
 	SET(run_at, TimestampTzGetDatum(message->run_at));
+	SET(place, Int64GetDatum(place_of(message)));
 	if (message->delayed)
 		SET(due_at, TimestampTzGetDatum(message->run_at));
 	SET(queue_id, Int32GetDatum(message->queue_id));
@@ -115,6 +125,7 @@ wf_message_describe(const WfNewMessage *message, WfWork *info)
 	info->queue_id = message->queue_id;
 	info->priority = message->priority;
 	info->due_at = message->delayed ? message->run_at : 0;
+	info->place = place_of(message);
 	info->deadline_at = DT_NOEND;
 	info->tid = message->tid;
 	if (DatumGetPointer(message->group_key) != NULL)

@@ -46,7 +46,8 @@ wf_message_view(int64 message_id, WfMessageView *out)
 /* what its attempts were used for stays to be seen, but for the reason */
 static WfStmt retry_message = {
 	"UPDATE _workflow.message m"
-	"   SET state = 'q', finished_at = NULL, reason = NULL, due_at = $2,"
+	"   SET state = 'q', finished_at = NULL, reason = NULL,"
+	"       due_at = coalesce($2, CASE WHEN m.run_at > $3 THEN $3 END),"
 	"       attempts_before = CASE WHEN m.state = 'd'::\"char\" THEN m.attempt"
 	"                              ELSE m.attempts_before END,"
 	"       receipt = CASE WHEN m.state = 'q'::\"char\" THEN m.receipt END"
@@ -55,9 +56,19 @@ static WfStmt retry_message = {
 	"          FROM _workflow.message o"
 	"         WHERE o.message_id = $1"
 	"           AND (o.state = 'd'::\"char\" AND o.run_id IS NULL"
-	"                OR o.state = 'q'::\"char\" AND o.due_at > $3"
-	"                   AND o.attempt > coalesce(o.attempts_before, 0))"
-	"           FOR UPDATE SKIP LOCKED)",
+	"                OR o.state = 'q'::\"char\" AND o.due_at > $3)"
+	"           AND NOT EXISTS (SELECT FROM _workflow.message_key k, _workflow.queue q,"
+	"                                       _workflow.message t"
+	"                            WHERE o.finished_at IS NOT NULL"
+	"                              AND k.queue_id = o.queue_id"
+	"                              AND k.owner_name = o.owner_name"
+	"                              AND k.dedup_key = o.dedup_key"
+	"                              AND q.queue_id = k.queue_id"
+	"                              AND q.dedup_scope = 'unfinished'"
+	"                              AND t.message_id = k.message_id"
+	"                              AND t.message_id <> o.message_id"
+	"                              AND t.finished_at IS NULL)"
+	"           FOR UPDATE OF o SKIP LOCKED)",
 	3,
 	{INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID}};
 
@@ -110,6 +121,43 @@ static WfStmt delete_untouched = {
 	"           FOR UPDATE SKIP LOCKED)",
 	1,
 	{INT8OID}};
+
+static WfStmt lock_untouched = {
+	"SELECT group_key IS NOT DISTINCT FROM $2"
+	"  FROM _workflow.message"
+	" WHERE message_id = $1 AND state = 'q'::\"char\" AND attempt = 0"
+	"   FOR UPDATE SKIP LOCKED",
+	2,
+	{INT8OID, TEXTOID}};
+
+static WfStmt rewrite = {
+	"UPDATE _workflow.message"
+	"   SET payload = $2, headers = $3, priority = $4,"
+	"       run_at = $5, due_at = $5"
+	" WHERE message_id = $1",
+	5,
+	{INT8OID, JSONBOID, JSONBOID, INT4OID, TIMESTAMPTZOID}};
+
+WfRewrite
+wf_message_rewrite(const WfNewMessage *message)
+{
+	char nulls[] = "     ";
+	Datum values[5] = {Int64GetDatum(message->message_id), message->group_key};
+
+	nulls[1] = DatumGetPointer(message->group_key) == NULL ? 'n' : ' ';
+	if (wf_spi_run(&lock_untouched, values, nulls, false, 1) == 0)
+		return WF_REWRITE_GONE;
+	if (!wf_spi_get_bool(0, 1, false))
+		return WF_REWRITE_DIFFERS;
+	values[1] = message->payload;
+	values[2] = message->headers;
+	nulls[1] = ' ';
+	nulls[2] = DatumGetPointer(message->headers) == NULL ? 'n' : ' ';
+	values[3] = Int32GetDatum(message->priority);
+	values[4] = TimestampTzGetDatum(message->run_at);
+	(void) wf_spi_run(&rewrite, values, nulls, false, 0);
+	return WF_REWRITTEN;
+}
 
 static WfStmt purge_queue = {
 	"WITH chosen AS"

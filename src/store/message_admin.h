@@ -12,6 +12,8 @@
 #include "datatype/timestamp.h"
 #include "utils/uuid.h"
 
+#include "store/message.h"
+
 typedef struct WfMessageView
 {
 	int32 queue_id;
@@ -38,6 +40,19 @@ extern bool wf_message_retry(int64 message_id, TimestampTz due_at,
 extern bool wf_message_delete(int64 message_id);
 
 /* The same only of one that was never received. */
+/*
+ * Writes payload, headers, priority and time of *message into the one with its
+ * id, if that was never received and nobody has it in hand.
+ */
+typedef enum WfRewrite
+{
+	WF_REWRITTEN,
+	WF_REWRITE_DIFFERS, /* another group_key */
+	WF_REWRITE_GONE
+} WfRewrite;
+
+extern WfRewrite wf_message_rewrite(const WfNewMessage *message);
+
 extern bool wf_message_delete_untouched(int64 message_id);
 
 /* Deletes all of a queue that are queued and no tasks; count. */

@@ -36,16 +36,18 @@ wf_message_key_claim(const WfNewMessage *message, TimestampTz expires_at)
 	return wf_spi_run(&insert_key, values, NULL, false, 0) == 1;
 }
 
-#define FIND_KEY                               \
-	"SELECT message_id, expires_at"            \
-	"  FROM _workflow.message_key"             \
-	" WHERE queue_id = $1 AND owner_name = $2" \
-	"   AND dedup_key = $3"
+#define FIND_KEY                                                     \
+	"SELECT k.message_id, k.expires_at, m.state IN ('q', 'l'),"      \
+	"       m.state = 'q' AND m.attempt = 0, m.enqueued_at"          \
+	"  FROM _workflow.message_key k"                                 \
+	"  LEFT JOIN _workflow.message m ON m.message_id = k.message_id" \
+	" WHERE k.queue_id = $1 AND k.owner_name = $2"                   \
+	"   AND k.dedup_key = $3"
 
 static WfStmt find_key = {FIND_KEY, 3, {INT4OID, TEXTOID, TEXTOID}};
 
 static WfStmt lock_key = {
-	FIND_KEY " FOR UPDATE", 3, {INT4OID, TEXTOID, TEXTOID}};
+	FIND_KEY " FOR UPDATE OF k", 3, {INT4OID, TEXTOID, TEXTOID}};
 
 bool
 wf_message_key_find(const WfNewMessage *message, bool lock, WfUsedKey *out)
@@ -69,6 +71,9 @@ wf_message_key_find(const WfNewMessage *message, bool lock, WfUsedKey *out)
 		return false;
 	out->message_id = wf_spi_get_int64(0, 1, 0);
 	out->expires_at = wf_spi_get_time(0, 2, 0);
+	out->unfinished = wf_spi_get_bool(0, 3, false);
+	out->untouched = wf_spi_get_bool(0, 4, false);
+	out->enqueued_at = wf_spi_get_time(0, 5, 0);
 	return true;
 }
 

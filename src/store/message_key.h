@@ -3,9 +3,10 @@
  *		Table _workflow.message_key: which dedup_keys have been used.
  *
  * A key belongs to a queue and to the name of who sent the message, and is
- * remembered for the queue's dedup_window, whatever becomes of the message.
- * One whose time is over counts as free, whether or not its row has been
- * deleted yet.
+ * remembered for the queue's dedup_window, whatever becomes of the message, or
+ * for as long as the message is in the queue's dedup_scope.  A key that is free
+ * may have its row still: nobody need delete it where a message leaves the
+ * scope, and the row goes with retention.
  *
  * All functions need an open owner window.
  */
@@ -26,6 +27,9 @@ typedef struct WfUsedKey
 {
 	int64 message_id;
 	TimestampTz expires_at;
+	TimestampTz enqueued_at; /* of its message, where that is there */
+	bool unfinished; /* its message is neither done nor dead nor gone */
+	bool untouched;	 /* ... and was never received */
 } WfUsedKey;
 
 /*

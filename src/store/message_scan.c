@@ -19,11 +19,11 @@
 #include "store/queue.h"
 #include "store/work.h"
 
-#define COLUMNS                                                       \
-	"m.message_id, m.owner, m.queue_id, m.priority, m.state,"         \
-	" m.receipt IS NOT NULL, coalesce(m.due_at, m.run_at),"           \
-	" m.lease_until, m.group_key, m.origin, m.ctid, m.xmin, m.xmax, " \
-	"m.due_at"
+#define COLUMNS                                               \
+	"m.message_id, m.owner, m.queue_id, m.priority, m.state," \
+	" m.receipt IS NOT NULL, coalesce(m.due_at, m.run_at),"   \
+	" m.lease_until, m.group_key, m.origin, m.ctid, m.xmax, " \
+	"m.due_at, m.place"
 
 /*
  * Has a transaction that is still open got this row?  It has received the
@@ -48,9 +48,9 @@ fill_info(uint64 row, WfWork *info)
 	info->queue_id = wf_spi_get_int32(row, 3, 0);
 	info->priority = wf_spi_get_int32(row, 4, 0);
 	info->due_at = wf_spi_get_time(row, 7, 0);
+	info->place = wf_spi_get_int64(row, 14, 0);
 	info->deadline_at = DT_NOEND;
 	wf_spi_get_tid(row, 11, &info->tid);
-	info->xid = wf_spi_get_xid(row, 12);
 	if (wf_spi_get_bool(row, 6, false))
 		info->flags |= WF_ASSIGN_BEGUN;
 	if (state == WF_MESSAGE_LEASED)
@@ -60,7 +60,7 @@ fill_info(uint64 row, WfWork *info)
 	}
 	else if (state == WF_MESSAGE_DEAD)
 		info->flags |= WF_ASSIGN_DEAD;
-	else if (is_locked(wf_spi_get_xid(row, 13)))
+	else if (is_locked(wf_spi_get_xid(row, 12)))
 		info->flags |= WF_ASSIGN_LOCKED;
 	group_key = wf_spi_copy_text(row, 9, CurrentMemoryContext);
 	if (group_key != NULL)
@@ -81,14 +81,6 @@ static WfStmt scan_range = {
 	3,
 	{INT8OID, INT8OID, INT8OID}};
 
-static WfStmt scan_all = {
-	"SELECT " COLUMNS "  FROM _workflow.message m"
-	" WHERE m.finished_at IS NULL AND (m.queue_id, m.message_id) > ($1, $2)"
-	" ORDER BY m.queue_id, m.message_id"
-	" LIMIT $3",
-	3,
-	{INT4OID, INT8OID, INT8OID}};
-
 static WfStmt scan_queue = {
 	"SELECT " COLUMNS "  FROM _workflow.message m"
 	" WHERE m.finished_at IS NULL AND m.queue_id = $1 AND m.message_id > $2"
@@ -107,6 +99,31 @@ static WfStmt scan_timers = {
 	3,
 	{TIMESTAMPTZOID, INT8OID, INT8OID}};
 
+/* by message_group, from a place on */
+static WfStmt scan_group = {
+	"SELECT " COLUMNS "  FROM _workflow.message m"
+	" WHERE m.finished_at IS NULL AND m.queue_id = $1 AND m.group_key = $2"
+	"   AND (m.place, m.message_id) > ($3, $4) AND m.place <= $5"
+	"   AND ($7 = 0::pg_catalog.oid OR m.owner = $7)"
+	" ORDER BY m.place, m.message_id"
+	" LIMIT $6",
+	7,
+	{INT4OID, TEXTOID, INT8OID, INT8OID, INT8OID, INT8OID, OIDOID}};
+
+static uint64
+next_of_group(const WfScan *scan, int64 after, int max)
+{
+	Datum values[7] = {Int32GetDatum(scan->after_queue),
+					   CStringGetTextDatum(scan->group_key),
+					   Int64GetDatum(scan->after_place),
+					   Int64GetDatum(after),
+					   Int64GetDatum(scan->upto_place),
+					   Int64GetDatum(max),
+					   ObjectIdGetDatum(scan->group_owner)};
+
+	return wf_spi_run(&scan_group, values, NULL, true, max);
+}
+
 static uint64
 next_rows(const WfScan *scan, int max)
 {
@@ -116,13 +133,14 @@ next_rows(const WfScan *scan, int max)
 
 	switch (scan->kind)
 	{
-		case WF_SCAN_ALL:
-			return wf_spi_run(&scan_all, values, NULL, true, max);
+		case WF_SCAN_TURN:
 		case WF_SCAN_QUEUE:
 			return wf_spi_run(&scan_queue, values, NULL, true, max);
 		case WF_SCAN_TIMERS:
 			values[0] = TimestampTzGetDatum(scan->after_due);
 			return wf_spi_run(&scan_timers, values, NULL, true, max);
+		case WF_SCAN_GROUP:
+			return next_of_group(scan, after, max);
 		case WF_SCAN_RANGE:
 			break;
 	}
@@ -143,7 +161,8 @@ wf_message_scan(WfScan *scan, WfWork *out, int max)
 		fill_info(i, &out[n]);
 		scan->after = out[n].id;
 		scan->after_queue = out[n].queue_id;
-		scan->after_due = wf_spi_get_time(i, 14, 0);
+		scan->after_place = out[n].place;
+		scan->after_due = wf_spi_get_time(i, 13, 0);
 		if (wf_spi_get_int64(i, 10, 0) != origin)
 			scan->foreign++;
 		else

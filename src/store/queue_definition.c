@@ -26,7 +26,7 @@
 	"       q.description, q.lease, q.dedup_window, q.keep_acked,"      \
 	"       q.keep_dead, q.notify_channel, q.alert, q.alert_role,"      \
 	"       q.alert_role_name, q.alert_depth, q.alert_age,"             \
-	"       q.alert_dead_letters, q.group_by_owner"                     \
+	"       q.alert_dead_letters, q.dedup_scope, q.group_by_owner"      \
 	"  FROM _workflow.queue q"                                          \
 	" WHERE q.name = $1"
 
@@ -90,7 +90,8 @@ read_message_columns(MemoryContext cxt, WfQueue *out)
 	out->alert_depth = wf_spi_get_int32(0, 25, 0);
 	out->alert_age = copy_interval(26, cxt);
 	out->alert_dead_letters = wf_spi_get_int32(0, 27, 0);
-	out->group_by_owner = wf_spi_get_bool(0, 28, false);
+	out->dedup_scope = wf_key_scope_of(wf_spi_copy_text(0, 28, cxt));
+	out->group_by_owner = wf_spi_get_bool(0, 29, false);
 }
 
 bool
@@ -136,11 +137,12 @@ static WfStmt use_queue = {
 	"                   WHERE a.oid = q.owner AND a.rolname = q.owner_name"
 	"                     AND pg_catalog.pg_has_role($2, a.oid, 'USAGE'))"
 	"       OR EXISTS (SELECT FROM _workflow.queue_grant g"
-	"                    JOIN pg_catalog.pg_roles a"
+	"                    LEFT JOIN pg_catalog.pg_roles a"
 	"                      ON a.oid = g.role AND a.rolname = g.role_name"
 	"                   WHERE g.queue_id = q.queue_id"
 	"                     AND g.privilege = 'send'"
-	"                     AND pg_catalog.pg_has_role($2, a.oid, 'USAGE'))"
+	"                     AND (g.role_name = 'public'"
+	"                          OR pg_catalog.pg_has_role($2, a.oid, 'USAGE')))"
 	"  FROM _workflow.queue q"
 	" WHERE q.name = $1"
 	"   FOR KEY SHARE OF q",
@@ -190,7 +192,7 @@ wf_queue_insert(WfQueue *queue, TimestampTz now)
 	return true;
 }
 
-#define UPDATE_ARGS 28
+#define UPDATE_ARGS 29
 
 /* the policy's type is not a constant: it is set before each use */
 static WfStmt update_queue = {
@@ -203,7 +205,7 @@ static WfStmt update_queue = {
 	"       dedup_window = $18, keep_acked = $19, keep_dead = $20,"
 	"       notify_channel = $21, alert = $22, alert_role = $23,"
 	"       alert_role_name = $24, alert_depth = $25, alert_age = $26,"
-	"       alert_dead_letters = $27, group_by_owner = $28"
+	"       alert_dead_letters = $27, dedup_scope = $28, group_by_owner = $29"
 	" WHERE queue_id = $1",
 	UPDATE_ARGS,
 	{INT4OID,		 OIDOID,	  TEXTOID,	   BOOLOID,		INT4OID,
@@ -211,7 +213,7 @@ static WfStmt update_queue = {
 	 INT4OID,		 INTERVALOID, INT4OID,	   InvalidOid,	TEXTOID,
 	 TIMESTAMPTZOID, INTERVALOID, INTERVALOID, INTERVALOID, INTERVALOID,
 	 TEXTOID,		 TEXTOID,	  OIDOID,	   TEXTOID,		INT4OID,
-	 INTERVALOID,	 INT4OID,	  BOOLOID},
+	 INTERVALOID,	 INT4OID,	  TEXTOID,	   BOOLOID},
 	NULL};
 
 #define UPDATE_POLICY_ARG 13
@@ -249,7 +251,8 @@ set_message_columns(const WfQueue *queue, Datum *values, char *nulls)
 	values[24] = limit_or_null(queue->alert_depth, &nulls[24]);
 	values[25] = interval_or_null(queue->alert_age, &nulls[25]);
 	values[26] = limit_or_null(queue->alert_dead_letters, &nulls[26]);
-	values[27] = BoolGetDatum(queue->group_by_owner);
+	values[27] = CStringGetTextDatum(wf_key_scopes[queue->dedup_scope]);
+	values[28] = BoolGetDatum(queue->group_by_owner);
 }
 
 void

@@ -13,6 +13,7 @@
 #define WF_STORE_QUEUE_DEFINITION_H
 
 #include "core/policy.h"
+#include "store/queue_send.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
@@ -46,6 +47,7 @@ typedef struct WfQueue
 	Datum policy_row; /* workflow.policy, valid when has_policy */
 	Interval lease;
 	Interval dedup_window;
+	WfKeyScope dedup_scope;
 	Interval *keep_acked;  /* NULL: not kept at all */
 	Interval *keep_dead;   /* NULL: for ever */
 	char *notify_channel;  /* or NULL */

@@ -27,11 +27,12 @@ static WfStmt find_queue = {
 	"       (extract(epoch FROM q.lease) * 1000000)::pg_catalog.int8,"
 	"       " WF_OWNS_QUEUE
 	"       OR EXISTS (SELECT FROM _workflow.queue_grant g"
-	"                    JOIN pg_catalog.pg_roles o"
+	"                    LEFT JOIN pg_catalog.pg_roles o"
 	"                      ON o.oid = g.role AND o.rolname = g.role_name"
 	"                   WHERE g.queue_id = q.queue_id"
 	"                     AND g.privilege = 'receive'"
-	"                     AND pg_catalog.pg_has_role($3, o.oid, 'USAGE')),"
+	"                     AND (g.role_name = 'public'"
+	"                          OR pg_catalog.pg_has_role($3, o.oid, 'USAGE'))),"
 	"       q.policy"
 	"  FROM _workflow.queue q"
 	" WHERE q.name = $1 OR ($1 IS NULL AND q.queue_id = $2)",

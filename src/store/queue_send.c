@@ -16,6 +16,19 @@
 #include "store/queue_definition.h"
 #include "store/queue_send.h"
 
+const char *const wf_key_scopes[3] = {"window", "unfinished", "queued"};
+
+WfKeyScope
+wf_key_scope_of(const char *word)
+{
+	for (int i = 0; i < lengthof(wf_key_scopes); i++)
+	{
+		if (strcmp(word, wf_key_scopes[i]) == 0)
+			return (WfKeyScope) i;
+	}
+	return WF_KEY_WINDOW;
+}
+
 /* as the install script has it, for "default" without a row */
 #define DEFAULT_WINDOW (5 * USECS_PER_MINUTE)
 
@@ -23,12 +36,13 @@ static WfStmt find_queue = {
 	"SELECT q.queue_id, q.name, q.closed,"
 	"       " WF_OWNS_QUEUE
 	"       OR EXISTS (SELECT FROM _workflow.queue_grant g"
-	"                    JOIN pg_catalog.pg_roles o"
+	"                    LEFT JOIN pg_catalog.pg_roles o"
 	"                      ON o.oid = g.role AND o.rolname = g.role_name"
 	"                   WHERE g.queue_id = q.queue_id AND g.privilege = 'send'"
-	"                     AND pg_catalog.pg_has_role($3, o.oid, 'USAGE')),"
+	"                     AND (g.role_name = 'public'"
+	"                          OR pg_catalog.pg_has_role($3, o.oid, 'USAGE'))),"
 	"       (extract(epoch FROM q.dedup_window) * 1000000)::pg_catalog.int8,"
-	"       q.group_by_owner"
+	"       q.group_max_active = 1, q.dedup_scope, q.group_by_owner"
 	"  FROM _workflow.queue q"
 	" WHERE q.name = $1 OR ($1 IS NULL AND q.queue_id = $2)",
 	3,
@@ -54,7 +68,10 @@ wf_queue_send_load(const char *name, int32 queue_id, Oid user,
 		out->closed = wf_spi_get_bool(0, 3, false);
 		out->may_send = !out->closed || wf_spi_get_bool(0, 4, false);
 		out->dedup_window = wf_spi_get_int64(0, 5, DEFAULT_WINDOW);
-		out->group_by_owner = wf_spi_get_bool(0, 6, false);
+		out->strict = wf_spi_get_bool(0, 6, false);
+		out->dedup_scope =
+			wf_key_scope_of(wf_spi_copy_text(0, 7, CurrentMemoryContext));
+		out->group_by_owner = wf_spi_get_bool(0, 8, false);
 		return true;
 	}
 
@@ -66,7 +83,9 @@ wf_queue_send_load(const char *name, int32 queue_id, Oid user,
 	out->name = pstrdup(WF_DEFAULT_QUEUE_NAME);
 	out->closed = false;
 	out->may_send = true;
+	out->strict = false;
 	out->dedup_window = DEFAULT_WINDOW;
 	out->group_by_owner = false;
+	out->dedup_scope = WF_KEY_WINDOW;
 	return true;
 }

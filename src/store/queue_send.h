@@ -9,6 +9,19 @@
 
 #include "c.h"
 
+/* for how long a message has its dedup_key; in the order of wf_key_scopes */
+typedef enum WfKeyScope
+{
+	WF_KEY_WINDOW,	   /* the queue's dedup_window */
+	WF_KEY_UNFINISHED, /* until it is acknowledged, dead or deleted */
+	WF_KEY_QUEUED	   /* until it is first received */
+} WfKeyScope;
+
+extern const char *const wf_key_scopes[3];
+
+/* Read from a text; what is unknown is a window. */
+extern WfKeyScope wf_key_scope_of(const char *word);
+
 /* a queue and what one user may do with it */
 typedef struct WfQueueSend
 {
@@ -16,8 +29,10 @@ typedef struct WfQueueSend
 	char *name;
 	bool closed;
 	bool may_send;		/* open, or the user owns it or was granted 'send' */
+	bool strict;		/* its groups start one at a time, in order */
 	int64 dedup_window; /* microseconds */
 	bool group_by_owner;
+	WfKeyScope dedup_scope;
 } WfQueueSend;
 
 /*

@@ -6,7 +6,7 @@
  * it has been: it has a step, waits, is parked, or was put off after an error.
  * From then on it has its place in queue and group, until it ends.
  *
- * A group is read by index, in the order of ids, and no further than needed.
+ * A group is read by index, in the order of places, and no further than needed.
  * Runs that have begun are nearly always the first of their group; where fewer
  * have than may, all of the group is read.
  */
@@ -17,7 +17,6 @@
 
 #include "base/spi.h"
 #include "core/state.h"
-#include "core/workid.h"
 #include "store/definition.h"
 #include "store/queue_wait.h"
 
@@ -41,14 +40,14 @@
 
 static WfStmt group_begun = {
 	"SELECT r.run_id, r.owner, r.owner_name, r.state" OF_GROUP
-	"   AND " HAS_BEGUN " ORDER BY r.run_id LIMIT $3",
+	"   AND " HAS_BEGUN " ORDER BY r.place, r.run_id LIMIT $3",
 	4,
 	{INT4OID, TEXTOID, INT8OID, OIDOID}};
 
 static WfStmt group_first = {
 	"SELECT r.run_id, r.owner, r.owner_name, r.state" OF_GROUP
 	"   AND r.state = 'q'::\"char\" AND coalesce(r.due_at, r.run_at) <= $3"
-	" ORDER BY r.run_id LIMIT 1",
+	" ORDER BY r.place, r.run_id LIMIT 1",
 	4,
 	{INT4OID, TEXTOID, TIMESTAMPTZOID, OIDOID}};
 
@@ -114,7 +113,7 @@ wf_group_wait(const WfGroupState *state, int limit, const pg_uuid_t *run_id)
 	if (limit > 0 && state->nbegun >= limit)
 		return WF_GROUP_FULL;
 	if (limit == 1 && state->waits &&
-		wf_workid_cmp(&state->first.run_id, run_id) < 0)
+		memcmp(&state->first.run_id, run_id, UUID_LEN) != 0)
 		return WF_GROUP_BEHIND;
 	return WF_GROUP_OPEN;
 }

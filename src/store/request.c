@@ -11,6 +11,7 @@
 #include "base/spi.h"
 #include "core/state.h"
 #include "store/request.h"
+#include "store/run_info.h"
 
 static WfStmt view_run = {
 	"SELECT w.name, r.owner, r.owner_name, r.origin, r.state, r.waiting_for,"
@@ -29,7 +30,8 @@ static WfStmt view_run = {
 	"                WHERE q.run_id = r.run_id"
 	"                  AND q.kind = ANY (ARRAY['r', 's']::\"char\"[])),"
 	"       r.workflow_id, r.body_id, r.queue_id,"
-	"       r.end_state, r.continued_as"
+	"       r.end_state, r.continued_as,"
+	"       coalesce(" WF_HAS_BEGUN ", false)"
 	"  FROM _workflow.run r"
 	"  JOIN _workflow.workflow w ON w.workflow_id = r.workflow_id"
 	" WHERE r.run_id = $1 AND r.queue_id <> -1",
@@ -94,6 +96,7 @@ wf_run_view(const pg_uuid_t *run_id, MemoryContext cxt, WfRunView *out)
 	out->continued = !isnull;
 	if (out->continued)
 		wf_spi_get_uuid(0, 32, &out->continued_as);
+	out->begun = wf_spi_get_bool(0, 33, false);
 	return true;
 }
 
@@ -135,18 +138,18 @@ wf_step_view(const pg_uuid_t *run_id, MemoryContext cxt, WfStep *out)
 static WfStmt insert_request = {
 	"INSERT INTO _workflow.request (run_id, kind, due_at, requested_at,"
 	"                               requested_by, reason, compensate,"
-	"                               ordinal, body_id, value)"
-	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-	10,
+	"                               ordinal, body_id, value, repeat_unknown)"
+	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+	11,
 	{UUIDOID, CHAROID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID,
-	 BOOLOID, INT4OID, INT4OID, JSONBOID}};
+	 BOOLOID, INT4OID, INT4OID, JSONBOID, BOOLOID}};
 
 void
 wf_request_insert(const pg_uuid_t *run_id, const WfNewRequest *request,
 				  const char *by)
 {
-	char nulls[11] = "          ";
-	Datum values[10];
+	char nulls[12] = "           ";
+	Datum values[11];
 
 	values[0] = UUIDPGetDatum(run_id);
 	values[1] = CharGetDatum(request->kind);
@@ -163,6 +166,8 @@ wf_request_insert(const pg_uuid_t *run_id, const WfNewRequest *request,
 	nulls[8] = request->body_id == 0 ? 'n' : ' ';
 	values[9] = request->value;
 	nulls[9] = DatumGetPointer(request->value) == NULL ? 'n' : ' ';
+	values[10] = BoolGetDatum(true);
+	nulls[10] = request->repeat_unknown ? ' ' : 'n';
 	(void) wf_spi_run(&insert_request, values, nulls, false, 0);
 }
 

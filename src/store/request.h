@@ -41,6 +41,7 @@ typedef struct WfRunView
 	char *held_by;
 	char *hold_reason;
 	char to_hold;	 /* WF_REQUEST_PAUSE or _RESUME to be carried out, or 0 */
+	bool begun;		 /* its user code has been at work, but for a slot's */
 	bool cancelling; /* a cancel was asked for */
 	bool retrying;	 /* a retry, or an answer, has yet to be carried out */
 	bool continued;	 /* ended by continue_as_new(), and goes on as: */
@@ -62,6 +63,7 @@ typedef struct WfNewRequest
 	TimestampTz due_at; /* retry: 0 for at once; delete: when it ended */
 	int32 body_id;		/* retry: 0 to keep the body */
 	bool no_undo;		/* cancel: without compensation */
+	bool repeat_unknown; /* retry: also what was started at most once */
 	int32 ordinal;		/* result */
 	Datum value;		/* result: jsonb, or 0 for NULL */
 	const char *reason; /* or NULL */

@@ -13,10 +13,11 @@
 #include "base/clock.h"
 #include "base/spi.h"
 #include "core/state.h"
-#include "store/attempt.h"
+#include "store/alter.h"
 #include "store/control.h"
 #include "store/request.h"
 #include "store/retention.h"
+#include "store/retry.h"
 #include "store/run_idle.h"
 
 /* ---- the table ---- */
@@ -47,6 +48,36 @@ wf_request_read(int64 after, WfRequest *out, int max)
 		out[i].no_undo = !wf_spi_get_bool(i, 6, true);
 	}
 	return (int) n;
+}
+
+static WfStmt last_request = {"SELECT request_id"
+							  "  FROM _workflow.request"
+							  " ORDER BY request_id DESC"
+							  " LIMIT 1",
+							  0,
+							  {0}};
+
+int64
+wf_request_last(void)
+{
+	if (wf_spi_run(&last_request, NULL, NULL, true, 1) == 0)
+		return PG_INT64_MIN;
+	return wf_spi_get_int64(0, 1, 0);
+}
+
+static WfStmt has_older = {"SELECT FROM _workflow.request"
+						   " WHERE run_id = $1 AND request_id < $2"
+						   " LIMIT 1",
+						   2,
+						   {UUIDOID, INT8OID}};
+
+bool
+wf_request_has_older(const WfRequest *request)
+{
+	Datum values[2] = {UUIDPGetDatum(&request->run_id),
+					   Int64GetDatum(request->request_id)};
+
+	return wf_spi_run(&has_older, values, NULL, true, 1) > 0;
 }
 
 static WfStmt delete_request = {"DELETE FROM _workflow.request"
@@ -91,145 +122,6 @@ wf_run_ended_at(const pg_uuid_t *run_id, TimestampTz at)
 	Datum values[2] = {UUIDPGetDatum(run_id), TimestampTzGetDatum(at)};
 
 	return wf_spi_run(&ended_at, values, NULL, true, 1) > 0;
-}
-
-/* ---- going on: retry_run() and set_step_result() ---- */
-
-/*
- * The step at which a failed or parked run stopped gets as many attempts as it
- * had at first.  `attempt` goes on rising, since idempotency keys and the
- * history go by it; attempts_before remembers what had been used, so that the
- * budget does not grow with each retry_run().
- */
-static WfStmt renew_step = {
-	"UPDATE _workflow.step s"
-	"   SET state = 'r'::\"char\", due_at = NULL, free_retries = NULL,"
-	"       max_attempts = s.attempt + s.max_attempts"
-	"                      - coalesce(s.attempts_before, 0),"
-	"       attempts_before = s.attempt"
-	"  FROM _workflow.run r"
-	" WHERE r.run_id = $1"
-	"   AND (r.state = 'p'::\"char\""
-	"        OR r.state = 'f'::\"char\" AND r.end_state IS NULL)"
-	"   AND s.run_id = $1"
-	"   AND (s.ordinal = r.failed_step AND s.state = 'f'::\"char\""
-	"        OR s.state = 'r'::\"char\")",
-	1,
-	{UUIDOID}};
-
-/* one in back-off goes on now, with the attempts it has */
-static WfStmt hasten_step = {
-	"UPDATE _workflow.step s"
-	"   SET due_at = NULL"
-	"  FROM _workflow.run r"
-	" WHERE r.run_id = $1 AND r.waiting_for = 'r'::\"char\""
-	"   AND r.state = ANY (ARRAY['q', 'w', 'k']::\"char\"[])"
-	"   AND s.run_id = $1 AND s.state = 'r'::\"char\"",
-	1,
-	{UUIDOID}};
-
-/*
- * $2 when to start, $3 when it was put off by the request, $4 origin, $5 the
- * request, which may move the run to another body version.  One that was parked
- * while it was compensated goes on with that; one that has been compensated
- * cannot go on.
- */
-static WfStmt retry_stopped = {
-	"UPDATE _workflow.run r"
-	"   SET state = CASE WHEN r.end_state IS NULL THEN 'q'::\"char\""
-	"                    ELSE 'k'::\"char\" END,"
-	"       waiting_for = NULL, due_at = $3,"
-	"       retried_at = greatest($2, r.run_at),"
-	"       deadline_at = greatest($2, r.run_at) + (r.deadline_at"
-	"                     - coalesce(r.retried_at, r.run_at)),"
-	"       finished_at = NULL, result = NULL, reason = NULL,"
-	"       failed_step = NULL, body_attempts = NULL, crashes = NULL,"
-	"       started_at = CASE WHEN r.state = 'p'::\"char\""
-	"                              OR r.waiting_for IS NOT NULL"
-	"                         THEN r.started_at END,"
-	"       crash_step = NULL, error_code = r.cause->>'code',"
-	"       error_message = r.cause->>'message',"
-	"       error_detail = r.cause->>'detail',"
-	"       error_hint = r.cause->>'hint',"
-	"       error_context = r.cause->>'context',"
-	"       owner = coalesce((SELECT a.oid FROM pg_catalog.pg_roles a"
-	"                          WHERE a.rolname = r.owner_name), r.owner),"
-	"       body_id = coalesce((SELECT q.body_id"
-	"                             FROM _workflow.request q"
-	"                            WHERE q.request_id = $5), r.body_id)"
-	" WHERE r.run_id = $1 AND r.origin = $4"
-	"   AND (r.state = 'p'::\"char\""
-	"        OR r.state = 'f'::\"char\" AND r.end_state IS NULL)"
-	" RETURNING " WF_INFO_COLUMNS,
-	5,
-	{UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID}};
-
-static WfStmt retry_waiting = {
-	"UPDATE _workflow.run r"
-	"   SET waiting_for = NULL, due_at = $2,"
-	"       body_id = coalesce((SELECT q.body_id"
-	"                             FROM _workflow.request q"
-	"                            WHERE q.request_id = $4), r.body_id)"
-	" WHERE r.run_id = $1 AND r.origin = $3"
-	"   AND r.waiting_for = 'r'::\"char\""
-	"   AND r.state = ANY (ARRAY['q', 'w', 'k']::\"char\"[])"
-	" RETURNING " WF_INFO_COLUMNS,
-	4,
-	{UUIDOID, TIMESTAMPTZOID, INT8OID, INT8OID}};
-
-static WfApplied
-apply_retry(const WfRequest *request, WfWork *info)
-{
-	TimestampTz now = wf_clock_now();
-	bool later = request->due_at > now;
-	TimestampTz start = later ? request->due_at : now;
-	char nulls[5] = {' ', ' ', later ? ' ' : 'n', ' ', ' '};
-	Datum values[5] = {UUIDPGetDatum(&request->run_id),
-					   TimestampTzGetDatum(start), TimestampTzGetDatum(start),
-					   Int64GetDatum(wf_origin()),
-					   Int64GetDatum(request->request_id)};
-
-	(void) wf_spi_run(&renew_step, values, NULL, false, 0);
-	if (wf_spi_run(&retry_stopped, values, nulls, false, 0) == 0)
-	{
-		(void) wf_spi_run(&hasten_step, values, NULL, false, 0);
-		values[2] = values[3];
-		values[3] = values[4];
-		if (wf_spi_run(&retry_waiting, values, NULL, false, 0) == 0)
-			return WF_APPLIED_NOTHING;
-	}
-	wf_info_fill(0, info);
-	return WF_APPLIED_QUEUED;
-}
-
-/* the newest step of a parked run, at which it is parked */
-static WfStmt answer_step = {
-	"UPDATE _workflow.step s"
-	"   SET state = 'd'::\"char\", result = q.value, due_at = NULL,"
-	"       finished_at = $2, error_code = NULL, error_message = NULL,"
-	"       error_detail = NULL, error_hint = NULL, error_context = NULL"
-	"  FROM _workflow.request q, _workflow.run r"
-	" WHERE q.request_id = $1 AND r.run_id = q.run_id"
-	"   AND r.state = 'p'::\"char\" AND r.origin = $3"
-	"   AND r.failed_step = q.ordinal"
-	"   AND s.run_id = q.run_id AND s.ordinal = q.ordinal"
-	"   AND s.state = 'f'::\"char\""
-	"   AND NOT EXISTS (SELECT FROM _workflow.step l"
-	"                    WHERE l.run_id = q.run_id AND l.ordinal > q.ordinal)",
-	3,
-	{INT8OID, TIMESTAMPTZOID, INT8OID}};
-
-static WfApplied
-apply_result(const WfRequest *request, WfWork *info)
-{
-	Datum values[3] = {Int64GetDatum(request->request_id),
-					   TimestampTzGetDatum(wf_clock_now()),
-					   Int64GetDatum(wf_origin())};
-
-	wf_attempt_keep(&request->run_id, 0, PG_INT32_MAX);
-	if (wf_spi_run(&answer_step, values, NULL, false, 0) == 0)
-		return WF_APPLIED_NOTHING;
-	return apply_retry(request, info);
 }
 
 /* ---- waking ---- */
@@ -344,6 +236,16 @@ apply_delete(const WfRequest *request)
 }
 
 static WfApplied
+apply_alter(const WfRequest *request, WfWork *info)
+{
+	bool planned;
+
+	if (!wf_alter_run(request, info, &planned))
+		return WF_APPLIED_NOTHING;
+	return planned ? WF_APPLIED_ALTERED : WF_APPLIED_NOTED;
+}
+
+static WfApplied
 apply(const WfRequest *request, WfWork *info, WfEndedOf *of)
 {
 	switch (request->kind)
@@ -351,9 +253,11 @@ apply(const WfRequest *request, WfWork *info, WfEndedOf *of)
 		case WF_REQUEST_CANCEL:
 			return apply_cancel(request, info, of);
 		case WF_REQUEST_RETRY:
-			return apply_retry(request, info);
+			return wf_retry_apply(request, info) ? WF_APPLIED_QUEUED
+												 : WF_APPLIED_NOTHING;
 		case WF_REQUEST_RESULT:
-			return apply_result(request, info);
+			return wf_retry_answer(request, info) ? WF_APPLIED_QUEUED
+												  : WF_APPLIED_NOTHING;
 		case WF_REQUEST_WAKE:
 			return apply_wake(request, info);
 		case WF_REQUEST_PAUSE:
@@ -362,6 +266,8 @@ apply(const WfRequest *request, WfWork *info, WfEndedOf *of)
 		case WF_REQUEST_RESUME:
 			return apply_resume(request) ? WF_APPLIED_RESUMED
 										 : WF_APPLIED_NOTHING;
+		case WF_REQUEST_ALTER:
+			return apply_alter(request, info);
 		case WF_REQUEST_DELETE:
 			return apply_delete(request) ? WF_APPLIED_DELETED
 										 : WF_APPLIED_NOTHING;

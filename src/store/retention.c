@@ -329,6 +329,20 @@ delete_expired_messages(const WfKeep *keep, TimestampTz now, int max)
 
 /* ---- keys ---- */
 
+/*
+ * A key that its message has for as long as it is in the queue is looked at
+ * again later.
+ */
+static WfStmt keep_keys = {
+	"UPDATE _workflow.message_key k"
+	"   SET expires_at = $1 + interval '5 min'"
+	"  FROM _workflow.queue q, _workflow.message m"
+	" WHERE k.expires_at <= $1 AND q.queue_id = k.queue_id"
+	"   AND q.dedup_scope <> 'window' AND m.message_id = k.message_id"
+	"   AND m.finished_at IS NULL",
+	1,
+	{TIMESTAMPTZOID}};
+
 static WfStmt delete_keys = {
 	"DELETE FROM _workflow.message_key k"
 	" USING (SELECT o.queue_id, o.owner_name, o.dedup_key"
@@ -356,6 +370,7 @@ delete_expired_keys(TimestampTz now, int max)
 
 	values[0] = TimestampTzGetDatum(now);
 	values[1] = Int64GetDatum(max);
+	(void) wf_spi_run(&keep_keys, values, NULL, false, 0);
 	return (int) wf_spi_run(&delete_keys, values, NULL, false, 0);
 }
 

@@ -112,10 +112,9 @@ wf_run_load(const pg_uuid_t *run_id, ItemPointer tid, MemoryContext cxt,
 	out->run_as_by = nulls[RUN_run_as_by]
 						 ? InvalidOid
 						 : DatumGetObjectId(values[RUN_run_as_by]);
-	out->run_as_by_name =
-		nulls[RUN_run_as_by_name]
-			? NULL
-			: copy_text(values[RUN_run_as_by_name], cxt);
+	out->run_as_by_name = nulls[RUN_run_as_by_name]
+							  ? NULL
+							  : copy_text(values[RUN_run_as_by_name], cxt);
 	out->input = copy_jsonb(values[RUN_input], cxt);
 #undef TIME_OR
 	PopActiveSnapshot();
@@ -126,7 +125,7 @@ static WfStmt load_steps = {
 	"SELECT ordinal, kind, state, fingerprint, name, attempt, max_attempts,"
 	"       free_retries, due_at, started_at, finished_at, command, result,"
 	"       error_code, error_message, error_detail, error_hint, error_context,"
-	"       attempts_before, message_id, child_run_id"
+	"       attempts_before, message_id, child_run_id, given"
 	"  FROM _workflow.step"
 	" WHERE run_id = $1"
 	" ORDER BY ordinal",
@@ -166,6 +165,7 @@ read_step(uint64 row, MemoryContext cxt, WfStep *step)
 	step->has_child = !isnull;
 	if (step->has_child)
 		wf_spi_get_uuid(row, 21, &step->child_run_id);
+	step->given = wf_spi_get_bool(row, 22, false);
 }
 
 int
@@ -306,6 +306,7 @@ wf_step_insert(const pg_uuid_t *run_id, const WfStep *step)
 	SET_TEXT(error_detail, error->detail);
 	SET_TEXT(error_hint, error->hint);
 	SET_TEXT(error_context, error->context);
+	SET(given, BoolGetDatum(true), !step->given);
 #undef SET
 #undef SET_TEXT
 
@@ -321,14 +322,14 @@ static WfStmt update_step = {
 	"       started_at = $11, finished_at = $12, command = $13, result = $14,"
 	"       error_code = $15, error_message = $16, error_detail = $17,"
 	"       error_hint = $18, error_context = $19, message_id = $20,"
-	"       child_run_id = $21"
+	"       child_run_id = $21, given = nullif($22, false)"
 	" WHERE run_id = $1 AND ordinal = $2",
-	21,
+	22,
 	{UUIDOID,		 INT4OID,		 CHAROID, CHAROID,	INT8OID,
 	 TEXTOID,		 INT4OID,		 INT4OID, INT2OID,	TIMESTAMPTZOID,
 	 TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, JSONBOID, TEXTOID,
 	 TEXTOID,		 TEXTOID,		 TEXTOID, TEXTOID,	INT8OID,
-	 UUIDOID}};
+	 UUIDOID,		 BOOLOID}};
 
 void
 wf_step_update(const pg_uuid_t *run_id, const WfStep *step)
@@ -363,6 +364,7 @@ wf_step_update(const pg_uuid_t *run_id, const WfStep *step)
 		add_datum(&args, UUIDPGetDatum(&step->child_run_id));
 	else
 		add_null(&args);
+	add_datum(&args, BoolGetDatum(step->given));
 
 	if (wf_spi_run(&update_step, args.values, args.nulls, false, 0) != 1)
 		ereport(ERROR,
@@ -577,4 +579,15 @@ wf_run_lock_to_replace(const pg_uuid_t *run_id)
 		return false;
 	(void) LockAcquire(&tag, LOCK_TO_REPLACE, false, false);
 	return true;
+}
+
+bool
+wf_run_is_locked(const pg_uuid_t *run_id)
+{
+	LOCKTAG tag;
+	int nexecutors;
+
+	run_lock_tag(run_id, &tag);
+	(void) GetLockConflicts(&tag, LOCK_TO_ASK, &nexecutors);
+	return nexecutors > 0;
 }

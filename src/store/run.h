@@ -30,6 +30,7 @@ typedef struct WfError
 	char *detail;
 	char *hint;
 	char *context;
+	bool by_hand; /* user code has raised it, as by RAISE; not kept in rows */
 } WfError;
 
 /* a run's row, as the executor needs it */
@@ -57,8 +58,8 @@ typedef struct WfRun
 	int32 parent_ordinal;	 /* has_parent: the call that started it */
 	int32 item;				 /* its number in a map, from 1; else 0 */
 	bool paused;
-	bool finished; /* it has an end time */
-	bool retried; /* by retry_run(), or it is a fork: it may have steps */
+	bool finished;	/* it has an end time */
+	bool retried;	/* by retry_run(), or it is a fork: it may have steps */
 	pg_uuid_t seed; /* what random values are derived from */
 
 	/*
@@ -94,6 +95,8 @@ typedef struct WfStep
 	char *command;
 	Jsonb *result; /* NULL: SQL NULL */
 	WfError error;
+	bool given; /* the body has heard of its failure by await(), and has made
+				 * another call since */
 } WfStep;
 
 /*
@@ -173,5 +176,8 @@ extern bool wf_run_lock(const pg_uuid_t *run_id);
  * waited for: one whose transaction is over may still be about to release it.
  */
 extern bool wf_run_lock_to_replace(const pg_uuid_t *run_id);
+
+/* Has an executor the run's lock, so that the run is moving on just now? */
+extern bool wf_run_is_locked(const pg_uuid_t *run_id);
 
 #endif /* WF_STORE_RUN_H */

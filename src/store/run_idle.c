@@ -27,8 +27,7 @@
 
 /* ---- finding work ---- */
 
-#define SCAN_COLUMNS \
-	WF_INFO_COLUMNS ", r.origin, r.state, r.ctid, r.xmin, r.due_at"
+#define SCAN_COLUMNS WF_INFO_COLUMNS ", r.origin, r.state, r.ctid, r.due_at"
 
 /* a range of ids, which is of late: by primary key */
 static WfStmt scan_range = {
@@ -39,16 +38,6 @@ static WfStmt scan_range = {
 	" LIMIT $3",
 	3,
 	{UUIDOID, UUIDOID, INT8OID}};
-
-/* everything, queue by queue */
-static WfStmt scan_all = {
-	"SELECT " SCAN_COLUMNS "  FROM _workflow.run r"
-	" WHERE r.finished_at IS NULL AND (r.queue_id, r.run_id) > ($1, $2)"
-	"   AND r.state <> 'p'::\"char\""
-	" ORDER BY r.queue_id, r.run_id"
-	" LIMIT $3",
-	3,
-	{INT4OID, UUIDOID, INT8OID}};
 
 static WfStmt scan_queue = {
 	"SELECT " SCAN_COLUMNS "  FROM _workflow.run r"
@@ -69,12 +58,49 @@ static WfStmt scan_timers = {
 	3,
 	{TIMESTAMPTZOID, UUIDOID, INT8OID}};
 
+/* by run_group, from a place on */
+static WfStmt scan_group = {
+	"SELECT " SCAN_COLUMNS "  FROM _workflow.run r"
+	" WHERE r.finished_at IS NULL AND r.queue_id = $1 AND r.group_key = $2"
+	"   AND (r.place, r.run_id) > ($3, $4) AND r.place <= $5"
+	"   AND ($7 = 0::pg_catalog.oid OR r.owner = $7)"
+	"   AND r.state <> 'p'::\"char\""
+	" ORDER BY r.place, r.run_id"
+	" LIMIT $6",
+	7,
+	{INT4OID, TEXTOID, INT8OID, UUIDOID, INT8OID, INT8OID, OIDOID}};
+
+/* the last one of a page, which there is only where the page is full */
+static WfStmt last_of_page = {
+	"SELECT r.run_id"
+	"  FROM _workflow.run r"
+	" WHERE r.finished_at IS NULL AND r.queue_id = $1 AND r.run_id > $2"
+	" ORDER BY r.run_id"
+	" OFFSET $3 - 1"
+	" LIMIT 1",
+	3,
+	{INT4OID, UUIDOID, INT8OID}};
+
 static WfStmt count_left = {
 	"SELECT count(*)"
 	"  FROM _workflow.run r"
 	" WHERE r.finished_at IS NULL AND r.queue_id = $1 AND r.run_id > $2",
 	2,
 	{INT4OID, UUIDOID}};
+
+static uint64
+next_of_group(const WfScan *scan, int max)
+{
+	Datum values[7] = {Int32GetDatum(scan->after_queue),
+					   CStringGetTextDatum(scan->group_key),
+					   Int64GetDatum(scan->after_place),
+					   UUIDPGetDatum(&scan->after),
+					   Int64GetDatum(scan->upto_place),
+					   Int64GetDatum(max),
+					   ObjectIdGetDatum(scan->group_owner)};
+
+	return wf_spi_run(&scan_group, values, NULL, true, max);
+}
 
 static uint64
 next_rows(const WfScan *scan, int max)
@@ -84,13 +110,14 @@ next_rows(const WfScan *scan, int max)
 
 	switch (scan->kind)
 	{
-		case WF_SCAN_ALL:
-			return wf_spi_run(&scan_all, values, NULL, true, max);
+		case WF_SCAN_TURN:
 		case WF_SCAN_QUEUE:
 			return wf_spi_run(&scan_queue, values, NULL, true, max);
 		case WF_SCAN_TIMERS:
 			values[0] = TimestampTzGetDatum(scan->after_due);
 			return wf_spi_run(&scan_timers, values, NULL, true, max);
+		case WF_SCAN_GROUP:
+			return next_of_group(scan, max);
 		case WF_SCAN_RANGE:
 			break;
 	}
@@ -99,14 +126,22 @@ next_rows(const WfScan *scan, int max)
 	return wf_spi_run(&scan_range, values, NULL, true, max);
 }
 
-int64
-wf_run_count_left(int32 queue_id, const pg_uuid_t *after)
+/* Counts a page of the queue's runs; true: that was the last. */
+bool
+wf_run_count_left(int32 queue_id, int page, pg_uuid_t *after, int64 *n)
 {
-	Datum values[2] = {Int32GetDatum(queue_id), UUIDPGetDatum(after)};
+	Datum values[3] = {Int32GetDatum(queue_id), UUIDPGetDatum(after),
+					   Int64GetDatum(page)};
 
-	if (wf_spi_run(&count_left, values, NULL, true, 1) == 0)
-		return 0;
-	return wf_spi_get_int64(0, 1, 0);
+	if (wf_spi_run(&last_of_page, values, NULL, true, 1) > 0)
+	{
+		wf_spi_get_uuid(0, 1, after);
+		*n += page;
+		return false;
+	}
+	if (wf_spi_run(&count_left, values, NULL, true, 1) > 0)
+		*n += wf_spi_get_int64(0, 1, 0);
+	return true;
 }
 
 int
@@ -124,10 +159,10 @@ wf_run_scan(WfScan *scan, WfWork *out, int max)
 
 		wf_info_fill(i, &out[n]);
 		wf_spi_get_tid(i, WF_INFO_N + 3, &out[n].tid);
-		out[n].xid = wf_spi_get_xid(i, WF_INFO_N + 4);
 		scan->after = out[n].id;
 		scan->after_queue = out[n].queue_id;
-		scan->after_due = wf_spi_get_time(i, WF_INFO_N + 5, 0);
+		scan->after_place = out[n].place;
+		scan->after_due = wf_spi_get_time(i, WF_INFO_N + 4, 0);
 		if (wf_spi_get_int64(i, WF_INFO_N + 1, 0) != origin)
 			scan->foreign++;
 		else if (state == WF_RUN_QUEUED || state == WF_RUN_WAITING ||

@@ -38,6 +38,7 @@ wf_info_fill(uint64 row, WfWork *info)
 		info->flags |= WF_ASSIGN_BEGUN;
 	if (wf_spi_get_bool(row, 14, false))
 		info->flags |= WF_ASSIGN_PAUSED;
+	info->place = wf_spi_get_int64(row, 15, 0);
 	group_key = wf_spi_copy_text(row, 9, CurrentMemoryContext);
 	if (group_key != NULL)
 	{

@@ -32,6 +32,18 @@
 	" OR r.state = 'k'::\"char\"" \
 	"    AND r.waiting_for = 'm'::\"char\")"
 
+/*
+ * Has user code of this run "r" been at work?  Of one that is parked and has
+ * not begun nothing else is set; one that is held keeps its place, too.
+ */
+#define WF_HAS_BEGUN                                           \
+	"(r.started_at IS NOT NULL OR r.body_attempts IS NOT NULL" \
+	" OR r.crashes IS NOT NULL OR r.end_state IS NOT NULL"     \
+	" OR r.waiting_for <> 'x'::\"char\""                       \
+	" OR EXISTS (SELECT FROM _workflow.step b"                 \
+	"             WHERE b.run_id = r.run_id"                   \
+	"               AND b.started_at >= r.enqueued_at))"
+
 /* run_id comes first, then what wf_info_fill() reads */
 #define WF_INFO_COLUMNS                                          \
 	"r.run_id, r.owner, r.workflow_id, r.queue_id, r.priority,"  \
@@ -41,8 +53,8 @@
 	" r.group_key, " WF_WAITS ","                                \
 	" " WF_WAITS " AND " WF_SOMETHING_CAME ", r.due_at IS NULL," \
 	" r.end_state IS NOT NULL OR r.continued_from IS NOT NULL,"  \
-	" r.paused_at IS NOT NULL"
-#define WF_INFO_N 14
+	" r.paused_at IS NOT NULL, r.place"
+#define WF_INFO_N 15
 
 /* Reads those columns of a row, of which the first is column 1. */
 extern void wf_info_fill(uint64 row, WfWork *info);

@@ -36,6 +36,21 @@ wf_signal_insert(const pg_uuid_t *run_id, const char *name,
 	return wf_spi_run(&insert_signal, values, nulls, false, 0) == 1;
 }
 
+static WfStmt has_signal = {"SELECT FROM _workflow.signal"
+							" WHERE run_id = $1 AND name = $2 AND payload = $3"
+							" LIMIT 1",
+							3,
+							{UUIDOID, TEXTOID, JSONBOID}};
+
+bool
+wf_signal_has(const pg_uuid_t *run_id, const char *name, const Jsonb *payload)
+{
+	Datum values[3] = {UUIDPGetDatum(run_id), CStringGetTextDatum(name),
+					   PointerGetDatum(payload)};
+
+	return wf_spi_run(&has_signal, values, NULL, false, 1) == 1;
+}
+
 static WfStmt move_signals = {
 	"UPDATE _workflow.signal SET run_id = $2 WHERE run_id = $1",
 	2,
@@ -150,20 +165,37 @@ wf_signal_take_task(const pg_uuid_t *run_id, int32 ordinal, MemoryContext cxt,
 
 /* ---- for the scheduler ---- */
 
+/*
+ * The subquery goes over the index of what was not taken, and no further than
+ * to the last run that is wanted.
+ */
 static WfStmt find_receivers = {
-	"SELECT DISTINCT s.run_id"
-	"  FROM _workflow.signal s"
-	"  JOIN _workflow.run r ON r.run_id = s.run_id"
-	" WHERE s.taken_at IS NULL AND r.finished_at IS NULL AND r.origin = $1",
-	1,
-	{INT8OID}};
+	"SELECT s.run_id, coalesce(r.origin = $1, false),"
+	"       r.continued_as IS NOT NULL, r.finished_at IS NULL"
+	"  FROM (SELECT DISTINCT run_id"
+	"          FROM _workflow.signal"
+	"         WHERE taken_at IS NULL AND run_id > $2"
+	"         ORDER BY run_id"
+	"         LIMIT $3) s"
+	"  LEFT JOIN _workflow.run r ON r.run_id = s.run_id"
+	" ORDER BY s.run_id",
+	3,
+	{INT8OID, UUIDOID, INT8OID}};
 
 int
-wf_signal_receivers(MemoryContext cxt, pg_uuid_t **out)
+wf_signal_receivers(const pg_uuid_t *after, WfReceiverOf *out, int max)
 {
-	Datum values[1] = {Int64GetDatum(wf_origin())};
-	uint64 n = wf_spi_run(&find_receivers, values, NULL, true, 0);
+	Datum values[3] = {Int64GetDatum(wf_origin()), UUIDPGetDatum(after),
+					   Int64GetDatum(max)};
+	int n = (int) wf_spi_run(&find_receivers, values, NULL, true, max);
 
-	*out = wf_spi_copy_uuids(n, 1, cxt);
-	return (int) n;
+	for (int i = 0; i < n; i++)
+	{
+		bool ours = wf_spi_get_bool(i, 2, false);
+
+		wf_spi_get_uuid(i, 1, &out[i].run_id);
+		out[i].has_gone_on = ours && wf_spi_get_bool(i, 3, false);
+		out[i].is_unfinished = ours && wf_spi_get_bool(i, 4, false);
+	}
+	return n;
 }

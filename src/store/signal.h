@@ -24,6 +24,10 @@ extern bool wf_signal_insert(const pg_uuid_t *run_id, const char *name,
 							 const char *by, TimestampTz now);
 
 /* Another run takes the place of this one, and gets what was sent to it. */
+/* Was this signal sent to the run, by whomever? */
+extern bool wf_signal_has(const pg_uuid_t *run_id, const char *name,
+						  const Jsonb *payload);
+
 extern void wf_signal_move(const pg_uuid_t *from, const pg_uuid_t *to);
 
 /*
@@ -52,7 +56,16 @@ extern bool wf_signal_take_task(const pg_uuid_t *run_id, int32 ordinal,
 								MemoryContext cxt, Jsonb **result,
 								WfError *error);
 
-/* The unfinished runs for which something has come and not been taken; count. */
-extern int wf_signal_receivers(MemoryContext cxt, pg_uuid_t **out);
+/* A run for which something has come that was not taken. */
+typedef struct WfReceiverOf
+{
+	pg_uuid_t run_id;
+	bool has_gone_on;	/* as another one: continue_as_new() */
+	bool is_unfinished; /* both false: gone, or of another database */
+} WfReceiverOf;
+
+/* The first of them with an id above "after", in order of ids; their number. */
+extern int wf_signal_receivers(const pg_uuid_t *after, WfReceiverOf *out,
+							   int max);
 
 #endif /* WF_STORE_SIGNAL_H */

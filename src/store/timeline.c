@@ -83,14 +83,15 @@
 	" WHERE s.run_id = $1"
 
 /* those before the last; of a task it is not known when each began */
-#define ATTEMPTS                                                            \
-	"SELECT coalesce(a.started_at, a.finished_at), 4, " KIND ", a.ordinal," \
-	"       s.name,"                                                        \
-	"       'attempt ' || a.attempt || ', failed, ' || " ATTEMPT_ERROR ","  \
-	"       a.started_at, a.finished_at"                                    \
-	"  FROM _workflow.attempt a"                                            \
-	"  JOIN _workflow.step s ON s.run_id = a.run_id"                        \
-	"                       AND s.ordinal = a.ordinal"                      \
+#define ATTEMPTS                                                           \
+	"SELECT coalesce(a.started_at, a.finished_at), 4,"                     \
+	"       _workflow.call_event(coalesce(a.kind, s.kind)), a.ordinal,"    \
+	"       coalesce(a.name, s.name),"                                     \
+	"       'attempt ' || a.attempt || ', failed, ' || " ATTEMPT_ERROR "," \
+	"       a.started_at, a.finished_at"                                   \
+	"  FROM _workflow.attempt a"                                           \
+	"  JOIN _workflow.step s ON s.run_id = a.run_id"                       \
+	"                       AND s.ordinal = a.ordinal"                     \
 	" WHERE a.run_id = $1"
 
 #define BACK_OFFS                                                          \

@@ -22,6 +22,7 @@
 static WfStmt begin = {
 	"UPDATE _workflow.run r"
 	"   SET state = 'k'::\"char\", end_state = $2, waiting_for = NULL,"
+	"       paused_at = CASE WHEN $2 = 'f'::\"char\" THEN r.paused_at END,"
 	"       due_at = NULL, crashes = NULL, crash_step = NULL,"
 	"       body_attempts = NULL, reason = $4, failed_step = $5,"
 	"       error_code = $6, error_message = $7, error_detail = $8,"
@@ -37,7 +38,8 @@ static WfStmt begin = {
 	" WHERE r.run_id = $1 AND r.finished_at IS NULL AND r.end_state IS NULL"
 	"   AND ($11 OR r.state <> 'p'::\"char\")"
 	"   AND ($12 OR EXISTS (SELECT FROM _workflow.step s"
-	"                        WHERE s.run_id = $1 AND s.kind = 'u'::\"char\"))"
+	"                        WHERE s.run_id = $1 AND s.kind = 'u'::\"char\""
+	"                          AND s.fingerprint <> 0))"
 	" RETURNING " WF_INFO_COLUMNS,
 	12,
 	{UUIDOID, CHAROID, TIMESTAMPTZOID, TEXTOID, INT4OID, TEXTOID, TEXTOID,

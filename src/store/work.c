@@ -19,10 +19,10 @@
 static bool
 comes_before(WfScanKind kind, const WfWork *a, const WfWork *b)
 {
-	if (kind == WF_SCAN_ALL && a->queue_id != b->queue_id)
-		return a->queue_id < b->queue_id;
 	if (kind == WF_SCAN_TIMERS && a->due_at != b->due_at)
 		return a->due_at < b->due_at;
+	if (kind == WF_SCAN_GROUP && a->place != b->place)
+		return a->place < b->place;
 	return wf_workid_cmp(&a->id, &b->id) < 0;
 }
 
@@ -32,7 +32,8 @@ position(const WfScan *scan)
 {
 	WfWork info = {.id = scan->after,
 				   .queue_id = scan->after_queue,
-				   .due_at = scan->after_due};
+				   .due_at = scan->after_due,
+				   .place = scan->after_place};
 
 	return info;
 }
@@ -44,6 +45,15 @@ read_runs(const WfScan *scan, WfScan *of_runs, WfWork *out, int max)
 	of_runs->after = wf_workid_bound_of_runs(&scan->after);
 	of_runs->upto = wf_workid_bound_of_runs(&scan->upto);
 	return wf_run_scan(of_runs, out, max);
+}
+
+static bool
+reads(const WfScan *scan, int sides)
+{
+	if (scan->kind == WF_SCAN_TURN)
+		return (scan->sides & sides) != 0;
+	return !scan->single ||
+		   wf_workid_is_message(&scan->upto) == (sides == WF_SCAN_MESSAGES);
 }
 
 int
@@ -61,9 +71,9 @@ wf_work_scan(WfScan *scan, WfWork *out, int max)
 	of[0].done = of[1].done = true;
 	infos[0] = palloc(mul_size(2 * max, sizeof(WfWork)));
 	infos[1] = infos[0] + max;
-	if (!scan->single || !wf_workid_is_message(&scan->upto))
+	if (reads(scan, WF_SCAN_RUNS))
 		n[0] = read_runs(scan, &of[0], infos[0], max);
-	if (!scan->single || wf_workid_is_message(&scan->upto))
+	if (reads(scan, WF_SCAN_MESSAGES))
 	{
 		of[1] = *scan;
 		n[1] = wf_message_scan(&of[1], infos[1], max);
@@ -97,6 +107,7 @@ wf_work_scan(WfScan *scan, WfWork *out, int max)
 		scan->after = limit->id;
 		scan->after_queue = limit->queue_id;
 		scan->after_due = limit->due_at;
+		scan->after_place = limit->place;
 	}
 	else if (total > 0)
 		scan->after = out[total - 1].id;
@@ -104,7 +115,81 @@ wf_work_scan(WfScan *scan, WfWork *out, int max)
 	return total;
 }
 
+/* ---- groups ---- */
+
+static WfStmt key_of_run = {
+	"SELECT w.group_key, CASE WHEN q.group_by_owner THEN w.owner END"
+	"  FROM _workflow.run w"
+	"  LEFT JOIN _workflow.queue q ON q.queue_id = w.queue_id"
+	" WHERE w.run_id = $1",
+	1,
+	{UUIDOID}};
+
+static WfStmt key_of_message = {
+	"SELECT w.group_key, CASE WHEN q.group_by_owner THEN w.owner END"
+	"  FROM _workflow.message w"
+	"  LEFT JOIN _workflow.queue q ON q.queue_id = w.queue_id"
+	" WHERE w.message_id = $1",
+	1,
+	{INT8OID}};
+
+char *
+wf_work_group_key(const WfWorkId *id, MemoryContext cxt, Oid *owner)
+{
+	bool message = wf_workid_is_message(id);
+	Datum values[1] = {message ? Int64GetDatum(wf_workid_message(id))
+							   : UUIDPGetDatum(id)};
+
+	if (wf_spi_run(message ? &key_of_message : &key_of_run, values, NULL, true,
+				   1) == 0)
+		return NULL;
+	*owner = wf_spi_get_oid(0, 2);
+	return wf_spi_copy_text(0, 1, cxt);
+}
+
+/* ---- queues ---- */
+
+/* From one queue to the next by index, however much there is in each. */
+#define QUEUES_OF(table)                                                   \
+	"WITH RECURSIVE q AS ("                                                \
+	"    (SELECT w.queue_id FROM " table " w"                              \
+	"      WHERE w.finished_at IS NULL ORDER BY w.queue_id LIMIT 1)"       \
+	"    UNION ALL"                                                        \
+	"    SELECT (SELECT w.queue_id FROM " table " w"                       \
+	"             WHERE w.finished_at IS NULL AND w.queue_id > q.queue_id" \
+	"             ORDER BY w.queue_id LIMIT 1)"                            \
+	"      FROM q WHERE q.queue_id IS NOT NULL)"                           \
+	"SELECT queue_id FROM q WHERE queue_id IS NOT NULL"
+
+static WfStmt queues_of_runs = {QUEUES_OF("_workflow.run"), 0, {0}};
+static WfStmt queues_of_messages = {QUEUES_OF("_workflow.message"), 0, {0}};
+
+int
+wf_work_queues(bool of_messages, MemoryContext cxt, int32 **out)
+{
+	uint64 n = wf_spi_run(of_messages ? &queues_of_messages : &queues_of_runs,
+						  NULL, NULL, true, 0);
+
+	*out = MemoryContextAlloc(cxt, mul_size(Max(n, 1), sizeof(int32)));
+	for (uint64 i = 0; i < n; i++)
+		(*out)[i] = wf_spi_get_int32(i, 1, 0);
+	return (int) n;
+}
+
 /* ---- counting ---- */
+
+#define COUNT_PAGE "10000"
+
+/* the last one of a page, which there is only where the page is full */
+static WfStmt last_of_page = {
+	"SELECT m.message_id"
+	"  FROM _workflow.message m"
+	" WHERE m.finished_at IS NULL AND m.queue_id = $1 AND m.message_id > $2"
+	" ORDER BY m.message_id"
+	" OFFSET " COUNT_PAGE " - 1"
+	" LIMIT 1",
+	2,
+	{INT4OID, INT8OID}};
 
 static WfStmt count_messages = {
 	"SELECT count(*)"
@@ -113,17 +198,33 @@ static WfStmt count_messages = {
 	2,
 	{INT4OID, INT8OID}};
 
-int64
-wf_work_count_left(int32 queue_id, const pg_uuid_t *after)
+/* True when no more are left. */
+static bool
+count_page_of_messages(int32 queue_id, WfWorkLeft *left)
 {
 	Datum values[2] = {Int32GetDatum(queue_id),
-					   Int64GetDatum(wf_workid_bound_of_messages(after))};
-	pg_uuid_t of_runs = wf_workid_bound_of_runs(after);
-	int64 n = wf_run_count_left(queue_id, &of_runs);
+					   Int64GetDatum(left->messages_after)};
 
+	if (wf_spi_run(&last_of_page, values, NULL, true, 1) > 0)
+	{
+		left->messages_after = wf_spi_get_int64(0, 1, 0);
+		left->n += atoi(COUNT_PAGE);
+		return false;
+	}
 	if (wf_spi_run(&count_messages, values, NULL, true, 1) > 0)
-		n += wf_spi_get_int64(0, 1, 0);
-	return n;
+		left->n += wf_spi_get_int64(0, 1, 0);
+	return true;
+}
+
+bool
+wf_work_count_left(int32 queue_id, WfWorkLeft *left)
+{
+	if (!left->runs_done)
+		left->runs_done = wf_run_count_left(queue_id, atoi(COUNT_PAGE),
+											&left->runs_after, &left->n);
+	else
+		return count_page_of_messages(queue_id, left);
+	return false;
 }
 
 int

@@ -15,8 +15,30 @@
  */
 extern int wf_work_scan(WfScan *scan, WfWork *out, int max);
 
-/* How many unfinished ones of a queue have ids above this one. */
-extern int64 wf_work_count_left(int32 queue_id, const pg_uuid_t *after);
+/*
+ * The group_key of this run or message; NULL: the row is gone, or has none.
+ * *owner is its owner where the queue keeps groups apart, else InvalidOid.
+ */
+extern char *wf_work_group_key(const WfWorkId *id, MemoryContext cxt,
+							   Oid *owner);
+
+/* A count, and how far it has come: fill in both "after", exclusive. */
+typedef struct WfWorkLeft
+{
+	pg_uuid_t runs_after;
+	int64 messages_after;
+	int64 n;
+	bool runs_done;
+} WfWorkLeft;
+
+/* Counts a page of what is unfinished in a queue; true: that was the last. */
+extern bool wf_work_count_left(int32 queue_id, WfWorkLeft *left);
+
+/*
+ * Queues that have unfinished messages, or else runs, allocated in "cxt";
+ * count.
+ */
+extern int wf_work_queues(bool of_messages, MemoryContext cxt, int32 **out);
 
 /* As wf_run_scan_started(), of runs and messages. */
 extern int wf_work_scan_started(const int32 *queues, int nqueues,

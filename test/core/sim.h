@@ -3,9 +3,9 @@
  *		A world around the plan of the scheduler (core/plan.h): tables, executors,
  *		receivers and a clock, all of them models.
  *
- * sim_world.c has the tables and what is read from them, sim_memory.c executors
- * and receivers in shared memory, sim_events.c what happens, sim_check.c what
- * must hold.  Everything follows from one seed.
+ * sim_world.c has the tables and what is read from them, sim_clients.c the
+ * transactions that write them, sim_memory.c executors and receivers in shared
+ * memory, sim_events.c what happens, sim_check.c what must hold.  Everything follows from one seed.
  */
 #ifndef CORE_TEST_SIM_H
 #define CORE_TEST_SIM_H
@@ -23,6 +23,14 @@
 #define SIM_CHUNK	  20
 #define SIM_PENDING	  4096
 #define SIM_STARTS	  4096
+#define SIM_TX		  6
+#define SIM_TX_ROWS	  40
+
+/* rules that clients leave out, beside those of the plan */
+#define SIM_BREAK_COMPARE  0x2000000 /* old places are not compared at commit */
+#define SIM_BREAK_RAISE	   0x4000000 /* what is committed is not remembered */
+/* ... and the side that reads the tables */
+#define SIM_BREAK_SNAPSHOT 0x1000000 /* commits are told after it is taken */
 
 typedef enum SimState
 {
@@ -41,6 +49,7 @@ typedef struct SimRow
 {
 	WfWorkId id;
 	uint64 ticks;
+	int64 place;
 	bool message;
 	SimState state;
 	int32 queue_id;
@@ -62,9 +71,26 @@ typedef struct SimRow
 	int seat;	  /* where it is offered, or taken; -1: nowhere */
 	int receiver; /* whose open transaction has its row; -1: nobody's */
 	int retries;
-	uint64 drawn;	  /* number of the event, as of its id ... */
-	uint64 committed; /* ... and of its commit */
+	bool strict;	 /* its group had a limit of one when it was written */
+	uint64 drawn;	 /* number of the event, as of its id, ... */
+	uint64 issued;	 /* of its commit, and when that ... */
+	uint64 returned; /* ... has returned; 0: it has not */
 } SimRow;
+
+/* a transaction of a client; see sim_clients.c */
+typedef enum SimTxPhase
+{
+	SIM_TX_OPEN,
+	SIM_TX_COMMITTING,
+	SIM_TX_VISIBLE
+} SimTxPhase;
+
+typedef struct SimTx
+{
+	SimTxPhase phase;
+	int n;
+	WfWorkId ids[SIM_TX_ROWS];
+} SimTx;
 
 typedef enum SimCellState
 {
@@ -86,6 +112,9 @@ typedef struct SimCell
 	bool exempt; /* rules have changed since it was offered */
 	WfOutcome outcome;
 	TimestampTz due_at;
+	WfShortage shortage;
+	bool engine_met;
+	bool wrote;
 } SimCell;
 
 typedef enum SimSlotState
@@ -152,6 +181,14 @@ typedef struct SimStart
 	TimestampTz at;
 } SimStart;
 
+/* since the plan was last told that something is short: of all, or a role */
+typedef struct SimSlow
+{
+	bool on;
+	TimestampTz told_at;
+	int noffers;
+} SimSlow;
+
 typedef struct SimReserved
 {
 	int32 queue_id;
@@ -161,6 +198,19 @@ typedef struct SimReserved
 	TimestampTz at;
 	bool exempt; /* from before the rules changed */
 } SimReserved;
+
+/* rows of a refill; no window is larger in so little memory */
+#define SIM_REFILL_ROWS 8
+
+typedef struct SimRefill
+{
+	WfPlanRequest request;
+	uint64 read_at; /* event */
+	WfRefill how;
+	WfSpot to;
+	int n;
+	WfWork rows[SIM_REFILL_ROWS];
+} SimRefill;
 
 typedef struct Sim
 {
@@ -184,7 +234,10 @@ typedef struct Sim
 	int npaused;
 	bool halted;
 	bool role_may[SIM_ROLES + 1];
-	int executors; /* settings */
+	SimTx open[SIM_TX];
+	int nopen;
+	int64 highest[SIM_QUEUES][SIM_GROUPS + 1]; /* place that was committed */
+	int executors;							   /* settings */
 	int per_role;
 	SimReserved *reserved;
 	int nreserved;
@@ -209,6 +262,11 @@ typedef struct Sim
 	bool shelf_heeded; /* all that may change the order has been acted on */
 	WfWorkId shelf[WF_SHELF_SIZE];
 
+	/* the disk is full, for each that writes */
+	bool full;
+	SimSlow slow[SIM_ROLES + 1]; /* 0: of all */
+	uint64 nmet;
+
 	/* what really began */
 	SimStart starts[SIM_STARTS];
 	int nstarts;
@@ -221,6 +279,8 @@ typedef struct Sim
 	struct SimBlock *blocks; /* the plan's memory */
 	uint64 offers;
 	uint64 restarts;
+	uint64 refills;
+	SimRefill early[16]; /* see sim_window.c */
 } Sim;
 
 /* n in 0 .. below - 1; true once in n times */
@@ -238,14 +298,34 @@ extern void sim_new_plan(Sim *sim);
 extern SimRow *sim_row(Sim *sim, const WfWorkId *id);
 /* a new row, open; NULL when there are many */
 extern SimRow *sim_insert(Sim *sim, bool message);
-extern void sim_commit(Sim *sim, int first, int n);
+extern void sim_describe(Sim *sim, const SimRow *row, WfWork *work);
+extern void sim_push(Sim *sim, const WfWork *work);
 extern void sim_tell_ring(Sim *sim);
 extern void sim_note(Sim *sim, const SimRow *row, uint32 flags);
 extern bool sim_read_chunk(Sim *sim);
+extern void sim_load(Sim *sim);
 extern void sim_tell_rules(Sim *sim, bool first);
 extern bool sim_is_finished(const SimRow *row);
+/* can a walk find it? */
+extern bool sim_is_read(const SimRow *row);
 extern void sim_look(Sim *sim, const WfPlanRequest *request);
 extern void sim_change_rules(Sim *sim, int32 queue_id, bool open);
+
+/* ---- sim_clients.c ---- */
+
+extern void sim_enqueue(Sim *sim);
+/* the next thing that a client with an open transaction does */
+extern void sim_client(Sim *sim);
+/* all of them come to their end */
+extern void sim_end_clients(Sim *sim);
+
+/* ---- sim_window.c ---- */
+
+extern void sim_refill(Sim *sim, const WfPlanRequest *request);
+extern void sim_refill_asked(Sim *sim, const WfPlanRequest *request);
+extern void sim_check_windows(Sim *sim);
+/* does memory know only a part of this group? */
+extern bool sim_has_more(WfQueue *queue, uint64 group);
 
 /* ---- sim_memory.c ---- */
 
@@ -279,6 +359,11 @@ extern void sim_check_handed(Sim *sim, SimRow *row);
 /* the plan has been told that this one keeps its group closed */
 extern void sim_closed(Sim *sim, const SimRow *row);
 extern void sim_check_decided(Sim *sim);
+extern void sim_check_slow(Sim *sim, const SimRow *row);
+/* the plan is told what a run of this role has met */
+extern void sim_slow_told(Sim *sim, Oid role, const WfCellNews *news);
+extern void sim_slow_back(Sim *sim, Oid role);
+extern void sim_slow_forget(Sim *sim);
 extern void sim_forget_starts(Sim *sim, int32 queue_id);
 
 #endif /* CORE_TEST_SIM_H */

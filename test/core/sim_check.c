@@ -127,27 +127,27 @@ sim_closed(Sim *sim, const SimRow *one)
 /* ---- order ---- */
 
 /*
- * In a strict group nothing starts before what was committed before its own id
- * was drawn, of all that was enqueued under the present rules.
+ * In a strict group nothing starts before what was committed before its own
+ * commit was issued, of all that was enqueued under the present rules.
  */
 static void
 check_order(Sim *sim, const SimRow *one)
 {
 	const WfQueueRules *rules = &sim->rules[one->queue_id];
 
-	/* one with a priority may have been let into memory before the others */
-	if (one->begun || one->started || one->delayed || one->priority > 0 ||
-		one->retries > 0 || one->group == 0 || rules->group_max_active != 1)
+	if (one->begun || one->started || one->delayed || one->retries > 0 ||
+		one->group == 0 || rules->group_max_active != 1 ||
+		one->drawn <= sim->strict_since[one->queue_id])
 		return;
-	for (int i = 0; i < sim->nrows && &sim->rows[i] != one; i++)
+	for (int i = 0; i < sim->nrows; i++)
 	{
 		const SimRow *row = &sim->rows[i];
 
 		if (row->queue_id == one->queue_id && same_group(rules, row, one) &&
 			row->state == SIM_QUEUED && !row->started && !row->delayed &&
 			row->retries == 0 && !is_in_hand(row) && row->writers == 0 &&
-			row->committed < one->drawn &&
-			row->committed > sim->strict_since[one->queue_id])
+			row->returned != 0 && row->returned < one->issued &&
+			row->drawn > sim->strict_since[one->queue_id])
 			sim_fault(sim, "order of a strict group in queue %d",
 					  one->queue_id);
 	}
@@ -161,7 +161,8 @@ is_waiting_group(Sim *sim, WfQueue *queue, uint64 group)
 	WfGroup *g = wf_group_find(queue, group);
 
 	return g != NULL && g->stands[WF_SIDE_RUNS].line.n > 0 &&
-		   g->limiter.rate == NULL && g->stands[0].standing != WF_GROUP_OUT;
+		   g->limiter.rate == NULL && g->stands[0].standing != WF_GROUP_OUT &&
+		   g->stands[0].standing != WF_GROUP_BEHIND;
 }
 
 /* Counts starts of a group while others wait for their turn. */
@@ -178,8 +179,10 @@ check_fairness(Sim *sim, const SimRow *one)
 	{
 		int *passed = &sim->passed[one->queue_id][other][one->group];
 
-		if (other == one->group || !is_waiting_group(sim, queue, other))
+		if (other == one->group)
 			*passed = 0;
+		else if (!is_waiting_group(sim, queue, other))
+			*passed = sim_has_more(queue, other) ? *passed : 0;
 		else if (++*passed > 6 + 5 * SIM_SLOTS)
 			sim_fault(sim, "a group of the fair queue %d got no turn",
 					  one->queue_id);
@@ -213,6 +216,7 @@ sim_check_offer(Sim *sim, SimRow *row)
 	if (sim->halted || sim->rules[row->queue_id].paused ||
 		is_workflow_paused(sim, row->workflow_id))
 		sim_fault(sim, "a run is offered that is paused");
+	sim_check_slow(sim, row);
 	if (sim_is_finished(row) || row->state == SIM_PARKED)
 		return; /* the executor finds its row so, and that is all */
 	check_limits(sim, row);
@@ -453,9 +457,68 @@ sim_check_decided(Sim *sim)
 		WfSeat *seat = wf_plan_seat_of(plan, i);
 
 		if (seat->state == WF_SEAT_LIVE && !seat->retiring &&
-			seat->load == 0 && seat->role->nready > 0)
+			seat->load == 0 && seat->role->nready > 0 &&
+			wf_slow_may_offer(plan, seat->role))
 			sim_fault(sim, "an executor idles while a run is ready");
 	}
 	if (plan->shelf.tail - plan->shelf.head > WF_SHELF_SIZE)
 		sim_fault(sim, "the shelf is overfull");
+	sim_check_windows(sim);
+}
+
+/* ---- shortages ---- */
+
+#define PAUSE (USECS_PER_SEC / 4)
+#define QUIET (4 * USECS_PER_SEC)
+
+void
+sim_slow_told(Sim *sim, Oid role, const WfCellNews *news)
+{
+	SimSlow met = {.on = true, .told_at = sim->now};
+
+	if (news->engine_met)
+	{
+		sim->slow[0] = met;
+		return;
+	}
+	if (news->wrote)
+		sim->slow[0].on = false;
+	if (news->shortage != WF_SHORTAGE_NONE)
+		sim->slow[role] = met;
+	else if (news->wrote)
+		sim->slow[role].on = false;
+}
+
+/* One that was offered has left its cell. */
+void
+sim_slow_back(Sim *sim, Oid role)
+{
+	sim->slow[0].noffers = Max(sim->slow[0].noffers - 1, 0);
+	sim->slow[role].noffers = Max(sim->slow[role].noffers - 1, 0);
+}
+
+/* The plan is a new one, or the clock. */
+void
+sim_slow_forget(Sim *sim)
+{
+	memset(sim->slow, 0, sizeof(sim->slow));
+}
+
+/* While a shortage is met, one probe goes at a time, and none at first. */
+void
+sim_check_slow(Sim *sim, const SimRow *row)
+{
+	for (int i = 0; i <= SIM_ROLES; i++)
+	{
+		SimSlow *slow = &sim->slow[i];
+
+		if (sim->now - slow->told_at >= PAUSE + QUIET)
+			slow->on = false;
+		if (!slow->on || (i > 0 && row->owner != i))
+			continue;
+		if (++slow->noffers > (sim->now - slow->told_at) / PAUSE)
+			sim_fault(
+				sim, "%d runs were offered %d ms after a shortage was met",
+				slow->noffers, (int) ((sim->now - slow->told_at) / 1000));
+	}
 }

@@ -8,9 +8,6 @@
 
 #include "sim.h"
 
-/* rows beyond which nothing new is enqueued before all has ended */
-#define MAX_ROWS 700
-
 /* ---- answers to what the plan asks ---- */
 
 static void
@@ -149,6 +146,9 @@ sim_answer(Sim *sim, int which)
 			break;
 		case WF_PLAN_FORWARD:
 			break;
+		case WF_PLAN_REFILL:
+			sim_refill(sim, &r);
+			break;
 	}
 }
 
@@ -175,6 +175,9 @@ fetch_requests(Sim *sim)
 			case WF_PLAN_LEASE:
 				row = sim_row(sim, &requests[i].id);
 				row->writers++;
+				break;
+			case WF_PLAN_REFILL:
+				sim_refill_asked(sim, &requests[i]);
 				break;
 			default:
 				break;
@@ -213,31 +216,6 @@ decide(Sim *sim)
 }
 
 /* ---- clients ---- */
-
-static void
-enqueue(Sim *sim)
-{
-	int n =
-		sim_once_in(sim, 10) ? 1 + sim_below(sim, 40) : 1 + sim_below(sim, 3);
-	int first = sim->nrows;
-	bool messages = sim_once_in(sim, 3);
-	int32 queue_id = sim_below(sim, SIM_QUEUES);
-	uint64 group = sim_below(sim, SIM_GROUPS + 1);
-
-	if (sim->nrows + n > MAX_ROWS)
-		return;
-	for (int i = 0; i < n; i++)
-	{
-		SimRow *row = sim_insert(sim, messages);
-
-		if (n > 3)
-			row->queue_id = queue_id;
-		if (n > 20)
-			row->group = group;
-	}
-	sim->shelf_heeded &= !messages;
-	sim_commit(sim, first, n);
-}
 
 static SimRow *
 any_row(Sim *sim)
@@ -288,6 +266,7 @@ again(Sim *sim, SimRow *row)
 				   .queue_id = row->queue_id,
 				   .priority = row->priority,
 				   .group = row->group,
+				   .place = row->place,
 				   .deadline_at = DT_NOEND};
 
 	row->state = SIM_QUEUED;
@@ -411,10 +390,13 @@ static void
 pass_time(Sim *sim)
 {
 	sim_begin_taken(sim);
+	if (sim_once_in(sim, 40))
+		sim->full = !sim->full && sim_once_in(sim, 2);
 	if (sim_once_in(sim, 200))
 	{
 		/* the clock is set back: what began counts by another clock */
 		sim->now -= sim_below(sim, 20) * USECS_PER_SEC;
+		sim_slow_forget(sim);
 		sim_forget_starts(sim, -1);
 		return;
 	}
@@ -454,11 +436,12 @@ restart(Sim *sim)
 		sim->reserved[i].left = 0;
 	memset(sim->passed, 0, sizeof(sim->passed));
 	memset(sim->starved, 0, sizeof(sim->starved));
+	sim_slow_forget(sim);
 	sim_new_plan(sim);
 	sim_found(sim);
 	sim_tell_rules(sim, true);
 	wf_plan_shelf_starts(sim->plan, sim->shelf_tail);
-	wf_plan_load(sim->plan, sim->now);
+	sim_load(sim);
 	for (int i = 0; i < SIM_RECEIVERS; i++)
 	{
 		SimReceiver *r = &sim->receivers[i];
@@ -477,8 +460,10 @@ sim_step(Sim *sim)
 	int dice = sim_below(sim, 100);
 
 	sim->events++;
-	if (dice < 12)
-		enqueue(sim);
+	if (dice < 6)
+		sim_enqueue(sim);
+	else if (dice < 12)
+		sim_client(sim);
 	else if (dice < 42)
 		sim_executor(sim, sim_below(sim, SIM_SLOTS));
 	else if (dice < 57)
@@ -612,6 +597,8 @@ sim_settle(Sim *sim)
 	int rounds = 0;
 
 	sim->settling = true;
+	sim_end_clients(sim);
+	sim->full = false;
 	sim->halted = false;
 	sim->npaused = 0;
 	for (int i = 0; i < SIM_QUEUES; i++)

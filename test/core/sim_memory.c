@@ -55,6 +55,20 @@ fail(SimCell *cell, SimRow *row)
 	done(cell, blocks ? WF_OUTCOME_BLOCKS : WF_OUTCOME_FAILED);
 }
 
+/* The engine's own write fails, or that of the step, which can be recorded. */
+static void
+meet_shortage(Sim *sim, SimCell *cell, SimRow *row)
+{
+	cell->shortage = WF_SHORTAGE_DISK;
+	cell->engine_met = sim_once_in(sim, 2);
+	cell->wrote = !cell->engine_met;
+	row->state = SIM_QUEUED;
+	row->due_at = cell->due_at =
+		sim->now + (cell->engine_met ? 2 : sim_below(sim, 20)) * USECS_PER_SEC;
+	done(cell, WF_OUTCOME_LATER);
+	sim->nmet++;
+}
+
 /* The row is written by whoever has it in a cell. */
 static void
 end(Sim *sim, SimCell *cell)
@@ -80,12 +94,16 @@ end(Sim *sim, SimCell *cell)
 	}
 	if (cell->request & WF_REQ_TIMEOUT)
 	{
+		cell->wrote = true;
 		fail(cell, row);
 		return;
 	}
 	row->begun = true;
+	cell->wrote = (cell->request & WF_REQ_YIELD) == 0;
 	if (cell->request & WF_REQ_YIELD)
 		done(cell, WF_OUTCOME_YIELDED);
+	else if (sim->full && !sim->settling)
+		meet_shortage(sim, cell, row);
 	else if (dice < 75)
 	{
 		row->state = SIM_ENDED;
@@ -215,6 +233,7 @@ empty(Sim *sim, SimCell *cell)
 
 	cell->state = SIM_CELL_EMPTY;
 	row->seat = -1;
+	sim_slow_back(sim, row->owner);
 	if (row->state == SIM_BLOCKING)
 		sim_closed(sim, row);
 }
@@ -240,6 +259,10 @@ read_cells(Sim *sim, int index, WfCellNews *news)
 			news[n].kind = WF_CELL_HAS_ENDED;
 			news[n].outcome = cell->outcome;
 			news[n].due_at = cell->due_at;
+			news[n].shortage = cell->shortage;
+			news[n].engine_met = cell->engine_met;
+			news[n].wrote = cell->wrote;
+			sim_slow_told(sim, slot->role, &news[n]);
 			news[n++].yielded = (cell->request & WF_REQ_YIELD) != 0;
 			empty(sim, cell);
 		}
@@ -272,6 +295,10 @@ sim_reap(Sim *sim)
 
 		if (n > 0)
 			wf_plan_cells(sim->plan, sim->now, index, news, n);
+		if (slot->state == SIM_SLOT_GONE && slot->failed_start &&
+			sim_once_in(sim, 2))
+			wf_plan_refused(sim->plan, sim->now, index,
+							WF_SHORTAGE_CONNECTIONS);
 		if (slot->state == SIM_SLOT_GONE)
 			wf_plan_gone(sim->plan, sim->now, index, slot->failed_start);
 		else

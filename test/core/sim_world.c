@@ -88,7 +88,7 @@ sim_create(uint64 seed, uint32 broken)
 	sim_new_plan(sim);
 	sim_tell_rules(sim, true);
 	wf_plan_shelf_starts(sim->plan, 0);
-	wf_plan_load(sim->plan, sim->now);
+	sim_load(sim);
 	return sim;
 }
 
@@ -156,6 +156,9 @@ sim_insert(Sim *sim, bool message)
 	row->workflow_id = message ? 0 : sim_below(sim, SIM_WORKFLOWS);
 	row->owner = 1 + (sim_once_in(sim, 3) ? sim_below(sim, SIM_ROLES) : 0);
 	row->group = sim_once_in(sim, 4) ? 0 : 1 + sim_below(sim, SIM_GROUPS);
+	/* one group is busier than all others, so that clients meet in it */
+	if (sim_once_in(sim, 4))
+		row->queue_id = row->group = 1;
 	if (sim_once_in(sim, 20))
 		row->priority = sim_below(sim, 5) - 2;
 	if (sim_once_in(sim, 10))
@@ -163,17 +166,20 @@ sim_insert(Sim *sim, bool message)
 		row->due_at = sim->now + sim_below(sim, 100) * USECS_PER_SEC;
 		row->delayed = true;
 	}
+	row->place = wf_workid_place(&row->id, row->due_at);
 	row->deadline_at = DT_NOEND;
 	if (!message && sim_once_in(sim, 20))
 		row->deadline_at = sim->now + sim_below(sim, 60) * USECS_PER_SEC;
 	row->seat = row->receiver = -1;
 	row->drawn = sim->events;
+	row->strict =
+		row->group != 0 && sim->rules[row->queue_id].group_max_active == 1;
 	return row;
 }
 
 /* What a read, or a commit, says of a row. */
-static void
-describe(Sim *sim, const SimRow *row, WfWork *work)
+void
+sim_describe(Sim *sim, const SimRow *row, WfWork *work)
 {
 	memset(work, 0, sizeof(*work));
 	work->id = work->last_id = row->id;
@@ -182,6 +188,7 @@ describe(Sim *sim, const SimRow *row, WfWork *work)
 	work->queue_id = row->queue_id;
 	work->priority = row->priority;
 	work->group = row->group;
+	work->place = row->place;
 	work->due_at = row->due_at;
 	work->deadline_at = row->deadline_at;
 	if (row->begun || row->state == SIM_WAITING)
@@ -208,8 +215,8 @@ describe(Sim *sim, const SimRow *row, WfWork *work)
 
 /* ---- commits ---- */
 
-static void
-push(Sim *sim, const WfWork *work)
+void
+sim_push(Sim *sim, const WfWork *work)
 {
 	if (sim->nring < lengthof(sim->ring) && !sim->missed)
 	{
@@ -229,35 +236,9 @@ sim_note(Sim *sim, const SimRow *row, uint32 flags)
 {
 	WfWork work;
 
-	describe(sim, row, &work);
+	sim_describe(sim, row, &work);
 	work.flags = flags;
-	push(sim, &work);
-}
-
-/* n rows from this one on: each told by itself, or as a range. */
-void
-sim_commit(Sim *sim, int first, int n)
-{
-	WfWork work;
-
-	for (int i = first; i < first + n; i++)
-	{
-		sim->rows[i].state = SIM_QUEUED;
-		sim->rows[i].committed = sim->events;
-		if (n > 8)
-			continue;
-		describe(sim, &sim->rows[i], &work);
-		if (!work.due_at)
-			work.flags |= WF_ASSIGN_FRESH;
-		work.xid = 1 + sim->events;
-		push(sim, &work);
-	}
-	if (n <= 8)
-		return;
-	memset(&work, 0, sizeof(work));
-	work.id = sim->rows[first].id;
-	work.last_id = sim->rows[first + n - 1].id;
-	push(sim, &work);
+	sim_push(sim, &work);
 }
 
 void
@@ -274,8 +255,8 @@ sim_tell_ring(Sim *sim)
 
 /* ---- walks ---- */
 
-static bool
-is_read(const SimRow *row)
+bool
+sim_is_read(const SimRow *row)
 {
 	return row->state != SIM_OPEN && row->state != SIM_PARKED &&
 		   !sim_is_finished(row);
@@ -283,11 +264,9 @@ is_read(const SimRow *row)
 
 /* Is row a before row b in the order of this walk? */
 static bool
-comes_before(const WfScan *scan, int32 queue, TimestampTz due,
-			 const WfWorkId *id, const SimRow *b)
+comes_before(const WfScan *scan, TimestampTz due, const WfWorkId *id,
+			 const SimRow *b)
 {
-	if (scan->kind == WF_SCAN_ALL && queue != b->queue_id)
-		return queue < b->queue_id;
 	if (scan->kind == WF_SCAN_TIMERS && due != b->due_at)
 		return due < b->due_at;
 	return wf_workid_cmp(id, &b->id) < 0;
@@ -296,19 +275,23 @@ comes_before(const WfScan *scan, int32 queue, TimestampTz due,
 static bool
 is_wanted(const WfScan *scan, const SimRow *row)
 {
-	if (!is_read(row) || !comes_before(scan, scan->after_queue,
-									   scan->after_due, &scan->after, row))
+	if (!sim_is_read(row) ||
+		!comes_before(scan, scan->after_due, &scan->after, row))
 		return false;
 	switch (scan->kind)
 	{
 		case WF_SCAN_RANGE:
 			return wf_workid_cmp(&row->id, &scan->upto) <= 0;
-		case WF_SCAN_ALL:
-			return true;
+		case WF_SCAN_TURN:
+			return row->queue_id == scan->after_queue &&
+				   (scan->sides &
+					(row->message ? WF_SCAN_MESSAGES : WF_SCAN_RUNS)) != 0;
 		case WF_SCAN_QUEUE:
 			return row->queue_id == scan->after_queue;
 		case WF_SCAN_TIMERS:
 			return row->due_at != 0;
+		case WF_SCAN_GROUP:
+			break;
 	}
 	return false;
 }
@@ -325,11 +308,10 @@ next_row(Sim *sim, const WfScan *scan)
 
 		if (!is_wanted(scan, row))
 			continue;
-		if (first == NULL ||
-			comes_before(scan, row->queue_id, row->due_at, &row->id, first))
+		if (first == NULL || comes_before(scan, row->due_at, &row->id, first))
 			first = row;
 		/* rows are sorted by id */
-		if (scan->kind == WF_SCAN_RANGE || scan->kind == WF_SCAN_QUEUE)
+		if (scan->kind != WF_SCAN_TIMERS)
 			break;
 	}
 	return first;
@@ -351,7 +333,7 @@ sim_read_chunk(Sim *sim)
 
 		if (row == NULL)
 			break;
-		describe(sim, row, &rows[n++]);
+		sim_describe(sim, row, &rows[n++]);
 		scan.after = row->id;
 		scan.after_queue = row->queue_id;
 		scan.after_due = row->due_at;
@@ -374,8 +356,43 @@ sim_look(Sim *sim, const WfPlanRequest *request)
 					   NULL);
 		return;
 	}
-	describe(sim, row, &work);
+	sim_describe(sim, row, &work);
 	wf_plan_looked(sim->plan, sim->now, &request->id, request->epoch, &work);
+}
+
+/* ---- everything ---- */
+
+static int
+find_queues(Sim *sim, bool messages, int32 *out)
+{
+	int n = 0;
+
+	for (int32 queue_id = 0; queue_id < SIM_QUEUES; queue_id++)
+	{
+		for (int i = 0; i < sim->nrows; i++)
+		{
+			const SimRow *row = &sim->rows[i];
+
+			if (row->queue_id != queue_id || row->message != messages ||
+				sim_is_finished(row) || row->state == SIM_OPEN)
+				continue;
+			out[n++] = queue_id;
+			break;
+		}
+	}
+	return n;
+}
+
+void
+sim_load(Sim *sim)
+{
+	int32 of_runs[SIM_QUEUES];
+	int32 of_messages[SIM_QUEUES];
+	WfPlanQueues queues = {.of_runs = of_runs, .of_messages = of_messages};
+
+	queues.nruns = find_queues(sim, false, of_runs);
+	queues.nmessages = find_queues(sim, true, of_messages);
+	wf_plan_load(sim->plan, sim->now, &queues);
 }
 
 /* ---- rules ---- */
@@ -404,7 +421,7 @@ read_started(Sim *sim, WfStarted *started)
 		if (!is_started(row) || !wf_plan_counts_anew(sim->plan, rules) ||
 			(failed && (!rules->blocks || row->group == 0)))
 			continue;
-		describe(sim, row, &started[n].work);
+		sim_describe(sim, row, &started[n].work);
 		started[n].stopped = failed || row->state == SIM_PARKED;
 		started[n].failed = failed;
 		n++;
@@ -443,6 +460,20 @@ sim_tell_rules(Sim *sim, bool first)
 	free(used);
 }
 
+static bool
+has_grouped(Sim *sim, int32 queue_id)
+{
+	for (int i = 0; i < sim->nrows; i++)
+	{
+		const SimRow *row = &sim->rows[i];
+
+		if (row->queue_id == queue_id && row->group != 0 &&
+			row->state != SIM_ENDED)
+			return true;
+	}
+	return false;
+}
+
 /* "open": whatever there is can go through, sooner or later. */
 void
 sim_change_rules(Sim *sim, int32 queue_id, bool open)
@@ -459,8 +490,15 @@ sim_change_rules(Sim *sim, int32 queue_id, bool open)
 	rules->group_max_active = sim_once_in(sim, 2) ? 1 + sim_below(sim, 2) : 0;
 	rules->rate_limit = sim_once_in(sim, 3) ? 1 + sim_below(sim, 20) : 0;
 	rules->group_rate_limit = sim_once_in(sim, 4) ? 1 + sim_below(sim, 8) : 0;
-	rules->group_by_owner = sim_once_in(sim, 4);
+	if (!has_grouped(sim, queue_id))
+		rules->group_by_owner = sim_once_in(sim, 3);
 	rules->rate_period = (1 + sim_below(sim, 30)) * USECS_PER_SEC;
+	/* turns show best where no group is ever closed */
+	if (rules->fair && sim_once_in(sim, 2))
+	{
+		rules->blocks = false;
+		rules->group_max_active = rules->group_rate_limit = 0;
+	}
 	rules->nweights = rules->fair ? 1 : 0;
 	rules->weights = sim->weights[queue_id];
 	rules->weights[0].group = 1 + sim_below(sim, SIM_GROUPS);

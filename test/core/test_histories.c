@@ -166,6 +166,12 @@ typedef enum End
 	END_LEFTOVER
 } End;
 
+static bool
+leftover(const Tables *t, int asked)
+{
+	return wf_replay_leftover(t->records, t->n, asked) > 0;
+}
+
 /*
  * Calls the body; *at is the action at which it ended, *ordinal the call that
  * is wanted or blocks.
@@ -210,9 +216,9 @@ replay(const Body *body, const Tables *t, int *at, int *ordinal)
 			state = t->records[*ordinal - 1].state;
 		}
 		if (state == WF_STEP_FAILED && !action->catches && !action->starts)
-			return wf_replay_leftover(t->n, asked) ? END_LEFTOVER : END_RAISED;
+			return leftover(t, asked) ? END_LEFTOVER : END_RAISED;
 	}
-	return wf_replay_leftover(t->n, asked) ? END_LEFTOVER : END_RETURNED;
+	return leftover(t, asked) ? END_LEFTOVER : END_RETURNED;
 }
 
 /* ---- the engine ---- */
@@ -447,7 +453,8 @@ check_commit(const Tables *before, const Tables *after)
 
 /*
  * A process that begins anew with part of the record makes the same calls and
- * goes on where that ends; a body that asks for something else there is told.
+ * goes on where that ends; a body that asks for something else there is told,
+ * unless that call is to be tried again.
  */
 static void
 check_prefix(const Body *body, const Tables *t)
@@ -490,8 +497,13 @@ check_prefix(const Body *body, const Tables *t)
 	}
 	end = replay(&changed, t, &at, &ordinal);
 	/* it may have come to rest before that call */
-	if (end == END_DIFFERENT ? ordinal != same
-							 : !(end == END_BLOCKED && ordinal < same))
+	if (end == END_BLOCKED && ordinal < same)
+		return;
+	/* what is tried again may be another call */
+	if (ordinal != same ||
+		end != (t->records[same - 1].state == WF_STEP_RETRYING
+					? END_WANTED
+					: END_DIFFERENT))
 		complain("a changed body was not told so", t, same);
 }
 

@@ -33,10 +33,19 @@ static const struct
 	{WF_BREAK_SPILL, "what was left in the table is not read again"},
 	{WF_BREAK_FAIR, "a group keeps its turn"},
 	{WF_BREAK_RESUME, "what was let go on stays held"},
+	{WF_BREAK_KNOWN, "a strict group does not wait for what is unread"},
+	{SIM_BREAK_COMPARE, "places are not compared at commit"},
+	{SIM_BREAK_RAISE, "the highest place is not remembered"},
+	{WF_BREAK_STAYS, "known_to of a window does not fall"},
+	{WF_BREAK_BELOW, "a full window leaves what comes before its last"},
+	{WF_BREAK_BEYOND, "a window takes what comes beyond known_to"},
+	{WF_BREAK_FORGET, "a group is forgotten that has rows in the table"},
+	{SIM_BREAK_SNAPSHOT, "commits are told after the snapshot of a refill"},
 	{WF_BREAK_CLAIM, "a run is started while its row is written"},
 	{WF_BREAK_SHARE, "a role takes the last executor as well"},
 	{WF_BREAK_DOORS, "a role's runs hide those of another in its queue"},
 	{WF_BREAK_TURNS, "who had the executor gets it again"},
+	{WF_BREAK_SHORTAGE, "nothing slows down while something is short"},
 };
 
 static int64
@@ -71,8 +80,10 @@ simulate(uint64 seed, int64 events, uint32 broken, uint64 *needed, char *fault)
 	if (held)
 		printf("# seed " UINT64_FORMAT ": " UINT64_FORMAT
 			   " events, " UINT64_FORMAT " offers, " UINT64_FORMAT
-			   " restarts\n",
-			   seed, sim->events, sim->offers, sim->restarts);
+			   " of shortages, " UINT64_FORMAT " restarts, " UINT64_FORMAT
+			   " refills\n",
+			   seed, sim->events, sim->offers, sim->nmet, sim->restarts,
+			   sim->refills);
 	sim_destroy(sim);
 	return held;
 }

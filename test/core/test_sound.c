@@ -19,6 +19,7 @@ call(int ordinal, char kind, char state, const char *name)
 								 kind == WF_STEP_KIND_SIGNAL ||
 								 kind == WF_STEP_KIND_UNDO,
 					 .at_once = kind == WF_STEP_KIND_COMPENSATE,
+					 .obliges = kind == WF_STEP_KIND_COMPENSATE,
 					 .state = state,
 					 .name = name,
 					 .has_command = true,
@@ -124,7 +125,7 @@ check_records(void)
 	ok(wf_sound_record(&run, calls, 6, &at) != NULL && at == 6,
 	   "... one after the other");
 	calls[4] = call(5, WF_STEP_KIND_UNDO, WF_STEP_DONE, "undo b");
-	calls[1].kind = WF_STEP_KIND_STEP;
+	calls[1].obliges = false;
 	ok(wf_sound_record(&run, calls, 6, &at) != NULL && at == 6,
 	   "... and no more than are registered");
 }

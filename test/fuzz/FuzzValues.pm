@@ -139,7 +139,8 @@ sub known_names
 # What a text argument of this name may be.
 my %words = (
 	on_failure       => [qw(fail park)],
-	on_duplicate     => [qw(return skip reject replace)],
+	dedup_scope      => [qw(kept window unfinished queued)],
+	on_duplicate     => [qw(return skip reject replace retry)],
 	on_busy          => [qw(wait wait reject skip)],
 	on_group_failure => [qw(continue block)],
 	on_parent_close  => [qw(cancel abandon)],

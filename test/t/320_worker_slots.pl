@@ -130,7 +130,7 @@ wait_for_worker($node, 'scheduler', 'one');
 enqueue('one', 0.01, 3);
 ok( poll_until(
 		$node, 'one',
-		'SELECT short_since IS NOT NULL FROM workflow.status'),
+		'SELECT shortage_since IS NOT NULL FROM workflow.status'),
 	'status says that slots are short');
 usleep(4_000_000);
 is(count_in_log($short, $log_at), 1, 'one warning while it lasts');
@@ -157,13 +157,13 @@ ok( poll_until(
 # what is wanted no more is not waited for
 enqueue('one', 600, 4);
 ok( poll_until(
-		$node, 'one', 'SELECT short_since IS NOT NULL FROM workflow.status'),
+		$node, 'one', 'SELECT shortage_since IS NOT NULL FROM workflow.status'),
 	'two of four have to wait');
 $node->safe_psql('one',
 	"SELECT workflow.cancel_run(run_id) FROM workflow.runs"
 	  . " WHERE state IN ('queued', 'running')");
 ok( poll_until(
-		$node, 'one', 'SELECT short_since IS NULL FROM workflow.status'),
+		$node, 'one', 'SELECT shortage_since IS NULL FROM workflow.status'),
 	'until all are cancelled');
 
 # ---- workflow.max_executors: over all databases, and fair as well ----

@@ -56,10 +56,10 @@ is( $node->safe_psql($db,
 $node->safe_psql(
 	$db, q{
 SELECT workflow.stop('to write rows');
-INSERT INTO _workflow.run (run_id, origin, enqueued_at, run_at, workflow_id,
+INSERT INTO _workflow.run (run_id, origin, enqueued_at, run_at, place, workflow_id,
 	body_id, queue_id, priority, owner, state, finished_at, steps_done,
 	owner_name, input, parent_run_id, parent_ordinal, item)
-SELECT id::uuid, r.origin, now(), now(), r.workflow_id, r.body_id, 0, 0,
+SELECT id::uuid, r.origin, now(), now(), 1, r.workflow_id, r.body_id, 0, 0,
 	r.owner, v.state::"char", v.finished::timestamptz, 1, r.owner_name, '{}',
 	parent::uuid, CASE WHEN parent IS NOT NULL THEN 1 END, v.item::int
   FROM (SELECT * FROM _workflow.run
@@ -71,11 +71,11 @@ SELECT id::uuid, r.origin, now(), now(), r.workflow_id, r.body_id, 0, 0,
                ('00000000-0000-7000-8000-000000000004', '00000000-0000-7000-8000-000000000003', NULL, 's', now() - interval '2 s'),
                ('00000000-0000-7000-8000-000000000005', NULL, NULL, 's', now() - interval '2 s')
        ) v (id, parent, item, state, finished);
-INSERT INTO _workflow.run (run_id, origin, enqueued_at, run_at, workflow_id,
+INSERT INTO _workflow.run (run_id, origin, enqueued_at, run_at, place, workflow_id,
 	body_id, queue_id, priority, owner, state, finished_at, steps_done,
 	owner_name, input, parent_run_id, parent_ordinal, item)
 SELECT ('00000000-0000-7000-9000-' || lpad(i::text, 12, '0'))::uuid, r.origin,
-	now(), now(), r.workflow_id, r.body_id, 0, 0, r.owner, 's', now(), 1,
+	now(), now(), 1, r.workflow_id, r.body_id, 0, 0, r.owner, 's', now(), 1,
 	r.owner_name, '{}', r.run_id, 1, i
   FROM _workflow.run r, generate_series(1, 1000) i
  WHERE r.run_id = '00000000-0000-7000-8000-000000000005';
@@ -94,9 +94,9 @@ $node->safe_psql(
 SELECT count(workflow.send('keys', '1', dedup_key => 'k' || i)) FROM generate_series(1, 1000) i;
 SELECT count(workflow.send('ever', '1', dedup_key => 'k' || i)) FROM generate_series(1, 10) i;
 INSERT INTO _workflow.message (message_id, origin, enqueued_at, run_at,
-	finished_at, queue_id, priority, owner, attempt, state, owner_name,
+	place, finished_at, queue_id, priority, owner, attempt, state, owner_name,
 	group_key, payload)
-SELECT i, _workflow.origin(), now(), now(), clock_timestamp(), q.queue_id, 0,
+SELECT i, _workflow.origin(), now(), now(), i, clock_timestamp(), q.queue_id, 0,
 	current_user::regrole, 1, s::"char", current_user, 'g', '{}'
   FROM generate_series(1, 8) i
   JOIN _workflow.queue q ON q.name = ('{acked,dead,blocked,ever}'::text[])[1 + i % 4],
