@@ -27,8 +27,9 @@ SELECT input FROM workflow.runs WHERE run_id = :'run';
 -- ... it starts when nobody has called for so long, once
 SELECT workflow.enqueue_workflow('t_index', '4', dedup_key => 'k', debounce => '1 ms') = :'run' AS same;
 CALL workflow.wait_for_run(:'run');
-SELECT run_id <> :'run' AS another, created FROM workflow.enqueue_run('t_index', '5', dedup_key => 'k', debounce => '1 ms');
-CALL workflow.wait_until_idle();
+SELECT run_id AS next, created FROM workflow.enqueue_run('t_index', '5', dedup_key => 'k', debounce => '1 ms') \gset
+SELECT :'next' <> :'run' AS another, :'created' AS created;
+CALL workflow.wait_for_run(:'next');
 SELECT result, state FROM workflow.runs WHERE workflow = 't_index' ORDER BY run_id;
 -- ... put off, and brought forward
 SELECT run_id AS run FROM workflow.enqueue_run('t_index', '6', dedup_key => 'later', debounce => '1 day') \gset

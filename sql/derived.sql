@@ -23,7 +23,7 @@ BEGIN
                           workflow.run_id(), i, at[i], r[2 * i - 1], r[2 * i], u[i]);
   END LOOP;
   -- all of it again: a replay that saw anything else would have other arguments
-  PERFORM workflow.step('all', 'SELECT $1, $2, $3', at, r, u);
+  PERFORM workflow.step('all', 'SELECT $1 AS at, $2 AS r, $3 AS u', at, r, u);
   RETURN jsonb_build_object('at', at, 'r', r, 'u', u, 'key', workflow.idempotency_key(),
                             'run', workflow.run_id());
 END $$;
@@ -88,7 +88,7 @@ SELECT (result->0)::text = :'first_try' AS same, result->1 AS attempt, result->0
 CREATE TABLE repaired (a int);
 CREATE FUNCTION fails_first(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
-  PERFORM workflow.step('derived', 'SELECT $1, $2, $3', workflow.now(), workflow.random(), workflow.uuid());
+  PERFORM workflow.step('derived', 'SELECT $1 AS at, $2 AS r, $3 AS u', workflow.now(), workflow.random(), workflow.uuid());
   PERFORM workflow.step('repaired', 'SELECT 1 / count(*) FROM repaired');
   RETURN '"done"';
 END $$;

@@ -198,6 +198,8 @@ CREATE TABLE _workflow.run (
 	cause			jsonb,
 	continued_from	uuid,
 	continued_as	uuid,
+	losses			integer,
+	server_crashes	integer,
 	CONSTRAINT run_pkey PRIMARY KEY (run_id)
 ) WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.05);
 -- what a scheduler reads when it starts
@@ -294,6 +296,8 @@ CREATE TABLE _workflow.signal (
 	error_code		text,
 	error_message	text,
 	error_detail	text,
+	attempt			integer,
+	exhausted		boolean,
 	CONSTRAINT signal_pkey PRIMARY KEY (signal_id)
 );
 CREATE INDEX signal_run ON _workflow.signal (run_id, signal_id);
@@ -333,6 +337,7 @@ CREATE TABLE _workflow.message (
 	progress		jsonb,
 	payload			jsonb NOT NULL,
 	result			jsonb,
+	losses			integer,
 	CONSTRAINT message_pkey PRIMARY KEY (message_id)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 -- what a scheduler reads when it starts
@@ -550,6 +555,8 @@ COMMENT ON COLUMN _workflow.run.result IS 'value that the body returned';
 COMMENT ON COLUMN _workflow.run.cause IS 'compensating: reason, failed step and error with which it will end';
 COMMENT ON COLUMN _workflow.run.continued_from IS 'run that went on as this one by continue_as_new()';
 COMMENT ON COLUMN _workflow.run.continued_as IS 'run that goes on where this one ended by continue_as_new()';
+COMMENT ON COLUMN _workflow.run.losses IS 'attempts that ended with their process; NULL: none';
+COMMENT ON COLUMN _workflow.run.server_crashes IS 'of these, those that took the server down; NULL: none';
 
 COMMENT ON TABLE _workflow.step IS 'recorded calls of bodies: one row each, written with the first outcome';
 COMMENT ON COLUMN _workflow.step.run_id IS 'its run';
@@ -604,6 +611,8 @@ COMMENT ON COLUMN _workflow.signal.payload IS 'data of the signal, or result of 
 COMMENT ON COLUMN _workflow.signal.error_code IS 'SQLSTATE with which a task failed';
 COMMENT ON COLUMN _workflow.signal.error_message IS 'message of that error';
 COMMENT ON COLUMN _workflow.signal.error_detail IS 'detail of that error';
+COMMENT ON COLUMN _workflow.signal.attempt IS 'outcome of a task: which attempt it was';
+COMMENT ON COLUMN _workflow.signal.exhausted IS 'outcome of a task: the last attempt that its policy allows; NULL: not so';
 
 COMMENT ON TABLE _workflow.message IS 'messages for external workers, and tasks of runs';
 COMMENT ON COLUMN _workflow.message.message_id IS 'key, rising in the order of the calls of send()';
@@ -635,6 +644,7 @@ COMMENT ON COLUMN _workflow.message.headers IS 'headers given by the sender, an 
 COMMENT ON COLUMN _workflow.message.progress IS 'what the worker said of its progress';
 COMMENT ON COLUMN _workflow.message.payload IS 'what is to be done';
 COMMENT ON COLUMN _workflow.message.result IS 'what the worker returned, where it is kept';
+COMMENT ON COLUMN _workflow.message.losses IS 'attempts that ended with their lease, or with the transaction that received; NULL: none';
 
 COMMENT ON TABLE _workflow.message_key IS 'dedup_keys of messages, until their time is over';
 COMMENT ON COLUMN _workflow.message_key.queue_id IS 'the queue';
@@ -1791,9 +1801,10 @@ SELECT r.run_id,
             ELSE r.steps_done
        END AS steps_done,
        CASE WHEN r.finished_at IS NULL
-            THEN (SELECT coalesce(sum(s.attempt), 0)::integer
-                    FROM _workflow.step s
-                   WHERE s.run_id = r.run_id)
+            THEN coalesce(r.body_attempts, 0)
+                 + (SELECT coalesce(sum(s.attempt), 0)::integer
+                      FROM _workflow.step s
+                     WHERE s.run_id = r.run_id)
             ELSE r.attempts
        END AS attempts,
        r.enqueued_at,
@@ -1806,7 +1817,15 @@ SELECT r.run_id,
        r.finished_at,
        l.executor_pid,
        r.continued_from,
-       r.continued_as
+       r.continued_as,
+       r.reason,
+       r.failed_step AS failed_ordinal,
+       r.origin = _workflow.origin()
+       AND (r.state = 'p' OR r.state = 'f' AND r.end_state IS NULL
+            OR r.finished_at IS NULL AND coalesce(r.waiting_for = 'r', false)
+               AND r.due_at > _workflow.clock() AND l.run_id IS NULL) AS retryable,
+       coalesce(r.losses, 0) AS losses,
+       coalesce(r.server_crashes, 0) AS crashes
   FROM _workflow.run r
   JOIN _workflow.workflow w ON w.workflow_id = r.workflow_id
   JOIN _workflow.body b ON b.body_id = r.body_id
@@ -1838,7 +1857,7 @@ COMMENT ON COLUMN workflow.runs.error_code IS 'SQLSTATE of the error that stoppe
 COMMENT ON COLUMN workflow.runs.error_message IS 'message of that error; NULL for monitors';
 COMMENT ON COLUMN workflow.runs.failed_step IS 'name of the step at which it failed or was parked; NULL: in the body, or before the step was recorded';
 COMMENT ON COLUMN workflow.runs.steps_done IS 'steps recorded as done';
-COMMENT ON COLUMN workflow.runs.attempts IS 'recorded attempts of all steps together';
+COMMENT ON COLUMN workflow.runs.attempts IS 'recorded attempts of all steps together, and failed ones of its body';
 COMMENT ON COLUMN workflow.runs.enqueued_at IS 'when it was enqueued';
 COMMENT ON COLUMN workflow.runs.run_at IS 'when it may start at the earliest';
 COMMENT ON COLUMN workflow.runs.started_at IS 'when an executor first took it';
@@ -1846,6 +1865,11 @@ COMMENT ON COLUMN workflow.runs.finished_at IS 'when it ended';
 COMMENT ON COLUMN workflow.runs.executor_pid IS 'process that runs it now';
 COMMENT ON COLUMN workflow.runs.continued_from IS 'run that goes on as this one, by continue_as_new()';
 COMMENT ON COLUMN workflow.runs.continued_as IS 'run as which this one goes on';
+COMMENT ON COLUMN workflow.runs.reason IS 'why it failed or is parked, one word';
+COMMENT ON COLUMN workflow.runs.failed_ordinal IS 'ordinal of the call at which it failed or was parked; NULL: in its body';
+COMMENT ON COLUMN workflow.runs.retryable IS 'retry_run() would return true now';
+COMMENT ON COLUMN workflow.runs.losses IS 'attempts that ended with their process';
+COMMENT ON COLUMN workflow.runs.crashes IS 'of these, those that took the server down';
 
 -- The two halves are views of their own because the barrier of a view does not
 -- reach through its UNION ALL: a condition of the reader's would be tested
@@ -1857,6 +1881,7 @@ SELECT s.run_id,
        _workflow.call_word(s.kind) AS kind,
        CASE WHEN s.state = 'd' THEN 'done'
             WHEN s.state = 'f' THEN 'failed'
+            WHEN s.state IN ('w', 'r') AND r.finished_at IS NOT NULL THEN 'dropped'
             WHEN s.state = 'w' THEN 'waiting'
             WHEN l.run_id IS NOT NULL THEN 'running'
             WHEN s.state = 's' THEN 'started'
@@ -1864,7 +1889,9 @@ SELECT s.run_id,
        END AS state,
        s.attempt,
        s.max_attempts,
-       s.due_at,
+       CASE WHEN r.finished_at IS NULL OR s.state NOT IN ('w', 'r')
+            THEN s.due_at
+       END AS due_at,
        CASE WHEN _workflow.reads(r.owner, r.owner_name) THEN s.result END AS result,
        s.error_code,
        CASE WHEN _workflow.reads(r.owner, r.owner_name) THEN s.error_message END AS error_message,
@@ -1915,7 +1942,7 @@ COMMENT ON COLUMN workflow.steps.run_id IS 'its run';
 COMMENT ON COLUMN workflow.steps.ordinal IS 'position among the calls of the run, from 1';
 COMMENT ON COLUMN workflow.steps.name IS 'name given by the body';
 COMMENT ON COLUMN workflow.steps.kind IS 'kind of call: step, sleep, signal, child, task, map, await_any, compensate, patch, or undo: what compensate registered, carried out';
-COMMENT ON COLUMN workflow.steps.state IS 'running, done, retrying, failed, or started: begun at most once with unknown outcome';
+COMMENT ON COLUMN workflow.steps.state IS 'running, done, retrying, failed, waiting, started: begun at most once with unknown outcome, or dropped: the run ended first';
 COMMENT ON COLUMN workflow.steps.attempt IS 'attempts begun';
 COMMENT ON COLUMN workflow.steps.max_attempts IS 'attempts allowed; NULL: without limit, or done at the first';
 COMMENT ON COLUMN workflow.steps.due_at IS 'when the next attempt is due';
@@ -2080,7 +2107,13 @@ SELECT m.message_id,
        CASE WHEN r.queue_id = -1 THEN r.parent_run_id ELSE m.run_id END AS run_id,
        CASE WHEN r.queue_id = -1 THEN r.parent_ordinal ELSE m.run_ordinal END AS ordinal,
        m.enqueued_at,
-       m.finished_at
+       m.finished_at,
+       m.origin = _workflow.origin()
+       AND (m.state = 'd' AND m.run_id IS NULL
+            OR m.state = 'q' AND coalesce(m.due_at > _workflow.clock(), false)
+               AND m.attempt > coalesce(m.attempts_before, 0)) AS retryable,
+       coalesce(m.losses, 0) AS losses,
+       0 AS crashes
   FROM _workflow.message m
   LEFT JOIN _workflow.message_queue q ON q.queue_id = m.queue_id
   LEFT JOIN _workflow.run r ON r.run_id = m.run_id
@@ -2111,6 +2144,9 @@ COMMENT ON COLUMN workflow.messages.run_id IS 'task: its run';
 COMMENT ON COLUMN workflow.messages.ordinal IS 'task: call of the run that waits for it';
 COMMENT ON COLUMN workflow.messages.enqueued_at IS 'when it was sent';
 COMMENT ON COLUMN workflow.messages.finished_at IS 'when it was acknowledged or died';
+COMMENT ON COLUMN workflow.messages.retryable IS 'retry_message() would return true now';
+COMMENT ON COLUMN workflow.messages.losses IS 'attempts that ended with their lease, or with the transaction that received';
+COMMENT ON COLUMN workflow.messages.crashes IS 'always 0: who receives is no process of the server';
 
 -- Two halves, as those of workflow.steps.
 CREATE VIEW _workflow.dead_run WITH (security_barrier) AS
@@ -2127,7 +2163,11 @@ SELECT 'run'::text AS kind,
        r.error_code,
        CASE WHEN _workflow.reads(r.owner, r.owner_name) THEN r.error_message END AS error_message,
        r.attempts,
-       r.finished_at AS died_at
+       r.finished_at AS died_at,
+       r.failed_step AS failed_ordinal,
+       r.origin = _workflow.origin() AND r.end_state IS NULL AS retryable,
+       coalesce(r.losses, 0) AS losses,
+       coalesce(r.server_crashes, 0) AS crashes
   FROM _workflow.run r
   JOIN _workflow.workflow w ON w.workflow_id = r.workflow_id
   LEFT JOIN _workflow.queue q ON q.queue_id = r.queue_id
@@ -2146,7 +2186,11 @@ SELECT 'message'::text AS kind,
        m.error_code,
        CASE WHEN q.reads OR _workflow.reads(m.owner, m.owner_name) THEN m.error_message END AS error_message,
        m.attempt AS attempts,
-       m.finished_at AS died_at
+       m.finished_at AS died_at,
+       NULL::integer AS failed_ordinal,
+       m.origin = _workflow.origin() AND m.run_id IS NULL AS retryable,
+       coalesce(m.losses, 0) AS losses,
+       0 AS crashes
   FROM _workflow.message m
   LEFT JOIN _workflow.message_queue q ON q.queue_id = m.queue_id
  WHERE m.finished_at IS NOT NULL AND m.state = 'd'::"char"
@@ -2167,11 +2211,15 @@ COMMENT ON COLUMN workflow.dead_letters.workflow IS 'name of its workflow; NULL:
 COMMENT ON COLUMN workflow.dead_letters.queue IS 'its queue; NULL: it was dropped';
 COMMENT ON COLUMN workflow.dead_letters.owner IS 'role that it ran as, or that sent it';
 COMMENT ON COLUMN workflow.dead_letters.failed_step IS 'name of the step at which it failed; NULL: in the body, or before the step was recorded';
-COMMENT ON COLUMN workflow.dead_letters.reason IS 'error, attempts, timeout, crash, nondeterministic, body, owner or terminated; of messages error, attempts or expired';
+COMMENT ON COLUMN workflow.dead_letters.reason IS 'error, attempts, timeout, crash, unknown, nondeterministic, body, owner or terminated; of messages error, attempts or expired';
 COMMENT ON COLUMN workflow.dead_letters.error_code IS 'SQLSTATE of the error';
 COMMENT ON COLUMN workflow.dead_letters.error_message IS 'message of the error; NULL for monitors';
 COMMENT ON COLUMN workflow.dead_letters.attempts IS 'attempts of all steps together, or times it was received';
 COMMENT ON COLUMN workflow.dead_letters.died_at IS 'when it failed';
+COMMENT ON COLUMN workflow.dead_letters.failed_ordinal IS 'ordinal of the call at which it failed; NULL: in its body, or a message';
+COMMENT ON COLUMN workflow.dead_letters.retryable IS 'retry_run() or retry_message() would return true now';
+COMMENT ON COLUMN workflow.dead_letters.losses IS 'attempts that ended with their process, or with lease or receive';
+COMMENT ON COLUMN workflow.dead_letters.crashes IS 'of these, those that took the server down; 0 for a message';
 
 -- "default" is there also when it has no row.  The ids are joined, not united
 -- with the rest, for the sake of the barrier.

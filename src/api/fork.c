@@ -112,9 +112,8 @@ require_same_owner(const WfRunView *run, const WfKnownWorkflow *known)
 /* In the audit of both. */
 static void
 insert_audit(const pg_uuid_t *from, const pg_uuid_t *to, int32 ordinal,
-			 const char *reason)
+			 const char *by, const char *reason)
 {
-	char *by = GetUserNameFromId(GetUserId(), false);
 	Datum from_text = DirectFunctionCall1(uuid_out, UUIDPGetDatum(from));
 	Datum to_text = DirectFunctionCall1(uuid_out, UUIDPGetDatum(to));
 
@@ -137,6 +136,7 @@ workflow_fork_run(PG_FUNCTION_ARGS)
 	pg_uuid_t *run_id;
 	pg_uuid_t *result;
 	char *reason = wf_arg_note(fcinfo, 3, "reason");
+	char *by;
 	int32 from;
 	bool strict;
 
@@ -164,10 +164,11 @@ workflow_fork_run(PG_FUNCTION_ARGS)
 	fork.owner_name = known->run_owner_name;
 	wf_workflow_vouch(known, &fork.run_as_by, &fork.run_as_by_name);
 	wf_runid_draw(&fork.run_id);
+	by = GetUserNameFromId(GetUserId(), false);
 
 	wf_window_open(&window);
 	wf_fork_insert(run_id, from, &fork, &info);
-	insert_audit(run_id, &fork.run_id, from, reason);
+	insert_audit(run_id, &fork.run_id, from, by, reason);
 	wf_window_close(&window);
 	if (strict)
 		wf_order_note(&info);

@@ -237,7 +237,11 @@ put_off(Placing *p)
 	pg_uuid_t old = p->kept->run_id;
 	WfNewRun *run = p->run;
 
-	if (wf_word_runs(&old) || !wf_run_lock_to_replace(&old))
+	if (wf_word_runs(&old))
+		return false;
+	if (p->kept->due_at > run->enqueued_at)
+		wf_run_lock_early(&old);
+	else if (!wf_run_lock_to_replace(&old))
 		return false;
 	note_kept(p);
 	if (!find_kept(p) || memcmp(&p->kept->run_id, &old, UUID_LEN) != 0 ||
@@ -272,7 +276,8 @@ is_in_scope(const Placing *p)
 		case WF_SCOPE_QUEUED:
 			return !wf_run_is_final(kept->state) && !kept->begun &&
 				   !wf_word_runs(&kept->run_id) &&
-				   !wf_run_is_locked(&kept->run_id);
+				   (kept->due_at > p->run->enqueued_at ||
+					!wf_run_is_locked(&kept->run_id));
 		default:
 			return true;
 	}

@@ -84,6 +84,8 @@ reason_words(const char *reason)
 		return "It took longer than its run_timeout.";
 	if (strcmp(reason, WF_REASON_CRASH) == 0)
 		return "It took the server down.";
+	if (strcmp(reason, WF_REASON_UNKNOWN) == 0)
+		return "It was started at most once, and nobody knows how far it came.";
 	if (strcmp(reason, WF_REASON_REPLAY) == 0)
 		return "Its replay asked for something else than what was recorded.";
 	if (strcmp(reason, WF_REASON_BODY) == 0)

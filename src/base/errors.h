@@ -27,5 +27,7 @@
 #define ERRCODE_WF_STALE_RECEIPT	MAKE_SQLSTATE('W', 'F', '0', '0', '8')
 /* the whole run took longer than its run_timeout */
 #define ERRCODE_WF_RUN_TIMEOUT		MAKE_SQLSTATE('W', 'F', '0', '0', '9')
+/* somebody cancelled the statement of a step, and neither run nor engine did */
+#define ERRCODE_WF_INTERRUPTED		MAKE_SQLSTATE('W', 'F', '0', '1', '1')
 
 #endif /* WF_BASE_ERRORS_H */

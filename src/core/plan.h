@@ -505,9 +505,11 @@ extern void wf_plan_totals(const WfPlan *plan, WfPlanTotals *out);
 #define WF_BREAK_TAKE_BACK 0x0040  /* a failed take_back() is not noticed */
 #define WF_BREAK_PAUSE	   0x0080  /* starts what is paused */
 #define WF_BREAK_BLOCK	   0x0100  /* a failed run does not block */
+#define WF_BREAK_SHELF	   0x0200  /* what comes first does not empty it */
 #define WF_BREAK_SPILL	   0x0400  /* what was left is not read again */
 #define WF_BREAK_FAIR	   0x0800  /* a group keeps its turn */
 #define WF_BREAK_RESUME	   0x1000  /* resuming does not let it go on */
+#define WF_BREAK_LOOK	   0x2000  /* what is handed out is given back */
 #define WF_BREAK_CLAIM	   0x4000  /* starts what is being written */
 #define WF_BREAK_KNOWN	   0x8000  /* does not wait for what is unread */
 #define WF_BREAK_SHARE	   0x10000 /* a role takes the last executor, too */

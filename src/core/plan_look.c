@@ -103,6 +103,11 @@ apply_row(WfPlan *plan, WfEntry *entry, const WfWork *work)
 		wf_ready_forget(plan, entry);
 		wf_learn_of(plan, work, NULL);
 	}
+	else if ((entry->place == WF_PLACE_HELD ||
+			  wf_shelf_was_taken(plan, entry)) &&
+			 !wf_plan_is_broken(plan, WF_BREAK_LOOK))
+		/* who was handed it may have yet to take its row */
+		wf_message_look_later(plan, entry);
 	else if (entry->place != WF_PLACE_GATE || work->due_at > plan->now)
 	{
 		if (work->flags & WF_ASSIGN_BEGUN)

@@ -409,6 +409,8 @@ extern WfEntry *wf_shelf_next(WfPlan *plan, const WfQueue *queue);
 /* ... left there; and how many there are */
 extern const WfEntry *wf_shelf_first(const WfPlan *plan, const WfQueue *queue);
 extern uint32 wf_shelf_count(const WfPlan *plan, const WfQueue *queue);
+/* it was laid out, and somebody has it, of whom we have yet to hear */
+extern bool wf_shelf_was_taken(const WfPlan *plan, const WfEntry *entry);
 
 /* does anybody wait for messages of the queue, or was just woken? */
 extern bool wf_shelf_is_waited_for(const WfPlan *plan, int32 queue_id);

@@ -6,7 +6,8 @@
  * times in quick succession, and keeps it as long as that goes on.  It has to
  * be a plain one: no limits, no groups that matter, no turns.  Then what may be
  * received is simply what comes first, and no message needs to be counted
- * before it is handed out.
+ * before it is handed out.  One of low priority is not laid out, since whatever
+ * comes later goes before it, and who enqueues that does not look.
  *
  * A message that was laid out is in WF_PLACE_SHELF, by its position.  The
  * positions from `head` on are not known to be taken, those up to `tail` are
@@ -191,6 +192,21 @@ wf_shelf_first(const WfPlan *plan, const WfQueue *queue)
 			   : NULL;
 }
 
+bool
+wf_shelf_was_taken(const WfPlan *plan, const WfEntry *entry)
+{
+	const WfShelfPlan *shelf = &plan->shelf;
+
+	if (entry->place != WF_PLACE_SHELF)
+		return false;
+	for (uint64 position = shelf->head; position < shelf->tail; position++)
+	{
+		if (wf_plan_laid(plan, position) == entry)
+			return false;
+	}
+	return true;
+}
+
 /* ---- in a decision ---- */
 
 /* Is it free to go out as it comes? */
@@ -231,7 +247,8 @@ wf_shelf_check(WfPlan *plan)
 		plan->now - shelf->active_at > IDLE_USEC ||
 		wf_shelf_is_waited_for(plan, shelf->queue_id))
 		wf_shelf_clear(plan);
-	else if (shelf->head < shelf->tail && is_passed(plan, queue))
+	else if (shelf->head < shelf->tail && is_passed(plan, queue) &&
+			 !wf_plan_is_broken(plan, WF_BREAK_SHELF))
 	{
 		wf_shelf_clear(plan);
 		shelf->nasks = MIN_ASKS;
@@ -257,7 +274,8 @@ wf_shelf_fill(WfPlan *plan)
 	if (side->resumed.n > 0 || side->held.n > 0 || queue->nreturning > 0)
 		return;
 	while (shelf->tail - shelf->head < WF_SHELF_SIZE &&
-		   (entry = wf_line_first(&side->plain)) != NULL)
+		   (entry = wf_line_first(&side->plain)) != NULL &&
+		   entry->priority >= 0)
 	{
 		shelf->laid_out = true;
 		wf_ready_take(plan, entry);

@@ -7,7 +7,9 @@
  *	1. at_most_once: never again.
  *	2. 40001 and 40P01 are free of charge, up to WF_MAX_FREE_RETRIES times.
  *	3. Transient classes are retried, whatever the lists say: an outage that
- *	   ends by itself must not turn into a dead letter.
+ *	   ends by itself must not turn into a dead letter.  Of three of them it is
+ *	   known only to who wrote the step whether they will, so no_retry_on is
+ *	   heeded: 08, 38 and 55.
  *	4. retry_on and no_retry_on.  Five characters beat a class of two; of two
  *	   equally exact entries no_retry_on wins.
  *	5. What waiting cannot heal is permanent.
@@ -20,6 +22,9 @@
 #include "core/mix.h"
 #include "core/policy.h"
 #include "core/state.h"
+
+/* how long the first victim of a deadlock waits at most */
+#define FREE_DELAY_USEC INT64CONST(20000)
 
 /* the first double that int64 cannot hold */
 #define INT64_LIMIT 0x1.0p63
@@ -57,7 +62,16 @@ wf_sqlstate_is_transient(const char *sqlstate)
 		   class_is(sqlstate, "55") || /* object not in prerequisite state */
 		   class_is(sqlstate, "57") || /* operator intervention */
 		   class_is(sqlstate, "58") || /* system error */
-		   class_is(sqlstate, "XX");   /* internal error */
+		   class_is(sqlstate, "XX") || /* internal error */
+		   strcmp(sqlstate, "WF011") == 0; /* interrupted from outside */
+}
+
+/* A connection, a function of another language, an object in another state. */
+static bool
+is_disputable(const char *sqlstate)
+{
+	return class_is(sqlstate, "08") || class_is(sqlstate, "38") ||
+		   class_is(sqlstate, "55");
 }
 
 bool
@@ -94,14 +108,12 @@ list_match(const char codes[][WF_POLICY_CODE_LEN], int ncodes,
 static bool
 is_permanent(const WfPolicy *policy, const char *sqlstate)
 {
-	int retry;
-	int no_retry;
-
-	if (wf_sqlstate_is_transient(sqlstate))
-		return false;
-	retry = list_match(policy->retry_on, policy->n_retry_on, sqlstate);
-	no_retry =
+	int retry = list_match(policy->retry_on, policy->n_retry_on, sqlstate);
+	int no_retry =
 		list_match(policy->no_retry_on, policy->n_no_retry_on, sqlstate);
+
+	if (wf_sqlstate_is_transient(sqlstate) && !is_disputable(sqlstate))
+		return false;
 	if (retry > 0 || no_retry > 0)
 		return no_retry >= retry;
 	return wf_sqlstate_is_permanent(sqlstate);
@@ -118,9 +130,24 @@ wf_policy_judge(const WfPolicy *policy, const char *sqlstate, int attempt,
 		return WF_VERDICT_FREE_RETRY;
 	if (is_permanent(policy, sqlstate))
 		return WF_VERDICT_PERMANENT;
-	if (policy->max_attempts > 0 && attempt >= policy->max_attempts)
+	if (policy->max_attempts > 0 &&
+		attempt - free_retries >= policy->max_attempts)
 		return WF_VERDICT_EXHAUSTED;
 	return WF_VERDICT_RETRY;
+}
+
+bool
+wf_policy_retries_body(const char *sqlstate)
+{
+	return wf_sqlstate_is_transient(sqlstate) && !class_is(sqlstate, "38");
+}
+
+int64
+wf_policy_free_delay(int free_retries, uint64 seed)
+{
+	int64 longest = FREE_DELAY_USEC << Min(free_retries, 4);
+
+	return (int64) (longest * wf_mix_fraction(wf_mix_in(0, seed)));
 }
 
 int64

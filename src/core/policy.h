@@ -31,7 +31,7 @@ extern void wf_policy_init(WfPolicy *policy); /* the defaults */
 
 /*
  * What an error means for the step.  "attempt" is the one that just failed,
- * 1-based; "free_retries" how many 40001/40P01 were already forgiven.
+ * 1-based; "free_retries" how many of those before were free of charge.
  */
 typedef enum WfVerdict
 {
@@ -44,11 +44,23 @@ typedef enum WfVerdict
 extern WfVerdict wf_policy_judge(const WfPolicy *policy, const char *sqlstate,
 								 int attempt, int free_retries);
 
-/* true for 08, 38, 40, 53, 55, 57, 58 and XX */
+/* true for 08, 38, 40, 53, 55, 57, 58, XX and WF011 */
 extern bool wf_sqlstate_is_transient(const char *sqlstate);
 
 /* true for 0A, 20-28, 2B-3F (but 38), 42, 44, P0 and WF001 */
 extern bool wf_sqlstate_is_permanent(const char *sqlstate);
+
+/*
+ * Is an error that the body itself lets through worth another replay?  One that
+ * comes of its procedural language (38) is not: a replay would meet it again.
+ */
+extern bool wf_policy_retries_body(const char *sqlstate);
+
+/*
+ * Microseconds to wait before attempt after so many that were free of charge.
+ * Those who collided wait differently long, and longer each time.
+ */
+extern int64 wf_policy_free_delay(int free_retries, uint64 seed);
 
 /*
  * Microseconds to wait after attempt "attempt" (1-based) failed:

@@ -93,6 +93,7 @@
 #define WF_REASON_ATTEMPTS	 "attempts" /* all attempts used up */
 #define WF_REASON_TIMEOUT	 "timeout"	/* run_timeout */
 #define WF_REASON_CRASH		 "crash"	/* killed the server twice */
+#define WF_REASON_UNKNOWN	 "unknown"	/* started at most once, WF002 */
 #define WF_REASON_REPLAY	 "nondeterministic"
 #define WF_REASON_BODY		 "body"	 /* body missing, changed or not allowed */
 #define WF_REASON_OWNER		 "owner" /* role missing or without a right */

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/errors.h"
+#include "base/text.h"
 #include "core/derive.h"
 #include "core/machine.h"
 #include "executor/ending.h"
@@ -78,6 +79,7 @@ wf_ending_set(WfExecutor *executor, WfTurn *turn, char state,
 	if (end->started_at == 0 &&
 		(state != WF_RUN_PARKED || cell->begun_at != 0))
 		end->started_at = executor->taken_at;
+	end->attempts = run->body_attempts;
 	sum_up(&executor->play.record, end);
 	if (state == WF_RUN_SUCCEEDED)
 		end->result = executor->play.replay.result;
@@ -87,13 +89,20 @@ wf_ending_set(WfExecutor *executor, WfTurn *turn, char state,
 
 /* ---- because of a step ---- */
 
-/* The run ends because of the newest step, which gave up. */
+/* The run ends because of this step, which gave up. */
 static const char *
 reason_of_step(const WfStep *step)
 {
-	return step->max_attempts > 1 && step->attempt >= step->max_attempts
-			   ? WF_REASON_ATTEMPTS
-			   : WF_REASON_ERROR;
+	const char *code = step->error.code;
+
+	if (strcmp(code, "WF002") == 0)
+		return WF_REASON_UNKNOWN;
+	/* of one attempt it is the last also of an error that nothing can heal */
+	if (step->max_attempts == 0 ||
+		step->attempt - step->free_retries < step->max_attempts ||
+		(step->max_attempts == 1 && wf_sqlstate_is_permanent(code)))
+		return WF_REASON_ERROR;
+	return WF_REASON_ATTEMPTS;
 }
 
 void
@@ -160,7 +169,9 @@ retry_body(WfExecutor *executor, WfTurn *turn)
 
 	wf_play_body_policy(&executor->play, &policy);
 	policy.at_most_once = false;
-	verdict = wf_policy_judge(&policy, turn->error.code, attempt,
+	/* nothing is free of charge here, as if that were used up */
+	verdict = wf_policy_judge(&policy, turn->error.code,
+							  attempt + WF_MAX_FREE_RETRIES,
 							  WF_MAX_FREE_RETRIES);
 	wf_stats_add(MyDatabaseId, run->workflow_id, WF_COUNT_STEP_FAILURES, 1);
 	if (verdict != WF_VERDICT_RETRY)
@@ -168,6 +179,7 @@ retry_body(WfExecutor *executor, WfTurn *turn)
 		wf_ending_set(executor, turn, WF_RUN_FAILED,
 					  verdict == WF_VERDICT_EXHAUSTED ? WF_REASON_ATTEMPTS
 													  : WF_REASON_ERROR);
+		turn->end.attempts++;
 		return;
 	}
 	/* what a body meets may be its own fault, as what a step does */
@@ -187,7 +199,7 @@ wf_ending_by_body(WfExecutor *executor, WfTurn *turn)
 	const WfStep *blamed = step_to_blame(&executor->play);
 
 	turn->error = executor->play.replay.error;
-	if (blamed == NULL && wf_sqlstate_is_transient(turn->error.code))
+	if (blamed == NULL && wf_policy_retries_body(turn->error.code))
 		retry_body(executor, turn);
 	else
 		end_with_error(executor, turn, blamed);
@@ -195,18 +207,86 @@ wf_ending_by_body(WfExecutor *executor, WfTurn *turn)
 
 /* ---- because of others ---- */
 
+/* The call that the run has come to: one that is tried again, or waits. */
+static const WfStep *
+find_unsettled(const WfRecord *record)
+{
+	for (int i = record->nsteps - 1; i >= 0; i--)
+	{
+		if (record->matches[i].state == WF_STEP_RETRYING ||
+			record->matches[i].state == WF_STEP_WAITING)
+			return &record->steps[i];
+	}
+	return NULL;
+}
+
+static void
+set_timed_out(WfError *error, const WfStep *at)
+{
+	strlcpy(error->code, "WF009", sizeof(error->code));
+	error->message = "run timed out";
+	error->detail = "It did not end within its run_timeout.";
+	if (at != NULL && at->error.code[0] != '\0')
+		error->detail = psprintf(
+			"It did not end within its run_timeout. The last error of \"%s\" was %s: %s",
+			at->match.name, at->error.code,
+			wf_text_clip(pstrdup(at->error.message ? at->error.message : ""),
+						 WF_MAX_SIDE));
+}
+
+/*
+ * A step that was at work has a record of that attempt, unless it has one of
+ * its start already, with which nobody knows how far it came.
+ */
+static void
+note_interrupted(WfExecutor *executor, const WfError *error)
+{
+	WfPlay *play = &executor->play;
+	const WfRecord *record = &play->record;
+	int ordinal = play->wanted.ordinal;
+	WfPolicy policy;
+	WfStep step;
+
+	if (!executor->failed.interrupted ||
+		(ordinal <= record->nsteps &&
+		 record->matches[ordinal - 1].state != WF_STEP_RETRYING))
+		return;
+	executor->failed.interrupted = false;
+	wf_play_policy(play, &policy);
+	wf_play_fill_step(play, &policy, &step);
+	step.match.state = WF_STEP_RETRYING;
+	step.started_at = executor->failed.started_at;
+	step.finished_at = wf_clock_now();
+	if (error->code[0] != '\0')
+		step.error = *error;
+	else
+	{
+		strlcpy(step.error.code, "57014", sizeof(step.error.code));
+		step.error.message = "cancelled with its run";
+	}
+	wf_record_write(&play->record, &step);
+}
+
 void
 wf_ending_from_outside(WfExecutor *executor, WfTurn *turn)
 {
 	uint32 request = pg_atomic_read_u32(&executor->cell->request);
+	const WfRecord *record = &executor->play.record;
+	bool interrupted = executor->failed.interrupted;
+	const WfStep *at = find_unsettled(record);
+	int ordinal = interrupted ? executor->play.wanted.ordinal
+				  : at != NULL ? at->ordinal
+							   : 0;
 
 	memset(&turn->error, 0, sizeof(turn->error));
+	if (!(request & WF_REQ_CANCEL))
+		set_timed_out(&turn->error, at);
+	note_interrupted(executor, &turn->error);
 	if (request & WF_REQ_CANCEL)
 		wf_ending_set(executor, turn, WF_RUN_CANCELLED, NULL);
 	else
 	{
-		strlcpy(turn->error.code, "WF009", sizeof(turn->error.code));
-		turn->error.message = "run timed out";
 		wf_ending_set(executor, turn, WF_RUN_FAILED, WF_REASON_TIMEOUT);
+		turn->end.failed_step = ordinal;
 	}
 }

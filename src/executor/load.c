@@ -26,7 +26,7 @@ read_run(WfExecutor *executor)
 	bool found;
 
 	/* not user code, but a row that kills us must not do so for ever */
-	wf_mark_set(&cell->work_id, 0, 0);
+	wf_mark_set(&cell->work_id, 0, 0, NULL);
 	found = wf_run_load(&cell->work_id, &cell->tid, record->cxt, &record->run);
 	/* a fork that came in a range is taken for fresh */
 	wf_record_load(

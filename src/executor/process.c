@@ -29,6 +29,7 @@
 #include "base/compat.h"
 #include "base/guc.h"
 #include "executor/life.h"
+#include "executor/loss.h"
 #include "executor/process.h"
 #include "executor/settings.h"
 #include "executor/show.h"
@@ -241,6 +242,7 @@ workflow_executor_main(Datum arg)
 	wf_settings_apply();
 	executor = make_executor(slot);
 	wf_version_init();
+	wf_loss_init(executor);
 	slot->active_at = wf_clock_now();
 
 	work(executor);

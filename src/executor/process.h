@@ -20,6 +20,7 @@ typedef struct WfFailed
 	WfError error;
 	TimestampTz started_at;
 	WfVerdict verdict;
+	bool interrupted; /* by the end of the run, while it was at work */
 } WfFailed;
 
 typedef struct WfExecutor

@@ -11,7 +11,6 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "storage/proc.h"
 #include "utils/guc.h"
 
 #include "base/guc.h"
@@ -20,17 +19,13 @@
 #include "executor/user_code.h"
 #include "play/statement.h"
 
+/* A statement_timeout of role or database does not count: policies do. */
 int64
 wf_step_timeout(const WfPolicy *policy)
 {
-	int64 timeout = wf_default_step_timeout * INT64CONST(1000);
-	int64 of_role = StatementTimeout * INT64CONST(1000);
-
 	if (policy->timeout > 0)
 		return policy->timeout;
-	if (of_role > 0 && (timeout == 0 || of_role < timeout))
-		return of_role;
-	return timeout;
+	return wf_default_step_timeout * INT64CONST(1000);
 }
 
 Jsonb *

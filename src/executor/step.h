@@ -9,7 +9,7 @@
 
 /*
  * How long an attempt may take, in microseconds; 0: as long as it likes.  That
- * is what the policy says, or else the settings do.
+ * is what the policy says, or else the default of the settings.
  */
 extern int64 wf_step_timeout(const WfPolicy *policy);
 

@@ -45,6 +45,21 @@ set_timed_out(WfError *error, const WfPolicy *policy)
 								 wf_step_timeout(policy) / 1000000.0);
 }
 
+/*
+ * Somebody has cancelled the statement, such as by pg_cancel_backend().  As
+ * 57014 the error would pass by a handler WHEN OTHERS of the body.
+ */
+static void
+set_interrupted(WfError *error)
+{
+	memset(error, 0, sizeof(*error));
+	strlcpy(error->code, unpack_sql_state(ERRCODE_WF_INTERRUPTED),
+			sizeof(error->code));
+	error->message = "step was interrupted from outside";
+	error->detail =
+		"Its statement was cancelled, but neither by cancel_run() nor by a time-out.";
+}
+
 /* An attempt of the step failed with this error.  What comes next? */
 static WfNext
 judge_step_error(WfExecutor *executor, WfError *error)
@@ -57,7 +72,10 @@ judge_step_error(WfExecutor *executor, WfError *error)
 	bool cancelled = strcmp(error->code, "57014") == 0;
 
 	if (wf_user_code_is_asked(executor))
+	{
+		executor->failed.interrupted = true;
 		return WF_NEXT_SETTLE;
+	}
 
 	wf_play_policy(play, &policy);
 	if (cancelled && executor->timed_out)
@@ -66,6 +84,8 @@ judge_step_error(WfExecutor *executor, WfError *error)
 	else if (cancelled && !policy.at_most_once &&
 			 wf_user_code_cancel_is_stale(executor))
 		return WF_NEXT_STEP;
+	else if (cancelled)
+		set_interrupted(error);
 
 	wf_play_fill_step(play, &policy, &step);
 	failed->error = *error;
@@ -77,11 +97,6 @@ judge_step_error(WfExecutor *executor, WfError *error)
 	if (failed->verdict == WF_VERDICT_RETRY ||
 		failed->verdict == WF_VERDICT_FREE_RETRY)
 		count(executor, WF_COUNT_RETRIES);
-	if (failed->verdict == WF_VERDICT_FREE_RETRY)
-	{
-		wanted->free_retries++;
-		return WF_NEXT_STEP;
-	}
 	return WF_NEXT_FAILURE;
 }
 

@@ -308,6 +308,19 @@ step_turn(WfExecutor *executor, WfTurn *turn)
 		(void) go_on(executor, turn, true);
 }
 
+/* How long to wait after the attempt that has failed. */
+static int64
+delay_after(const WfExecutor *executor, const WfPolicy *policy,
+			const WfStep *step)
+{
+	uint64 seed = wf_derive_bits(&executor->play.record.run.run_id,
+								 step->ordinal, step->attempt);
+
+	if (executor->failed.verdict == WF_VERDICT_FREE_RETRY)
+		return wf_policy_free_delay(step->free_retries, seed);
+	return wf_policy_delay(policy, step->attempt - step->free_retries, seed);
+}
+
 /*
  * The step's last attempt failed (executor->failed): it will be tried again
  * later, or it gave up and the body is to hear of it.
@@ -326,14 +339,13 @@ failure_turn(WfExecutor *executor, WfTurn *turn)
 	step.started_at = failed->started_at;
 	step.finished_at = wf_clock_now();
 
-	if (failed->verdict == WF_VERDICT_RETRY)
+	if (failed->verdict == WF_VERDICT_RETRY ||
+		failed->verdict == WF_VERDICT_FREE_RETRY)
 	{
 		step.match.state = WF_STEP_RETRYING;
-		step.due_at =
-			step.finished_at +
-			wf_policy_delay(&policy, step.attempt,
-							wf_derive_bits(&play->record.run.run_id,
-										   step.ordinal, step.attempt));
+		step.due_at = step.finished_at + delay_after(executor, &policy, &step);
+		if (failed->verdict == WF_VERDICT_FREE_RETRY)
+			step.free_retries++;
 		wf_record_write(&play->record, &step);
 		turn->has_later = true;
 		turn->due_at = step.due_at;

@@ -202,7 +202,8 @@ enter(WfHost *host, const pg_uuid_t *run_id, int ordinal, int attempt)
 
 	/* a crash is the fault of the run that checks */
 	if (run_id != NULL)
-		wf_mark_set(run_id, ordinal, attempt);
+		wf_mark_set(run_id, ordinal, attempt,
+					attempt > 0 ? executor->slot->step_name : NULL);
 	executor->slot->in_user_code = true;
 	if (executor->cell->begun_at == 0)
 		tell_begun(executor);

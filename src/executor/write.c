@@ -20,6 +20,7 @@
 #include "ipc/wakeup.h"
 #include "play/calls.h"
 #include "play/items.h"
+#include "store/attempt.h"
 #include "store/message_task.h"
 #include "store/request.h"
 #include "store/undo.h"
@@ -144,8 +145,14 @@ write_run(WfExecutor *executor, WfTurn *turn)
 		state = WF_RUN_COMPENSATING;
 	}
 	else if (turn->has_later)
-		wf_run_retry_later(&run->run_id, turn->due_at, turn->body_attempts,
-						   &turn->error, wf_show_shown(executor->slot));
+	{
+		if (turn->body_attempts > run->body_attempts)
+			wf_attempt_of_body(&run->run_id, turn->body_attempts,
+							   executor->taken_at, &turn->error);
+		wf_run_retry_later(&run->run_id, turn->due_at, executor->taken_at,
+						   turn->body_attempts, &turn->error,
+						   wf_show_shown(executor->slot));
+	}
 	else if (turn->has_wait)
 		wf_run_wait(&run->run_id, turn->waiting_for, turn->due_at,
 					run->started_at, wf_show_shown(executor->slot));

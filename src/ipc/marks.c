@@ -42,7 +42,7 @@
 #include "ipc/shmem.h"
 
 #define WF_MARKS_FILE	   PG_STAT_TMP_DIR "/workflow.marks"
-#define WF_MARKS_MAGIC	   0x57464d31 /* changes with the layout */
+#define WF_MARKS_MAGIC	   0x57464d32 /* changes with the layout */
 #define WF_MARKS_KEPT	   1024
 #define WF_MARKS_MAX_SLOTS 0x3FFFF
 
@@ -65,6 +65,7 @@ typedef struct LiveMark
 	uint64 crash_id;
 	Oid database;
 	uint32 padding;
+	char step_name[NAMEDATALEN];
 } LiveMark;
 
 typedef struct KeptMark
@@ -193,7 +194,8 @@ wf_marks_attach(int slot)
 }
 
 void
-wf_mark_set(const pg_uuid_t *run_id, int ordinal, int attempt)
+wf_mark_set(const pg_uuid_t *run_id, int ordinal, int attempt,
+			const char *step_name)
 {
 	if (my_mark == NULL)
 		return;
@@ -202,6 +204,8 @@ wf_mark_set(const pg_uuid_t *run_id, int ordinal, int attempt)
 	my_mark->run_id = *run_id;
 	my_mark->ordinal = ordinal;
 	my_mark->attempt = attempt;
+	if (step_name != NULL)
+		memcpy(my_mark->step_name, step_name, NAMEDATALEN);
 	my_mark->database = MyDatabaseId;
 	my_mark->crash_id = pg_prng_uint64(&crash_ids);
 	pg_compiler_barrier(); /* one process wrote it, in program order */
@@ -303,6 +307,7 @@ take_over(MarksFile *file, const MarksFile *old)
 		mark.run_id = live->run_id;
 		mark.ordinal = live->ordinal;
 		mark.attempt = live->attempt;
+		strlcpy(mark.step_name, live->step_name, NAMEDATALEN);
 		mark.database = live->database;
 		mark.crash_id = live->crash_id;
 		mark.culprit = culprit;

@@ -21,8 +21,9 @@
 typedef struct WfMark
 {
 	pg_uuid_t run_id;
-	int32 ordinal; /* step that ran; 0 in the body */
-	int32 attempt;
+	int32 ordinal; /* step that ran, or the one the body would ask for next */
+	int32 attempt; /* of the step; 0: in the body */
+	char step_name[NAMEDATALEN]; /* of the step, cut to fit */
 	Oid database;
 	uint64 crash_id; /* random per mark: a strike is charged once */
 	bool culprit;	 /* false: suspect */
@@ -30,7 +31,9 @@ typedef struct WfMark
 
 /* Executor: maps the file for its slot and installs the SIGQUIT handler. */
 extern void wf_marks_attach(int slot);
-extern void wf_mark_set(const pg_uuid_t *run_id, int ordinal, int attempt);
+/* "step_name" has NAMEDATALEN bytes; NULL: in the body. */
+extern void wf_mark_set(const pg_uuid_t *run_id, int ordinal, int attempt,
+						const char *step_name);
 extern void wf_mark_clear(void);
 /* what takes the server down now is not the fault of what runs here */
 extern void wf_mark_excuse(void);

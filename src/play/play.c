@@ -106,7 +106,6 @@ wf_play_fill_step(WfPlay *play, const WfPolicy *policy, WfStep *step)
 	step->command = pstrdup(wanted->command);
 	step->max_attempts = policy->at_most_once ? 1 : policy->max_attempts;
 	step->attempt = 1;
-	step->free_retries = wanted->free_retries;
 	if (wanted->ordinal <= play->record.nsteps)
 	{
 		const WfStep *before = &play->record.steps[wanted->ordinal - 1];
@@ -114,7 +113,7 @@ wf_play_fill_step(WfPlay *play, const WfPolicy *policy, WfStep *step)
 		step->attempt = before->attempt;
 		if (before->match.state != WF_STEP_STARTED)
 			step->attempt++;
-		step->free_retries += before->free_retries;
+		step->free_retries = before->free_retries;
 		step->attempts_before = before->attempts_before;
 	}
 	MemoryContextSwitchTo(old);

@@ -131,7 +131,7 @@ judge_end(WfPlay *play, bool raised)
 		return WF_REPLAY_WAITS;
 	if (replay->unwinding && !continues)
 		return WF_REPLAY_WANTS;
-	if (raised && !continues && wf_sqlstate_is_transient(replay->error.code))
+	if (raised && !continues && wf_policy_retries_body(replay->error.code))
 		return WF_REPLAY_ERROR;
 
 	leftover = wf_replay_leftover(play->record.matches, play->record.nsteps,

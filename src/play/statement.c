@@ -277,6 +277,27 @@ value_to_jsonb(Datum value, Oid type)
 	return DatumGetJsonbP(FunctionCall1(&flinfo, value));
 }
 
+/* They become the keys of an object, which has each key once. */
+static void
+check_columns(TupleDesc desc)
+{
+	for (int i = 0; i < desc->natts; i++)
+	{
+		const char *name = NameStr(TupleDescAttr(desc, i)->attname);
+
+		for (int j = 0; j < i; j++)
+		{
+			if (strcmp(NameStr(TupleDescAttr(desc, j)->attname), name) == 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_DUPLICATE_COLUMN),
+						 errmsg("a step returned two columns of the name \"%s\"",
+								name),
+						 errdetail("The columns of its row become the keys of an object."),
+						 errhint("Give each of them a name of its own with AS.")));
+		}
+	}
+}
+
 static Jsonb *
 row_to_value(FirstRow *row, int kind, uint64 processed)
 {
@@ -297,6 +318,7 @@ row_to_value(FirstRow *row, int kind, uint64 processed)
 			return NULL;
 		return value_to_jsonb(value, type);
 	}
+	check_columns(row->desc);
 	BlessTupleDesc(row->desc);
 	value = heap_copy_tuple_as_datum(row->tuple, row->desc);
 	return value_to_jsonb(value, RECORDOID);

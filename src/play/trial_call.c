@@ -156,7 +156,8 @@ wf_trial_call_attempt(WfTrial *trial, WfStep *step)
 
 		wf_trial_call_raise(&step->error);
 		/* nothing that is free of charge is so here, or it might never end */
-		verdict = wf_policy_judge(&policy, step->error.code, step->attempt,
+		verdict = wf_policy_judge(&policy, step->error.code,
+								  step->attempt + WF_MAX_FREE_RETRIES,
 								  WF_MAX_FREE_RETRIES);
 		if (play->wanted.permanent || verdict != WF_VERDICT_RETRY)
 			break;

@@ -35,7 +35,6 @@ typedef struct WfWanted
 	Jsonb *outcome;				  /* of a call that is done by being made */
 	bool starts;				  /* the body goes on when it is recorded */
 	TimestampTz started_at;		  /* when it was asked for */
-	int free_retries;			  /* not recorded yet */
 	bool permanent; /* an error now being raised must not be retried */
 } WfWanted;
 

@@ -16,6 +16,7 @@
 #include "catalog/pg_authid.h"
 #include "miscadmin.h"
 #include "storage/procarray.h"
+#include "utils/builtins.h"
 
 #include "base/errors.h"
 #include "base/stoppoint.h"
@@ -63,6 +64,16 @@ policy_of_queue(Expiring *e, int32 queue_id)
 	return &e->queue.policy;
 }
 
+/* What a worker has said of an attempt before, as a sentence to be appended. */
+static const char *
+last_words(const WfDelivery *row)
+{
+	if (row->nulls[MSG_error_message])
+		return "";
+	return psprintf(" The last error that was told is: %s",
+					TextDatumGetCString(row->values[MSG_error_message]));
+}
+
 /*
  * An attempt has come to nothing, and nobody says why: again at once, or never
  * where the policy has no more.
@@ -82,6 +93,7 @@ end_attempt(Expiring *e, WfDelivery *row, Expiry *x)
 		x->end.fate = WF_FATE_GONE;
 		return wf_delivery_ack(&e->table, row, false, (Datum) 0, false);
 	}
+	wf_delivery_lost(row);
 	x->end.fate = WF_FATE_BACK;
 	x->end.at = row->due_at > e->now ? 0 : row->due_at;
 	if (!policy->at_most_once && (policy->max_attempts == 0 ||
@@ -100,8 +112,8 @@ end_attempt(Expiring *e, WfDelivery *row, Expiry *x)
 		fault.reason = WF_REASON_EXPIRED;
 	fault.message = expired ? "lease expired" : "receive was rolled back";
 	fault.detail = psprintf(
-		"It was received %d times, and neither acknowledged nor given back the last time.",
-		row->attempt);
+		"It was received %d times, and neither acknowledged nor given back the last time.%s",
+		row->attempt, last_words(row));
 	x->end.fate = wf_message_is_task(row) ? WF_FATE_GONE : WF_FATE_DIED;
 	result = wf_delivery_bury(&e->table, row, &fault, false);
 	if (result == WF_ROW_DONE && wf_message_is_task(row))

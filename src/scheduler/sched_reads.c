@@ -47,8 +47,12 @@ wf_reads_strikes(WfScheduler *s)
 			suspects[nsuspects++] = marks[i].run_id;
 			continue;
 		}
-		of = wf_run_strike(&marks[i].run_id, marks[i].ordinal,
-						   (int64) marks[i].crash_id);
+		of = wf_run_strike(&(WfStrike){.run_id = &marks[i].run_id,
+									   .ordinal = marks[i].ordinal,
+									   .attempt = marks[i].attempt,
+									   .step_name = marks[i].step_name,
+									   .crash_id =
+										   (int64) marks[i].crash_id});
 		if ((of.workflow_id == 0 && !of.undoes) ||
 			of.queue_id == WF_QUEUE_ITEMS)
 			continue;

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/spi.h"
 #include "core/state.h"
+#include "core/workid.h"
 #include "store/alter.h"
 #include "store/run_info.h"
 
@@ -57,7 +58,8 @@ wf_alter_request(const WfAlter *alter)
 }
 
 /*
- * $1 request, $2 now, $3 origin.  A run that has not begun is as if it had been
+ * $1 request, $2 now, $3 origin, $4 the place of the start that is asked for,
+ * $5 that of the id, by which it stands in another queue or group.  A run that has not begun is as if it had been
  * enqueued like this, so its time-out is as long as it was.
  */
 static WfStmt alter_run = {
@@ -71,6 +73,10 @@ static WfStmt alter_run = {
 	"       attributes = CASE WHEN q.value ? 'attributes'"
 	"                         THEN nullif(q.value->'attributes', 'null')"
 	"                         ELSE r.attributes END,"
+	"       place = CASE WHEN q.due_at IS NOT NULL THEN $4"
+	"                    WHEN q.value ?| ARRAY['queue_id', 'group_key']"
+	"                         AND coalesce(r.due_at <= $2, true) THEN $5"
+	"                    ELSE r.place END,"
 	"       run_at = coalesce(q.due_at, r.run_at),"
 	"       due_at = CASE WHEN q.due_at IS NULL OR r.state <> 'q'::\"char\""
 	"                     THEN r.due_at"
@@ -83,15 +89,19 @@ static WfStmt alter_run = {
 	"   AND ((q.value->>'mild')::pg_catalog.bool OR " WF_HAS_BEGUN
 	" IS NOT TRUE)"
 	" RETURNING " WF_INFO_COLUMNS ", r.state <> 'p'::\"char\"",
-	3,
-	{INT8OID, TIMESTAMPTZOID, INT8OID}};
+	5,
+	{INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID}};
 
 bool
 wf_alter_run(const WfRequest *request, WfWork *info, bool *planned)
 {
-	Datum values[3] = {Int64GetDatum(request->request_id),
-					   TimestampTzGetDatum(wf_clock_now()),
-					   Int64GetDatum(wf_origin())};
+	TimestampTz now = wf_clock_now();
+	Datum values[5] = {
+		Int64GetDatum(request->request_id), TimestampTzGetDatum(now),
+		Int64GetDatum(wf_origin()),
+		Int64GetDatum(wf_workid_place(
+			&request->run_id, request->due_at > now ? request->due_at : 0)),
+		Int64GetDatum(wf_workid_place(&request->run_id, 0))};
 
 	if (wf_spi_run(&alter_run, values, NULL, false, 0) == 0)
 		return false;
@@ -104,7 +114,7 @@ wf_alter_run(const WfRequest *request, WfWork *info, bool *planned)
 
 /*
  * $2 priority, $3 start, $4 queue, $5 group, $6 whether that is to be set, $7
- * now.  A message in back-off has begun.
+ * now, $8 and $9 places as above.  A message in back-off has begun.
  */
 static WfStmt alter_message = {
 	"UPDATE _workflow.message m"
@@ -112,6 +122,10 @@ static WfStmt alter_message = {
 	"       run_at = coalesce($3, m.run_at),"
 	"       due_at = CASE WHEN $3 IS NULL THEN m.due_at"
 	"                     WHEN $3 > $7 THEN $3 END,"
+	"       place = CASE WHEN $3 IS NOT NULL THEN $8"
+	"                    WHEN ($4 IS NOT NULL OR $6)"
+	"                         AND coalesce(m.due_at <= $7, true) THEN $9"
+	"                    ELSE m.place END,"
 	"       queue_id = coalesce($4, m.queue_id),"
 	"       group_key = CASE WHEN $6 THEN $5 ELSE m.group_key END"
 	" WHERE m.message_id ="
@@ -119,9 +133,9 @@ static WfStmt alter_message = {
 	"          FROM _workflow.message o"
 	"         WHERE o.message_id = $1 AND o.state = 'q'::\"char\""
 	"           FOR UPDATE SKIP LOCKED)",
-	7,
+	9,
 	{INT8OID, INT4OID, TIMESTAMPTZOID, INT4OID, TEXTOID, BOOLOID,
-	 TIMESTAMPTZOID}};
+	 TIMESTAMPTZOID, INT8OID, INT8OID}};
 
 /* one that somebody has in hand, which that one does not lose by it */
 static WfStmt alter_priority = {"UPDATE _workflow.message m"
@@ -137,16 +151,22 @@ static WfStmt alter_priority = {"UPDATE _workflow.message m"
 bool
 wf_alter_message(int64 message_id, const WfAlter *alter)
 {
-	char nulls[] = "       ";
-	Datum values[7] = {
+	TimestampTz now = wf_clock_now();
+	bool later = alter->has_start && alter->start > now;
+	char nulls[] = "         ";
+	WfWorkId id;
+	Datum values[9] = {
 		Int64GetDatum(message_id),
 		Int32GetDatum(alter->priority),
 		TimestampTzGetDatum(alter->start),
 		Int32GetDatum(alter->queue_id),
 		wf_text_or_null(alter->group_key, &nulls[4]),
 		BoolGetDatum(alter->group_key != NULL || alter->no_group_key),
-		TimestampTzGetDatum(wf_clock_now())};
+		TimestampTzGetDatum(now)};
 
+	wf_workid_of_message(message_id, &id);
+	values[7] = Int64GetDatum(wf_workid_place(&id, later ? alter->start : 0));
+	values[8] = Int64GetDatum(wf_workid_place(&id, 0));
 	if (wf_alter_is_mild(alter))
 		return wf_spi_run(&alter_priority, values, NULL, false, 0) == 1;
 	if (!alter->has_priority)

@@ -90,6 +90,33 @@ wf_attempt_of_task(const WfDelivery *task, const WfFault *fault, bool expired)
 	keep_newest(values[0], DatumGetInt32(values[1]), task->attempt);
 }
 
+static WfStmt insert_of_body = {
+	"INSERT INTO _workflow.attempt (run_id, ordinal, attempt, started_at,"
+	"                               finished_at, error_code, error_message)"
+	"VALUES ($1, 0, $2, $3, $4, $5, $6)"
+	"    ON CONFLICT (run_id, ordinal, attempt) DO UPDATE"
+	"   SET started_at = excluded.started_at,"
+	"       finished_at = excluded.finished_at,"
+	"       error_code = excluded.error_code,"
+	"       error_message = excluded.error_message",
+	6,
+	{UUIDOID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID}};
+
+void
+wf_attempt_of_body(const pg_uuid_t *run_id, int32 attempt,
+				   TimestampTz started_at, const WfError *error)
+{
+	Datum values[6] = {UUIDPGetDatum(run_id), Int32GetDatum(attempt),
+					   TimestampTzGetDatum(started_at),
+					   TimestampTzGetDatum(wf_clock_now()),
+					   CStringGetTextDatum(error->code),
+					   CStringGetTextDatum(error->message ? error->message
+														  : "")};
+
+	(void) wf_spi_run(&insert_of_body, values, NULL, false, 0);
+	keep_newest(values[0], 0, attempt);
+}
+
 static WfStmt forget = {
 	"DELETE FROM _workflow.attempt WHERE run_id = $1", 1, {UUIDOID}};
 

@@ -14,6 +14,7 @@
 #include "utils/uuid.h"
 
 #include "store/delivery.h"
+#include "store/run.h"
 
 #define WF_ATTEMPTS_KEPT 100
 
@@ -34,5 +35,9 @@ extern void wf_attempt_of_task(const WfDelivery *task, const WfFault *fault,
 
 /* Of a run that is no more. */
 extern void wf_attempts_forget(const pg_uuid_t *run_id);
+
+/* The same of the body itself, outside of any step. */
+extern void wf_attempt_of_body(const pg_uuid_t *run_id, int32 attempt,
+							   TimestampTz started_at, const WfError *error);
 
 #endif /* WF_STORE_ATTEMPT_H */

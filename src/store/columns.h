@@ -22,7 +22,8 @@
 	X(run_as_by_name) X(dedup_key) X(group_key) X(reason) X(error_code) \
 	X(error_message) X(error_detail) X(error_hint) X(error_context) \
 	X(paused_by) X(pause_reason) X(attributes) X(progress) X(input) \
-	X(result) X(cause) X(continued_from) X(continued_as)
+	X(result) X(cause) X(continued_from) X(continued_as) X(losses) \
+	X(server_crashes)
 
 #define WF_STEP_COLUMNS(X) \
 	X(run_id) X(fingerprint) X(started_at) X(finished_at) X(ordinal) \
@@ -37,7 +38,7 @@
 	X(owner) X(attempt) X(attempts_before) X(run_ordinal) X(run_id) X(state) \
 	X(owner_name) X(group_key) X(dedup_key) X(reason) X(error_code) \
 	X(error_message) X(error_detail) X(policy) X(headers) X(progress) \
-	X(payload) X(result)
+	X(payload) X(result) X(losses)
 
 #define WF_RUN_COLUMN(name) RUN_##name,
 enum

@@ -144,8 +144,19 @@ extern WfApplied wf_request_apply(const WfRequest *request, WfWork *info,
  * workflow_id of 0.  Charged once per crash_id.
  * Strikes against an earlier step are forgotten.
  */
-extern WfEndedOf wf_run_strike(const pg_uuid_t *run_id, int ordinal,
-							   int64 crash_id);
+typedef struct WfStrike
+{
+	const pg_uuid_t *run_id;
+	int32 ordinal;		   /* of the step, or of the one after the body's last */
+	int32 attempt;		   /* of the step; 0: in the body */
+	const char *step_name; /* cut to fit */
+	int64 crash_id;
+} WfStrike;
+
+extern WfEndedOf wf_run_strike(const WfStrike *strike);
+
+/* The process that had the run in hand is being ended. */
+extern void wf_strike_lost(const pg_uuid_t *run_id);
 
 /*
  * Parks a run that cannot be dispatched (owner gone, no LOGIN, ...).  The

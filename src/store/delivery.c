@@ -178,6 +178,12 @@ wf_delivery_renew(int64 message_id, ItemPointer tid, int64 token,
 		PopActiveSnapshot();
 }
 
+void
+wf_delivery_lost(WfDelivery *row)
+{
+	set(row, MSG_losses, Int32GetDatum(get_int32(row, MSG_losses) + 1));
+}
+
 /* Nobody has it any more. */
 static void
 end_lease(WfDelivery *row)

@@ -84,6 +84,9 @@ typedef struct WfFault
 	const char *detail;
 } WfFault;
 
+/* The row to be written counts an attempt that ended without a word. */
+extern void wf_delivery_lost(WfDelivery *row);
+
 /*
  * Back to the queue, from due_at on (0: at once), with row->attempt attempts.
  * "fault" is NULL where there is no error to remember.

@@ -116,10 +116,11 @@ static WfStmt insert_unique_run = {
 	"ON CONFLICT (workflow_id, owner_name, dedup_key, owner, dedup_no)"
 	"            WHERE dedup_key IS NOT NULL DO NOTHING",
 	INSERT_ARGS,
-	{UUIDOID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID,		   INT4OID,
-	 INT4OID, INT4OID, OIDOID,		   TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID,
-	 TEXTOID, TEXTOID, JSONBOID,	   JSONBOID,	   UUIDOID,		   INT4OID,
-	 CHAROID, UUIDOID, OIDOID,		   TEXTOID,		   INT8OID,		   INT4OID},
+	{UUIDOID,		 INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID,
+	 INT4OID,		 INT4OID, INT4OID,		  OIDOID,		  TIMESTAMPTZOID,
+	 TIMESTAMPTZOID, TEXTOID, TEXTOID,		  TEXTOID,		  JSONBOID,
+	 JSONBOID,		 UUIDOID, INT4OID,		  CHAROID,		  UUIDOID,
+	 OIDOID,		 TEXTOID, INT8OID,		  INT4OID},
 	NULL};
 
 bool
@@ -182,7 +183,8 @@ static WfStmt find_kept = {
 	"       OR r.waiting_for = 'r' OR r.body_attempts IS NOT NULL"
 	"       OR r.crashes IS NOT NULL"
 	"       OR EXISTS (SELECT FROM _workflow.step s"
-	"                   WHERE s.run_id = r.run_id)"
+	"                   WHERE s.run_id = r.run_id),"
+	"       coalesce(r.due_at, r.run_at)"
 	"  FROM _workflow.run r"
 	" WHERE r.workflow_id = $1 AND r.owner_name = $3 AND r.dedup_key = $4"
 	"   AND (r.owner = $2 OR r.origin <> $5)"
@@ -224,25 +226,26 @@ wf_run_find_kept(int32 workflow_id, Oid owner, Datum owner_name,
 		wf_spi_get_uuid(0, 5, &out->parent_run_id);
 	out->dedup_no = wf_spi_get_int32(0, 6, 0);
 	out->begun = wf_spi_get_bool(0, 7, false);
+	out->due_at = wf_spi_get_time(0, 8, 0);
 	return true;
 }
 
 static WfStmt rewrite_run = {
 	"UPDATE _workflow.run"
 	"   SET input = $2, priority = $3, attributes = $4, run_at = $5,"
-	"       due_at = $5, deadline_at = $6"
+	"       due_at = $5, deadline_at = $6, place = $9"
 	" WHERE run_id = $1 AND queue_id = $7"
 	"   AND group_key IS NOT DISTINCT FROM $8"
 	"   AND deadline_at - run_at IS NOT DISTINCT FROM $6 - $5",
-	8,
+	9,
 	{UUIDOID, JSONBOID, INT4OID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
-	 INT4OID, TEXTOID}};
+	 INT4OID, TEXTOID, INT8OID}};
 
 bool
 wf_run_rewrite(const pg_uuid_t *run_id, const WfNewRun *run)
 {
-	char nulls[] = "        ";
-	Datum values[8];
+	char nulls[] = "         ";
+	Datum values[9];
 
 	values[0] = UUIDPGetDatum(run_id);
 	values[1] = run->input;
@@ -258,6 +261,7 @@ wf_run_rewrite(const pg_uuid_t *run_id, const WfNewRun *run)
 	values[7] = run->group_key;
 	if (DatumGetPointer(run->group_key) == NULL)
 		nulls[7] = 'n';
+	values[8] = Int64GetDatum(wf_workid_place(run_id, run->run_at));
 	return wf_spi_run(&rewrite_run, values, nulls, false, 0) == 1;
 }
 

@@ -63,7 +63,8 @@ typedef struct WfKeptRun
 	bool has_parent;
 	pg_uuid_t parent_run_id; /* has_parent */
 	TimestampTz enqueued_at;
-	int32 dedup_no; /* its place among the runs of the key */
+	TimestampTz due_at; /* while it has not begun: its start */
+	int32 dedup_no;		/* its place among the runs of the key */
 	bool begun; /* as the tables tell: see wf_run_is_locked() for the rest */
 } WfKeptRun;
 

@@ -15,6 +15,7 @@
 #include "base/errors.h"
 #include "base/spi.h"
 #include "core/state.h"
+#include "core/workid.h"
 #include "store/message_admin.h"
 #include "store/signal.h"
 
@@ -133,16 +134,17 @@ static WfStmt lock_untouched = {
 static WfStmt rewrite = {
 	"UPDATE _workflow.message"
 	"   SET payload = $2, headers = $3, priority = $4,"
-	"       run_at = $5, due_at = $5"
+	"       run_at = $5, due_at = $5, place = $6"
 	" WHERE message_id = $1",
-	5,
-	{INT8OID, JSONBOID, JSONBOID, INT4OID, TIMESTAMPTZOID}};
+	6,
+	{INT8OID, JSONBOID, JSONBOID, INT4OID, TIMESTAMPTZOID, INT8OID}};
 
 WfRewrite
 wf_message_rewrite(const WfNewMessage *message)
 {
-	char nulls[] = "     ";
-	Datum values[5] = {Int64GetDatum(message->message_id), message->group_key};
+	char nulls[] = "      ";
+	Datum values[6] = {Int64GetDatum(message->message_id), message->group_key};
+	WfWorkId id;
 
 	nulls[1] = DatumGetPointer(message->group_key) == NULL ? 'n' : ' ';
 	if (wf_spi_run(&lock_untouched, values, nulls, false, 1) == 0)
@@ -155,6 +157,8 @@ wf_message_rewrite(const WfNewMessage *message)
 	nulls[2] = DatumGetPointer(message->headers) == NULL ? 'n' : ' ';
 	values[3] = Int32GetDatum(message->priority);
 	values[4] = TimestampTzGetDatum(message->run_at);
+	wf_workid_of_message(message->message_id, &id);
+	values[5] = Int64GetDatum(wf_workid_place(&id, message->run_at));
 	(void) wf_spi_run(&rewrite, values, nulls, false, 0);
 	return WF_REWRITTEN;
 }
@@ -233,6 +237,7 @@ wf_message_drop_all(int32 queue_id, const char *by, pg_uuid_t **waiting)
 {
 	Datum values[1] = {Int32GetDatum(queue_id)};
 	WfError error = {.message = "queue of the task was dropped"};
+	WfTaskAttempt none = {0};
 	uint64 rows = wf_spi_run(&drop_unfinished, values, NULL, false, 0);
 	int32 *ordinals = palloc(mul_size(Max(rows, 1), sizeof(int32)));
 	int n = 0;
@@ -252,7 +257,7 @@ wf_message_drop_all(int32 queue_id, const char *by, pg_uuid_t **waiting)
 	}
 	for (int i = 0; i < n; i++)
 		wf_signal_insert_task(&(*waiting)[i], ordinals[i], (Datum) 0, by,
-							  &error, wf_clock_now());
+							  &error, &none, wf_clock_now());
 	(void) wf_spi_run(&drop_finished, values, NULL, false, 0);
 	(void) wf_spi_run(&drop_keys, values, NULL, false, 0);
 	return n;

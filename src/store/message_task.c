@@ -74,7 +74,10 @@ wf_task_settled(const WfDelivery *message, Datum result, const WfFault *fault,
 	pg_uuid_t *run_id = DatumGetUUIDP(message->values[MSG_run_id]);
 	char *by = GetUserNameFromId(GetSessionUserId(), false);
 	WfError error = {0};
+	WfTaskAttempt attempt = {.number = message->attempt};
 
+	attempt.is_last = fault != NULL && fault->reason != NULL &&
+					  strcmp(fault->reason, WF_REASON_ATTEMPTS) == 0;
 	if (fault != NULL)
 	{
 		strlcpy(error.code,
@@ -88,7 +91,7 @@ wf_task_settled(const WfDelivery *message, Datum result, const WfFault *fault,
 	}
 	wf_signal_insert_task(
 		run_id, DatumGetInt32(message->values[MSG_run_ordinal]), result, by,
-		fault != NULL ? &error : NULL, wf_clock_now());
+		fault != NULL ? &error : NULL, &attempt, wf_clock_now());
 	memset(wake, 0, sizeof(*wake));
 	wake->id = wake->last_id = *run_id;
 	wake->deadline_at = DT_NOEND;

@@ -503,16 +503,17 @@ static WfStmt retry_later = {
 	"       due_at = $2, waiting_for = $3, body_attempts = $4,"
 	"       error_code = $5, error_message = $6, error_detail = $7,"
 	"       error_hint = $8, error_context = $9,"
-	"       progress = coalesce($10, progress)"
+	"       progress = coalesce($10, progress),"
+	"       started_at = coalesce(started_at, $11)"
 	" WHERE run_id = $1 AND finished_at IS NULL",
-	10,
+	11,
 	{UUIDOID, TIMESTAMPTZOID, CHAROID, INT4OID, TEXTOID, TEXTOID, TEXTOID,
-	 TEXTOID, TEXTOID, JSONBOID}};
+	 TEXTOID, TEXTOID, JSONBOID, TIMESTAMPTZOID}};
 
 void
 wf_run_retry_later(const pg_uuid_t *run_id, TimestampTz due_at,
-				   int32 body_attempts, const WfError *error,
-				   const Jsonb *progress)
+				   TimestampTz started_at, int32 body_attempts,
+				   const WfError *error, const Jsonb *progress)
 {
 	ArgList args = {0};
 
@@ -522,15 +523,15 @@ wf_run_retry_later(const pg_uuid_t *run_id, TimestampTz due_at,
 	add_int(&args, body_attempts, true);
 	add_error(&args, error);
 	add_jsonb(&args, progress);
+	add_time(&args, started_at);
 	(void) wf_spi_run(&retry_later, args.values, args.nulls, false, 0);
 }
 
 /* ---- the lock of one run ---- */
 
 /*
- * An object lock that no SQL command can ask for: of table _workflow.run, with
- * an object id made from the run id and a sub-id that core never uses.  Two
- * runs with one hash exclude each other, which is harmless.
+ * An object lock that no SQL command can ask for: of table _workflow.run, with a
+ * sub-id that core never uses.  Two runs of one hash exclude each other: no harm.
  */
 static void
 run_lock_tag(const pg_uuid_t *run_id, LOCKTAG *tag)
@@ -542,9 +543,8 @@ run_lock_tag(const pg_uuid_t *run_id, LOCKTAG *tag)
 }
 
 /*
- * An executor's mode conflicts with itself and with a replacing client's,
- * which conflicts with itself.  ROW EXCLUSIVE, which nobody takes, conflicts
- * with the executor's mode alone and so tells who is there.
+ * An executor's mode conflicts with itself and a replacing client's, and that
+ * with itself.  ROW EXCLUSIVE conflicts with the executor's alone: who is there?
  */
 #define LOCK_TO_RUN		ShareRowExclusiveLock
 #define LOCK_TO_REPLACE ShareUpdateExclusiveLock
@@ -590,4 +590,13 @@ wf_run_is_locked(const pg_uuid_t *run_id)
 	run_lock_tag(run_id, &tag);
 	(void) GetLockConflicts(&tag, LOCK_TO_ASK, &nexecutors);
 	return nexecutors > 0;
+}
+
+void
+wf_run_lock_early(const pg_uuid_t *run_id)
+{
+	LOCKTAG tag;
+
+	run_lock_tag(run_id, &tag);
+	(void) LockAcquire(&tag, LOCK_TO_REPLACE, false, false);
 }

@@ -158,8 +158,8 @@ extern void wf_run_resume(const pg_uuid_t *run_id);
 
 /* back-off: due_at, waiting_for retry, the body's attempts.  In a window. */
 extern void wf_run_retry_later(const pg_uuid_t *run_id, TimestampTz due_at,
-							   int32 body_attempts, const WfError *error,
-							   const Jsonb *progress);
+							   TimestampTz started_at, int32 body_attempts,
+							   const WfError *error, const Jsonb *progress);
 
 /*
  * The lock of one run, for runs that have a dedup_key: an executor takes it in
@@ -176,6 +176,12 @@ extern bool wf_run_lock(const pg_uuid_t *run_id);
  * waited for: one whose transaction is over may still be about to release it.
  */
 extern bool wf_run_lock_to_replace(const pg_uuid_t *run_id);
+
+/*
+ * Waits for an executor as well: for a run that is not due, which an executor
+ * has only looked at, and gives back at once.
+ */
+extern void wf_run_lock_early(const pg_uuid_t *run_id);
 
 /* Has an executor the run's lock, so that the run is moving on just now? */
 extern bool wf_run_is_locked(const pg_uuid_t *run_id);

@@ -16,8 +16,8 @@
 #include "base/clock.h"
 #include "base/errors.h"
 #include "base/spi.h"
+#include "base/text.h"
 #include "core/state.h"
-#include "store/attempt.h"
 #include "store/child.h"
 #include "store/control.h"
 #include "store/queue.h"
@@ -284,7 +284,8 @@ static WfStmt give_up = {
 	"       steps_done = (SELECT count(*)"
 	"                       FROM _workflow.step s"
 	"                      WHERE s.run_id = $1 AND s.state = 'd'::\"char\"),"
-	"       attempts = (SELECT coalesce(sum(s.attempt), 0)"
+	"       attempts = coalesce(r.body_attempts, 0)"
+	"                  + (SELECT coalesce(sum(s.attempt), 0)"
 	"                     FROM _workflow.step s"
 	"                    WHERE s.run_id = $1)"
 	" WHERE r.run_id = $1 AND r.finished_at IS NULL"
@@ -366,6 +367,39 @@ wf_run_give_up(const pg_uuid_t *run_id, const WfGiveUp *why)
 	return of;
 }
 
+/* the call that a run has come to: one that is tried again, or waits */
+static WfStmt find_place = {
+	"SELECT s.ordinal, s.name, s.error_code, s.error_message"
+	"  FROM _workflow.step s"
+	" WHERE s.run_id = $1 AND s.state = ANY (ARRAY['r', 'w']::\"char\"[])"
+	" ORDER BY s.ordinal DESC"
+	" LIMIT 1",
+	1,
+	{UUIDOID}};
+
+/* Fills in where it was, and tells of the last error there. */
+static void
+set_place(const pg_uuid_t *run_id, WfGiveUp *why)
+{
+	Datum values[1] = {UUIDPGetDatum(run_id)};
+	char *name;
+	char *code;
+	char *message;
+
+	if (wf_spi_run(&find_place, values, NULL, true, 1) == 0)
+		return;
+	why->failed_step = wf_spi_get_int32(0, 1, 0);
+	name = wf_spi_copy_text(0, 2, CurrentMemoryContext);
+	code = wf_spi_copy_text(0, 3, CurrentMemoryContext);
+	message = wf_spi_copy_text(0, 4, CurrentMemoryContext);
+	if (code == NULL)
+		return;
+	why->detail = psprintf(
+		"%s%sThe last error of \"%s\" was %s: %s",
+		why->detail ? why->detail : "", why->detail ? " " : "", name, code,
+		wf_text_clip(message ? message : pstrdup(""), WF_MAX_SIDE));
+}
+
 WfEndedOf
 wf_run_park(const pg_uuid_t *run_id, const char *reason, const char *code,
 			const char *message, const char *hint)
@@ -376,6 +410,8 @@ wf_run_park(const pg_uuid_t *run_id, const char *reason, const char *code,
 					.message = message,
 					.hint = hint};
 
+	if (strcmp(reason, WF_REASON_TERMINATED) == 0)
+		set_place(run_id, &why);
 	return wf_run_give_up(run_id, &why);
 }
 
@@ -387,76 +423,12 @@ wf_run_expire(const pg_uuid_t *run_id)
 					.code = unpack_sql_state(ERRCODE_WF_RUN_TIMEOUT),
 					.message = "run timed out",
 					.detail = "It did not end within its run_timeout."};
-	WfEndedOf of = wf_run_give_up(run_id, &why);
+	WfEndedOf of;
 
+	set_place(run_id, &why);
+	of = wf_run_give_up(run_id, &why);
 	/* its time no longer counts, which its entry did not know */
 	if (of.workflow_id == 0 && !of.undoes)
 		of.undoes = wf_undo_look(run_id, &of.info);
 	return of;
-}
-
-/* ---- strikes ---- */
-
-static WfStmt charge_strike = {
-	"UPDATE _workflow.run r"
-	"   SET crashes = CASE WHEN r.crash_step = $2"
-	"                 THEN coalesce(r.crashes, 0) + 1 ELSE 1 END,"
-	"       crash_step = $2, crash_id = $3"
-	" WHERE r.run_id = $1 AND r.finished_at IS NULL"
-	"   AND r.crash_id IS DISTINCT FROM $3"
-	" RETURNING r.crashes::pg_catalog.int4, r.end_state IS NOT NULL",
-	3,
-	{UUIDOID, INT4OID, INT8OID}};
-
-/* a step that had begun (at_most_once) or was being retried */
-static WfStmt fail_step = {
-	"UPDATE _workflow.step s"
-	"   SET state = 'f'::\"char\", due_at = NULL, finished_at = $3,"
-	"       error_code = $4, error_message = $5, error_detail = NULL,"
-	"       error_hint = NULL, error_context = NULL"
-	" WHERE s.run_id = $1 AND s.ordinal = $2"
-	"   AND s.state = ANY (ARRAY['r', 's']::\"char\"[])",
-	5,
-	{UUIDOID, INT4OID, TIMESTAMPTZOID, TEXTOID, TEXTOID}};
-
-WfEndedOf
-wf_run_strike(const pg_uuid_t *run_id, int ordinal, int64 crash_id)
-{
-	Datum values[5] = {UUIDPGetDatum(run_id), Int32GetDatum(ordinal),
-					   Int64GetDatum(crash_id)};
-	WfGiveUp why = {
-		.state = WF_RUN_FAILED,
-		.reason = WF_REASON_CRASH,
-		.failed_step = ordinal,
-		.code = unpack_sql_state(ERRCODE_CRASH_SHUTDOWN),
-		.hint =
-			"The server log tells what happened. Use workflow.retry_run() after repair."};
-	WfEndedOf nobody = {0};
-	char message[128];
-	bool undoing;
-
-	if (wf_spi_run(&charge_strike, values, NULL, false, 0) == 0 ||
-		wf_spi_get_int32(0, 1, 0) < WF_MAX_CRASHES)
-		return nobody;
-	undoing = wf_spi_get_bool(0, 2, false);
-	if (undoing)
-	{
-		why.state = WF_RUN_PARKED;
-		why.reason = WF_REASON_UNDO;
-	}
-
-	/* a crash of the body is marked with the step that it would ask for next */
-	snprintf(
-		message, sizeof(message),
-		"run crashed the server %d times, in step %d or in the body before it",
-		WF_MAX_CRASHES, ordinal);
-	why.message = message;
-
-	values[2] = TimestampTzGetDatum(wf_clock_now());
-	values[3] = CStringGetTextDatum(why.code);
-	values[4] = CStringGetTextDatum(message);
-	wf_attempt_keep(run_id, ordinal, PG_INT32_MAX);
-	(void) wf_spi_run(&fail_step, values, NULL, false, 0);
-	wf_request_delete_for(run_id);
-	return wf_run_give_up(run_id, &why);
 }

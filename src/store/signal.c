@@ -108,31 +108,35 @@ wf_signal_take(const pg_uuid_t *run_id, int32 ordinal, const char *names,
 static WfStmt insert_task = {
 	"INSERT INTO _workflow.signal (run_id, sent_at, ordinal, kind, name,"
 	"                              sent_by, payload, error_code,"
-	"                              error_message, error_detail)"
+	"                              error_message, error_detail, attempt,"
+	"                              exhausted)"
 	"SELECT r.run_id, $3, $2, 't',"
 	"       coalesce((SELECT s.name FROM _workflow.step s"
 	"                  WHERE s.run_id = $1 AND s.ordinal = $2), 'task'),"
-	"       $4, $5, $6, $7, $8"
+	"       $4, $5, $6, $7, $8, nullif($9, 0), nullif($10, false)"
 	"  FROM _workflow.run r"
 	" WHERE r.run_id = $1 AND r.finished_at IS NULL",
-	8,
+	10,
 	{UUIDOID, INT4OID, TIMESTAMPTZOID, TEXTOID, JSONBOID, TEXTOID, TEXTOID,
-	 TEXTOID}};
+	 TEXTOID, INT4OID, BOOLOID}};
 
 void
 wf_signal_insert_task(const pg_uuid_t *run_id, int32 ordinal, Datum result,
-					  const char *by, const WfError *error, TimestampTz now)
+					  const char *by, const WfError *error,
+					  const WfTaskAttempt *attempt, TimestampTz now)
 {
-	char nulls[] = "        ";
-	Datum values[8] = {UUIDPGetDatum(run_id), Int32GetDatum(ordinal),
-					   TimestampTzGetDatum(now), CStringGetTextDatum(by),
-					   result};
+	char nulls[] = "          ";
+	Datum values[10] = {UUIDPGetDatum(run_id), Int32GetDatum(ordinal),
+						TimestampTzGetDatum(now), CStringGetTextDatum(by),
+						result};
 
 	if (DatumGetPointer(result) == NULL)
 		nulls[4] = 'n';
 	values[5] = wf_text_or_null(error ? error->code : NULL, &nulls[5]);
 	values[6] = wf_text_or_null(error ? error->message : NULL, &nulls[6]);
 	values[7] = wf_text_or_null(error ? error->detail : NULL, &nulls[7]);
+	values[8] = Int32GetDatum(attempt->number);
+	values[9] = BoolGetDatum(attempt->is_last);
 	(void) wf_spi_run(&insert_task, values, nulls, false, 0);
 }
 
@@ -140,13 +144,14 @@ static WfStmt take_task = {
 	"DELETE FROM _workflow.signal"
 	" WHERE run_id = $1 AND ordinal = $2 AND kind = 't'::\"char\""
 	"   AND taken_at IS NULL"
-	" RETURNING payload, error_code, error_message, error_detail",
+	" RETURNING payload, error_code, error_message, error_detail, attempt,"
+	"           exhausted",
 	2,
 	{UUIDOID, INT4OID}};
 
 bool
 wf_signal_take_task(const pg_uuid_t *run_id, int32 ordinal, MemoryContext cxt,
-					Jsonb **result, WfError *error)
+					Jsonb **result, WfError *error, WfTaskAttempt *attempt)
 {
 	Datum values[2] = {UUIDPGetDatum(run_id), Int32GetDatum(ordinal)};
 	char *code;
@@ -160,6 +165,8 @@ wf_signal_take_task(const pg_uuid_t *run_id, int32 ordinal, MemoryContext cxt,
 		strlcpy(error->code, code, sizeof(error->code));
 	error->message = wf_spi_copy_text(0, 3, cxt);
 	error->detail = wf_spi_copy_text(0, 4, cxt);
+	attempt->number = wf_spi_get_int32(0, 5, 0);
+	attempt->is_last = wf_spi_get_bool(0, 6, false);
 	return true;
 }
 

@@ -40,13 +40,22 @@ extern bool wf_signal_take(const pg_uuid_t *run_id, int32 ordinal,
 						   const char *names, TimestampTz now,
 						   MemoryContext cxt, Jsonb **value);
 
+/* which attempt of a task has brought an outcome */
+typedef struct WfTaskAttempt
+{
+	int32 number; /* 0: none */
+	bool is_last; /* its policy allows no more */
+} WfTaskAttempt;
+
 /*
  * The outcome of the task that this call waits for: its result, NULL for SQL
  * NULL, or an error.  Nothing is written where the run has ended.
  */
 extern void wf_signal_insert_task(const pg_uuid_t *run_id, int32 ordinal,
 								  Datum result, const char *by,
-								  const WfError *error, TimestampTz now);
+								  const WfError *error,
+								  const WfTaskAttempt *attempt,
+								  TimestampTz now);
 
 /*
  * Takes it; false when it has not come.  *result and *error (code empty: none)
@@ -54,7 +63,7 @@ extern void wf_signal_insert_task(const pg_uuid_t *run_id, int32 ordinal,
  */
 extern bool wf_signal_take_task(const pg_uuid_t *run_id, int32 ordinal,
 								MemoryContext cxt, Jsonb **result,
-								WfError *error);
+								WfError *error, WfTaskAttempt *attempt);
 
 /* A run for which something has come that was not taken. */
 typedef struct WfReceiverOf

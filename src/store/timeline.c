@@ -63,7 +63,9 @@
 #define KIND "_workflow.call_event(s.kind)"
 
 #define STEPS                                                               \
-	"SELECT greatest(s.started_at, r.enqueued_at), 5,"                      \
+	"SELECT CASE WHEN s.kind = 'm'::\"char\" AND s.attempt > 1"             \
+	"                 AND s.finished_at IS NOT NULL THEN s.finished_at"     \
+	"            ELSE greatest(s.started_at, r.enqueued_at) END, 5,"        \
 	"       CASE WHEN s.started_at < r.enqueued_at THEN 'copied'"           \
 	"            ELSE " KIND " END,"                                        \
 	"       s.ordinal, s.name,"                                             \
@@ -72,8 +74,11 @@
 	"                      THEN 'attempt ' || s.attempt END,"               \
 	"                 CASE s.state"                                         \
 	"                 WHEN 'd' THEN 'done' WHEN 's' THEN 'outcome unknown'" \
-	"                 WHEN 'w' THEN 'waiting' ELSE 'failed' END,"           \
-	"                 CASE WHEN s.state = 'w' THEN 'until ' || s.due_at"    \
+	"                 WHEN 'w' THEN CASE WHEN r.finished_at IS NULL"        \
+	"                                    THEN 'waiting' ELSE 'dropped' END" \
+	"                 ELSE 'failed' END,"                                   \
+	"                 CASE WHEN s.state = 'w' AND r.finished_at IS NULL"    \
+	"                      THEN 'until ' || s.due_at"                       \
 	"                      WHEN s.state <> 'd'"                             \
 	"                      THEN " STEP_ERROR " END),"                       \
 	"       CASE WHEN s.started_at >= r.enqueued_at THEN s.started_at END," \
@@ -83,15 +88,16 @@
 	" WHERE s.run_id = $1"
 
 /* those before the last; of a task it is not known when each began */
-#define ATTEMPTS                                                           \
-	"SELECT coalesce(a.started_at, a.finished_at), 4,"                     \
-	"       _workflow.call_event(coalesce(a.kind, s.kind)), a.ordinal,"    \
-	"       coalesce(a.name, s.name),"                                     \
-	"       'attempt ' || a.attempt || ', failed, ' || " ATTEMPT_ERROR "," \
-	"       a.started_at, a.finished_at"                                   \
-	"  FROM _workflow.attempt a"                                           \
-	"  JOIN _workflow.step s ON s.run_id = a.run_id"                       \
-	"                       AND s.ordinal = a.ordinal"                     \
+#define ATTEMPTS                                                               \
+	"SELECT coalesce(a.started_at, a.finished_at), 4,"                         \
+	"       CASE a.ordinal WHEN 0 THEN 'body'"  \
+	"            ELSE _workflow.call_event(coalesce(a.kind, s.kind)) END," \
+	"       nullif(a.ordinal, 0), coalesce(a.name, s.name),"                   \
+	"       'attempt ' || a.attempt || ', failed, ' || " ATTEMPT_ERROR ","     \
+	"       a.started_at, a.finished_at"                                       \
+	"  FROM _workflow.attempt a"                                               \
+	"  LEFT JOIN _workflow.step s"                                             \
+	"    ON s.run_id = a.run_id AND s.ordinal = a.ordinal"                     \
 	" WHERE a.run_id = $1"
 
 #define BACK_OFFS                                                          \
@@ -99,8 +105,9 @@
 	"       s.name,"                                                       \
 	"       'to be tried again at ' || s.due_at," NO_SPAN                  \
 	"  FROM _workflow.step s"                                              \
+	"  JOIN _workflow.run r ON r.run_id = s.run_id"                        \
 	" WHERE s.run_id = $1 AND s.state = 'r'::\"char\""                     \
-	"   AND s.due_at IS NOT NULL"                                          \
+	"   AND s.due_at IS NOT NULL AND r.finished_at IS NULL"                \
 	" UNION ALL "                                                          \
 	"SELECT $2, 9, 'waits', NULL, NULL,"                                   \
 	"       concat_ws(', ', 'its body is replayed again at ' || r.due_at," \

@@ -4,8 +4,9 @@
  *		receivers and a clock, all of them models.
  *
  * sim_world.c has the tables and what is read from them, sim_clients.c the
- * transactions that write them, sim_memory.c executors and receivers in shared
- * memory, sim_events.c what happens, sim_check.c what must hold.  Everything follows from one seed.
+ * transactions that write them, sim_memory.c executors, sim_receivers.c receivers
+ * and the shelf, sim_events.c what happens, sim_check.c what must hold.
+ * Everything follows from one seed.
  */
 #ifndef CORE_TEST_SIM_H
 #define CORE_TEST_SIM_H
@@ -23,6 +24,7 @@
 #define SIM_CHUNK	  20
 #define SIM_PENDING	  4096
 #define SIM_STARTS	  4096
+#define SIM_NEWS	  64
 #define SIM_TX		  6
 #define SIM_TX_ROWS	  40
 
@@ -70,9 +72,11 @@ typedef struct SimRow
 	int writers;  /* of the tables' side: nobody else may have it */
 	int seat;	  /* where it is offered, or taken; -1: nowhere */
 	int receiver; /* whose open transaction has its row; -1: nobody's */
+	int promised; /* who was handed it, and has yet to take its row; or -1 */
 	int retries;
 	bool strict;	 /* its group had a limit of one when it was written */
-	uint64 drawn;	 /* number of the event, as of its id, ... */
+	uint64 read;	 /* number of the event, as of its last read, */
+	uint64 drawn;	 /* ... of its id, ... */
 	uint64 issued;	 /* of its commit, and when that ... */
 	uint64 returned; /* ... has returned; 0: it has not */
 } SimRow;
@@ -143,7 +147,8 @@ typedef enum SimReceiverState
 	SIM_ASKED,
 	SIM_WAITS,
 	SIM_WOKEN,
-	SIM_HOLDS /* was answered; its transaction is open */
+	SIM_ANSWERED, /* has yet to take the rows */
+	SIM_HOLDS	  /* its transaction is open */
 } SimReceiverState;
 
 typedef struct SimReceiver
@@ -155,7 +160,31 @@ typedef struct SimReceiver
 	int n;
 	WfWorkId handed[WF_HANDED_MAX];
 	uint32 held_ask;
+	bool took; /* some of them */
 } SimReceiver;
+
+/* news of messages, as WfNews */
+typedef enum SimNewsKind
+{
+	SIM_NEWS_ASKED,
+	SIM_NEWS_TAKEN,
+	SIM_NEWS_OVER, /* "how" */
+	SIM_NEWS_DONE,
+	SIM_NEWS_LOOK,
+	SIM_NEWS_LOCKED,
+	SIM_NEWS_PURGED /* queue_id */
+} SimNewsKind;
+
+typedef struct SimNews
+{
+	SimNewsKind kind;
+	WfWorkId id;
+	int32 queue_id;
+	int receiver;
+	uint32 ask;
+	WfAskEnd how;
+	TimestampTz until;
+} SimNews;
 
 /* what a client has asked, and the tables' side is about to commit */
 typedef struct SimClaim
@@ -249,6 +278,9 @@ typedef struct Sim
 	bool missed;
 	WfWorkId missed_low;
 	WfWorkId missed_high;
+	SimNews news[SIM_NEWS];
+	int nnews;
+	bool news_lost;
 	WfPlanRequest pending[SIM_PENDING];
 	int npending;
 	SimClaim claims[64];
@@ -261,6 +293,10 @@ typedef struct Sim
 	int32 shelf_queue;
 	bool shelf_heeded; /* all that may change the order has been acted on */
 	WfWorkId shelf[WF_SHELF_SIZE];
+	uint64 decided;	  /* event of the last decision */
+	uint64 last_laid; /* highest number of a message on it, ever */
+	uint64 rush_until;
+	int32 rush_queue;
 
 	/* the disk is full, for each that writes */
 	bool full;
@@ -281,6 +317,8 @@ typedef struct Sim
 	uint64 restarts;
 	uint64 refills;
 	SimRefill early[16]; /* see sim_window.c */
+	uint64 laid;  /* on the shelf */
+	uint64 taken; /* from there, by receivers */
 } Sim;
 
 /* n in 0 .. below - 1; true once in n times */
@@ -313,7 +351,6 @@ extern void sim_change_rules(Sim *sim, int32 queue_id, bool open);
 
 /* ---- sim_clients.c ---- */
 
-extern void sim_enqueue(Sim *sim);
 /* the next thing that a client with an open transaction does */
 extern void sim_client(Sim *sim);
 /* all of them come to their end */
@@ -334,9 +371,26 @@ extern bool sim_take_back(void *sim, WfLaid where, int index, uint64 position);
 extern void sim_act(Sim *sim);
 extern void sim_reap(Sim *sim);
 extern void sim_executor(Sim *sim, int index);
-extern void sim_receiver(Sim *sim, int index);
 extern void sim_begin_taken(Sim *sim);
 extern void sim_found(Sim *sim);
+
+/* ---- sim_receivers.c ---- */
+
+extern void sim_receiver(Sim *sim, int index);
+extern void sim_take_promised(Sim *sim);
+/* what they have asked, as it is seen in shared memory */
+extern void sim_tell_asks(Sim *sim);
+extern void sim_tell_news(Sim *sim);
+extern void sim_answered(Sim *sim, int index, uint32 number);
+extern void sim_woken(Sim *sim, int index, uint32 ask);
+extern void sim_lay_out(Sim *sim);
+extern bool sim_shelf_take_back(Sim *sim, uint64 position, int n);
+extern void sim_handle_message(Sim *sim);
+/* a dead message is deleted */
+extern void sim_bury(Sim *sim, SimRow *row);
+extern bool sim_is_rush(const Sim *sim);
+extern void sim_rush(Sim *sim);
+extern void sim_rush_on(Sim *sim);
 
 /* ---- sim_events.c ---- */
 
@@ -345,6 +399,9 @@ extern void sim_step(Sim *sim);
 /* everything comes to an end; false: something did not */
 extern bool sim_settle(Sim *sim);
 extern void sim_answer(Sim *sim, int which);
+extern void sim_enqueue(Sim *sim);
+/* for a queue, from now on */
+extern void sim_set_rules(Sim *sim, const WfQueueRules *rules);
 
 /* ---- sim_check.c ---- */
 
@@ -356,6 +413,8 @@ extern void sim_check_begin(Sim *sim, SimRow *row, const SimCell *cell);
 extern void sim_check_turns(Sim *sim, const SimRow *row);
 extern void sim_check_hire(Sim *sim, Oid role);
 extern void sim_check_handed(Sim *sim, SimRow *row);
+/* the first of what is laid out */
+extern void sim_check_laid(Sim *sim, const SimRow *row);
 /* the plan has been told that this one keeps its group closed */
 extern void sim_closed(Sim *sim, const SimRow *row);
 extern void sim_check_decided(Sim *sim);

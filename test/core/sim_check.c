@@ -45,7 +45,8 @@ group_of(Sim *sim, const SimRow *row)
 static bool
 is_in_hand(const SimRow *row)
 {
-	return row->seat >= 0 || row->receiver >= 0 || row->state == SIM_LEASED;
+	return row->seat >= 0 || row->receiver >= 0 || row->promised >= 0 ||
+		   row->state == SIM_LEASED;
 }
 
 /* Started and unfinished, or about to. */
@@ -285,8 +286,45 @@ sim_check_turns(Sim *sim, const SimRow *one)
 void
 sim_check_handed(Sim *sim, SimRow *row)
 {
+	if (row->promised >= 0)
+		sim_fault(sim, "a message of queue %d is handed out twice",
+				  row->queue_id);
 	check_limits(sim, row);
 	check_order(sim, row);
+}
+
+/*
+ * Is it in memory, and with nobody as far as the plan knows?  What is in the
+ * table alone is read when there is room.
+ */
+static bool
+is_waiting(Sim *sim, const SimRow *row)
+{
+	const WfEntry *entry = wf_ready_find(sim->plan, &row->id);
+
+	return entry != NULL && entry->place != WF_PLACE_ANSWER &&
+		   entry->place != WF_PLACE_HELD && entry->place != WF_PLACE_LEASED;
+}
+
+/* Nothing that was known at the last decision comes before it. */
+void
+sim_check_laid(Sim *sim, const SimRow *one)
+{
+	for (int i = 0; i < sim->nrows; i++)
+	{
+		const SimRow *row = &sim->rows[i];
+
+		if (row == one || !row->message || row->queue_id != one->queue_id ||
+			row->state != SIM_QUEUED || is_in_hand(row) || row->writers > 0 ||
+			row->due_at != 0 || one->due_at != 0 || row->read >= sim->decided)
+			continue;
+		if ((row->priority > one->priority ||
+			 (row->priority == one->priority && row->ticks < one->ticks)) &&
+			is_waiting(sim, row))
+			sim_fault(sim,
+					  "the shelf of queue %d does not begin with the first",
+					  one->queue_id);
+	}
 }
 
 /* ---- rates ---- */

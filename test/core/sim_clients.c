@@ -78,6 +78,14 @@ describe_new(Sim *sim, const SimRow *row, WfWork *work)
 	sim_describe(sim, &written, work);
 }
 
+/* Does it come after all that was ever laid out? */
+static bool
+is_behind_shelf(Sim *sim, const SimTx *tx, const SimRow *row)
+{
+	return row->priority == 0 && tx->n <= MAX_SINGLE &&
+		   row->ticks > sim->last_laid;
+}
+
 /* Each row by itself, or all as a range. */
 static void
 tell(Sim *sim, const SimTx *tx)
@@ -94,7 +102,7 @@ tell(Sim *sim, const SimTx *tx)
 		WfWork work;
 
 		row->returned = sim->events;
-		sim->shelf_heeded &= !row->message;
+		sim->shelf_heeded &= !row->message || is_behind_shelf(sim, tx, row);
 		if (is_compared(row))
 		{
 			range.place = Min(range.place, row->place);
@@ -139,7 +147,8 @@ sim_enqueue(Sim *sim)
 {
 	int n = sim_once_in(sim, 10) ? 1 + sim_below(sim, SIM_TX_ROWS)
 								 : 1 + sim_below(sim, 3);
-	bool messages = sim_once_in(sim, 3);
+	bool rushes = sim_is_rush(sim) && !sim_once_in(sim, 3);
+	bool messages = rushes || sim_once_in(sim, 3);
 	int32 queue_id = sim_below(sim, SIM_QUEUES);
 	uint64 group = sim_below(sim, SIM_GROUPS + 1);
 	SimTx *tx = &sim->open[sim->nopen];
@@ -157,6 +166,8 @@ sim_enqueue(Sim *sim)
 			row->queue_id = queue_id;
 		if (n > 20)
 			row->group = group;
+		if (rushes)
+			row->queue_id = sim->rush_queue;
 		row->strict =
 			row->group != 0 && sim->rules[row->queue_id].group_max_active == 1;
 	}

@@ -194,6 +194,7 @@ decide(Sim *sim)
 		int last;
 
 		wf_plan_decide(sim->plan, sim->now);
+		sim->decided = sim->events;
 		fetch_requests(sim);
 		sim_act(sim);
 		fetch_requests(sim);
@@ -201,7 +202,8 @@ decide(Sim *sim)
 			sim_check_decided(sim);
 		if (sim->npending == 0)
 		{
-			sim->shelf_heeded = true;
+			sim->shelf_heeded |= sim->nnews == 0 && !sim->news_lost &&
+								 !wf_plan_is_busy(sim->plan);
 			break;
 		}
 		last = sim->npending;
@@ -329,7 +331,10 @@ ask_something(Sim *sim)
 
 /* ---- operators, and time ---- */
 
-/* What was counted under the rules before goes on being counted. */
+/*
+ * What was counted under the rules before goes on being counted, and what was
+ * laid out under them may have been taken already.
+ */
 static void
 excuse_active(Sim *sim, int32 queue_id)
 {
@@ -339,8 +344,33 @@ excuse_active(Sim *sim, int32 queue_id)
 		WfEntry *entry = wf_ready_find(sim->plan, &row->id);
 
 		row->excused |=
-			row->queue_id == queue_id && entry != NULL && entry->active;
+			row->queue_id == queue_id && entry != NULL &&
+			(entry->active || entry->place == WF_PLACE_SHELF);
 	}
+}
+
+static void
+note_altered(Sim *sim, const WfQueueRules *before)
+{
+	int32 queue_id = before->queue_id;
+
+	if (memcmp(before, &sim->rules[queue_id], sizeof(*before)) != 0)
+		sim_forget_starts(sim, queue_id);
+	sim->strict_since[queue_id] = sim->events;
+	memset(sim->passed[queue_id], 0, sizeof(sim->passed[queue_id]));
+	excuse_active(sim, queue_id);
+}
+
+void
+sim_set_rules(Sim *sim, const WfQueueRules *rules)
+{
+	WfQueueRules before = sim->rules[rules->queue_id];
+
+	sim->rules[rules->queue_id] = *rules;
+	note_altered(sim, &before);
+	sim->shelf_heeded = false;
+	sim_tell_rules(sim, false);
+	sim_act(sim);
 }
 
 static void
@@ -354,11 +384,7 @@ alter(Sim *sim)
 		WfQueueRules before = sim->rules[queue_id];
 
 		sim_change_rules(sim, queue_id, false);
-		if (memcmp(&before, &sim->rules[queue_id], sizeof(before)) != 0)
-			sim_forget_starts(sim, queue_id);
-		sim->strict_since[queue_id] = sim->events;
-		memset(sim->passed[queue_id], 0, sizeof(sim->passed[queue_id]));
-		excuse_active(sim, queue_id);
+		note_altered(sim, &before);
 	}
 	else if (what < 8)
 	{
@@ -400,13 +426,20 @@ pass_time(Sim *sim)
 		sim_forget_starts(sim, -1);
 		return;
 	}
+	if (sim_is_rush(sim) && !sim_once_in(sim, 50))
+	{
+		sim->now += sim_below(sim, 1000);
+		return;
+	}
 	switch (sim_below(sim, 10))
 	{
 		case 0:
+			sim_take_promised(sim);
 			sim->now += sim_below(sim, 20) * USECS_PER_SEC;
 			break;
 		case 1:
 		case 2:
+			sim_take_promised(sim);
 			sim->now += sim_below(sim, 1000) * 1000;
 			break;
 		default:
@@ -421,6 +454,7 @@ restart(Sim *sim)
 {
 	sim->restarts++;
 	sim_begin_taken(sim);
+	sim_take_promised(sim);
 	for (int i = 0; i < sim->nrows; i++)
 	{
 		sim->rows[i].writers = 0;
@@ -429,8 +463,8 @@ restart(Sim *sim)
 			(sim->rows[i].receiver >= 0 || sim->rows[i].state == SIM_LEASED);
 	}
 	sim->npending = sim->nclaims = 0;
-	sim->nring = 0;
-	sim->missed = false;
+	sim->nring = sim->nnews = 0;
+	sim->missed = sim->news_lost = false;
 	sim->shelf_head = sim->shelf_tail;
 	for (int i = 0; i < sim->nreserved; i++)
 		sim->reserved[i].left = 0;
@@ -442,14 +476,7 @@ restart(Sim *sim)
 	sim_tell_rules(sim, true);
 	wf_plan_shelf_starts(sim->plan, sim->shelf_tail);
 	sim_load(sim);
-	for (int i = 0; i < SIM_RECEIVERS; i++)
-	{
-		SimReceiver *r = &sim->receivers[i];
-
-		if (r->state == SIM_ASKED || r->state == SIM_WAITS)
-			wf_plan_asked(sim->plan, sim->now, i, r->ask, r->queue_id, r->max,
-						  r->state == SIM_WAITS);
-	}
+	sim_tell_asks(sim);
 }
 
 /* ---- a step ---- */
@@ -460,7 +487,9 @@ sim_step(Sim *sim)
 	int dice = sim_below(sim, 100);
 
 	sim->events++;
-	if (dice < 6)
+	if (sim_is_rush(sim) && sim_once_in(sim, 2))
+		sim_rush_on(sim);
+	else if (dice < 6)
 		sim_enqueue(sim);
 	else if (dice < 12)
 		sim_client(sim);
@@ -480,14 +509,23 @@ sim_step(Sim *sim)
 			commit_claim(sim);
 	}
 	else if (dice < 79)
-		alter(sim);
+	{
+		if (sim_once_in(sim, 25))
+			sim_rush(sim);
+		else
+			alter(sim);
+	}
 	else if (dice < 84)
 		(void) sim_read_chunk(sim);
 	else if (dice < 88)
 		sim_tell_ring(sim);
 	else if (dice < 92)
 		sim_reap(sim);
-	else if (sim_once_in(sim, 300))
+	else if (dice < 94)
+		sim_tell_news(sim);
+	else if (dice < 95)
+		sim_handle_message(sim);
+	else if (sim_once_in(sim, 190))
 		restart(sim);
 	sim_act(sim);
 	fetch_requests(sim);
@@ -497,6 +535,8 @@ sim_step(Sim *sim)
 	{
 		sim_reap(sim);
 		sim_tell_ring(sim);
+		if (!sim_once_in(sim, 4))
+			sim_tell_news(sim);
 		wf_plan_shelf_at(sim->plan, sim->now, sim->shelf_head);
 		decide(sim);
 	}
@@ -515,10 +555,7 @@ let_all_go(Sim *sim)
 		SimRow *row = &sim->rows[i];
 
 		if (row->message && row->state == SIM_DEAD)
-		{
-			row->state = SIM_ENDED;
-			wf_plan_look(sim->plan, wf_workid_message(&row->id));
-		}
+			sim_bury(sim, row);
 		if (row->message || row->writers > 0 ||
 			wf_plan_has_taken(sim->plan, &row->id))
 			continue;
@@ -557,6 +594,7 @@ settle_round(Sim *sim)
 	for (int i = 0; i < SIM_RECEIVERS; i++)
 		sim_receiver(sim, i);
 	sim_reap(sim);
+	sim_tell_news(sim);
 	wf_plan_shelf_at(sim->plan, sim->now, sim->shelf_head);
 	sim_act(sim);
 	fetch_requests(sim);

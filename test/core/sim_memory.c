@@ -1,6 +1,6 @@
 /*
  * sim_memory.c
- *		Executors and receivers of the simulator.
+ *		Executors of the simulator, and what is done in its shared memory.
  */
 #include "postgres.h"
 
@@ -347,12 +347,7 @@ sim_take_back(void *arg, WfLaid where, int index, uint64 position)
 	SimCell *cell;
 
 	if (where == WF_LAID_SHELF)
-	{
-		if (sim->shelf_head != position)
-			return false;
-		sim->shelf_head += index;
-		return true;
-	}
+		return sim_shelf_take_back(sim, position, index);
 	cell = &sim->slots[index].cells[position];
 	if (cell->state == SIM_CELL_OFFERED && !sim->settling &&
 		sim->slots[index].state == SIM_SLOT_LIVE && sim_once_in(sim, 3))
@@ -419,85 +414,6 @@ hire(Sim *sim, Oid role)
 	wf_plan_hired(sim->plan, sim->now, role, true);
 }
 
-/* Takes the rows that a receiver was handed. */
-static void
-receive(Sim *sim, int index, uint32 ask, const dlist_head *entries)
-{
-	SimReceiver *r = &sim->receivers[index];
-	dlist_iter iter;
-
-	r->n = 0;
-	dlist_foreach (iter, unconstify(dlist_head *, entries))
-		r->handed[r->n++] = dlist_container(WfEntry, link.node, iter.cur)->id;
-	r->state = SIM_HOLDS;
-	r->held_ask = ask;
-}
-
-static void
-take_rows(Sim *sim, int index)
-{
-	SimReceiver *r = &sim->receivers[index];
-
-	for (int i = 0; i < r->n; i++)
-	{
-		SimRow *row = sim_row(sim, &r->handed[i]);
-
-		if (row->state == SIM_QUEUED && row->receiver < 0)
-		{
-			sim_check_handed(sim, row);
-			row->receiver = index;
-			row->started = true;
-		}
-		else if (row->receiver >= 0)
-			wf_plan_locked(sim->plan, sim->now, index, r->held_ask,
-						   wf_workid_message(&row->id));
-		else
-			wf_plan_look(sim->plan, wf_workid_message(&row->id));
-	}
-}
-
-static void
-answer(Sim *sim, int index, uint32 number)
-{
-	SimReceiver *r = &sim->receivers[index];
-	uint32 ask;
-	int n;
-	const dlist_head *entries = wf_plan_answer(sim->plan, index, &ask, &n);
-	bool given = r->state == SIM_ASKED && r->ask == ask && ask == number &&
-				 (sim->settling || !sim_once_in(sim, 20));
-
-	if (given)
-		receive(sim, index, ask, entries);
-	else if (r->state == SIM_ASKED && r->ask == ask)
-		r->state = SIM_IDLE;
-	wf_plan_answered(sim->plan, sim->now, index, given);
-	if (given)
-		take_rows(sim, index);
-}
-
-static void
-wake(Sim *sim, int index, uint32 ask)
-{
-	SimReceiver *r = &sim->receivers[index];
-	bool woken = r->state == SIM_WAITS && r->ask == ask;
-
-	if (woken)
-		r->state = SIM_WOKEN;
-	wf_plan_woke(sim->plan, sim->now, index, woken);
-}
-
-static void
-lay_out(Sim *sim)
-{
-	for (; sim->shelf_tail < wf_plan_shelf_tail(sim->plan); sim->shelf_tail++)
-	{
-		const WfEntry *entry = wf_plan_laid(sim->plan, sim->shelf_tail);
-
-		sim->shelf[sim->shelf_tail % WF_SHELF_SIZE] = entry->id;
-		sim->shelf_queue = wf_plan_shelf_queue(sim->plan);
-	}
-}
-
 void
 sim_act(Sim *sim)
 {
@@ -528,10 +444,10 @@ sim_act(Sim *sim)
 					sim->slots[a->index].state = SIM_SLOT_FREE;
 					break;
 				case WF_ACTION_ANSWER:
-					answer(sim, a->index, a->bits);
+					sim_answered(sim, a->index, a->bits);
 					break;
 				case WF_ACTION_WAKE:
-					wake(sim, a->index, a->bits);
+					sim_woken(sim, a->index, a->bits);
 					break;
 				case WF_ACTION_SEEN:
 				case WF_ACTION_FORGET:
@@ -539,144 +455,5 @@ sim_act(Sim *sim)
 			}
 		}
 	}
-	lay_out(sim);
-}
-
-/* ---- receivers: what they do ---- */
-
-static void
-ask(Sim *sim, int index, int32 queue_id, int32 max, bool waits)
-{
-	SimReceiver *r = &sim->receivers[index];
-
-	r->ask++;
-	r->queue_id = queue_id;
-	r->max = max;
-	r->state = waits ? SIM_WAITS : SIM_ASKED;
-	wf_plan_asked(sim->plan, sim->now, index, r->ask, queue_id, max, waits);
-}
-
-static bool
-take_from_shelf(Sim *sim, int index)
-{
-	SimReceiver *r = &sim->receivers[index];
-	SimRow *row;
-
-	if (sim->shelf_head >= sim->shelf_tail || !sim->shelf_heeded)
-		return false;
-	row = sim_row(sim, &sim->shelf[sim->shelf_head++ % WF_SHELF_SIZE]);
-	r->ask++;
-	r->held_ask = r->ask;
-	r->n = 1;
-	r->handed[0] = row->id;
-	r->state = SIM_HOLDS;
-	wf_plan_taken(sim->plan, sim->now, wf_workid_message(&row->id), index,
-				  r->ask);
-	take_rows(sim, index);
-	return true;
-}
-
-/* The end of the transaction in which messages were received. */
-static void
-end_transaction(Sim *sim, int index)
-{
-	SimReceiver *r = &sim->receivers[index];
-	bool commits = sim->settling || !sim_once_in(sim, 4);
-	TimestampTz until = sim->now + (1 + sim_below(sim, 10)) * USECS_PER_SEC;
-
-	for (int i = 0; i < r->n; i++)
-	{
-		SimRow *row = sim_row(sim, &r->handed[i]);
-
-		if (row->receiver != index)
-			continue;
-		row->receiver = -1;
-		if (!commits)
-			continue;
-		row->begun = true;
-		row->state = SIM_LEASED;
-		row->lease_until = until;
-	}
-	r->state = SIM_IDLE;
-	sim->shelf_heeded &= commits;
-	/* news may be lost: then the rows are looked at */
-	if (!sim->settling && sim_once_in(sim, 50))
-	{
-		for (int i = 0; i < SIM_RECEIVERS; i++)
-		{
-			SimReceiver *other = &sim->receivers[i];
-
-			if (other->state == SIM_ASKED || other->state == SIM_WAITS)
-				wf_plan_asked(sim->plan, sim->now, i, other->ask,
-							  other->queue_id, other->max,
-							  other->state == SIM_WAITS);
-		}
-		wf_plan_lost_news(sim->plan, sim->now);
-		return;
-	}
-	wf_plan_ask_over(sim->plan, sim->now, index, r->held_ask,
-					 commits ? WF_ASK_LEASED : WF_ASK_RETURNED, until);
-}
-
-/* Somebody acknowledges, or gives back, what has been leased. */
-static void
-settle_one(Sim *sim)
-{
-	int first = sim->nrows > 0 ? sim_below(sim, sim->nrows) : 0;
-
-	for (int i = 0; i < sim->nrows; i++)
-	{
-		SimRow *row = &sim->rows[(first + i) % sim->nrows];
-
-		if (row->state != SIM_LEASED || row->writers > 0)
-			continue;
-		if (sim->settling || !sim_once_in(sim, 5))
-		{
-			row->state = SIM_ENDED;
-			wf_plan_done(sim->plan, sim->now, wf_workid_message(&row->id));
-		}
-		else
-		{
-			row->state = SIM_QUEUED;
-			row->due_at = 0;
-			sim->shelf_heeded = false;
-			wf_plan_look(sim->plan, wf_workid_message(&row->id));
-		}
-		return;
-	}
-}
-
-/* The next thing that this receiver does. */
-void
-sim_receiver(Sim *sim, int index)
-{
-	SimReceiver *r = &sim->receivers[index];
-
-	switch (r->state)
-	{
-		case SIM_IDLE:
-		case SIM_WOKEN:
-			if (r->state == SIM_WOKEN && !sim->settling && sim_once_in(sim, 5))
-				r->state = SIM_IDLE; /* it gave up */
-			else if (r->state == SIM_WOKEN)
-				ask(sim, index, r->queue_id, 1, false);
-			else if (sim_once_in(sim, 3))
-				settle_one(sim);
-			else if (sim_once_in(sim, 2) && take_from_shelf(sim, index))
-				break;
-			else
-				ask(sim, index, sim_below(sim, SIM_QUEUES),
-					sim_once_in(sim, 3) ? 1 + sim_below(sim, 8) : 1,
-					!sim->settling && sim_once_in(sim, 8));
-			break;
-		case SIM_WAITS:
-			if (sim->settling || sim_once_in(sim, 10))
-				r->state = SIM_IDLE;
-			break;
-		case SIM_ASKED:
-			break;
-		case SIM_HOLDS:
-			end_transaction(sim, index);
-			break;
-	}
+	sim_lay_out(sim);
 }

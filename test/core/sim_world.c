@@ -170,7 +170,7 @@ sim_insert(Sim *sim, bool message)
 	row->deadline_at = DT_NOEND;
 	if (!message && sim_once_in(sim, 20))
 		row->deadline_at = sim->now + sim_below(sim, 60) * USECS_PER_SEC;
-	row->seat = row->receiver = -1;
+	row->seat = row->receiver = row->promised = -1;
 	row->drawn = sim->events;
 	row->strict =
 		row->group != 0 && sim->rules[row->queue_id].group_max_active == 1;
@@ -297,14 +297,14 @@ is_wanted(const WfScan *scan, const SimRow *row)
 }
 
 /* The first of the walk; NULL: there is none. */
-static const SimRow *
+static SimRow *
 next_row(Sim *sim, const WfScan *scan)
 {
-	const SimRow *first = NULL;
+	SimRow *first = NULL;
 
 	for (int i = 0; i < sim->nrows; i++)
 	{
-		const SimRow *row = &sim->rows[i];
+		SimRow *row = &sim->rows[i];
 
 		if (!is_wanted(scan, row))
 			continue;
@@ -329,11 +329,12 @@ sim_read_chunk(Sim *sim)
 	scan = *wf_plan_scan(sim->plan);
 	while (n < SIM_CHUNK)
 	{
-		const SimRow *row = next_row(sim, &scan);
+		SimRow *row = next_row(sim, &scan);
 
 		if (row == NULL)
 			break;
 		sim_describe(sim, row, &rows[n++]);
+		row->read = sim->events;
 		scan.after = row->id;
 		scan.after_queue = row->queue_id;
 		scan.after_due = row->due_at;

@@ -33,6 +33,8 @@ static const struct
 	{WF_BREAK_SPILL, "what was left in the table is not read again"},
 	{WF_BREAK_FAIR, "a group keeps its turn"},
 	{WF_BREAK_RESUME, "what was let go on stays held"},
+	{WF_BREAK_SHELF, "what comes first does not empty the shelf"},
+	{WF_BREAK_LOOK, "what was just handed out is given back by a look"},
 	{WF_BREAK_KNOWN, "a strict group does not wait for what is unread"},
 	{SIM_BREAK_COMPARE, "places are not compared at commit"},
 	{SIM_BREAK_RAISE, "the highest place is not remembered"},
@@ -81,9 +83,10 @@ simulate(uint64 seed, int64 events, uint32 broken, uint64 *needed, char *fault)
 		printf("# seed " UINT64_FORMAT ": " UINT64_FORMAT
 			   " events, " UINT64_FORMAT " offers, " UINT64_FORMAT
 			   " of shortages, " UINT64_FORMAT " restarts, " UINT64_FORMAT
-			   " refills\n",
+			   " refills, " UINT64_FORMAT " laid out, of which " UINT64_FORMAT
+			   " taken\n",
 			   seed, sim->events, sim->offers, sim->nmet, sim->restarts,
-			   sim->refills);
+			   sim->refills, sim->laid, sim->taken);
 	sim_destroy(sim);
 	return held;
 }

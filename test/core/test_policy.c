@@ -139,6 +139,16 @@ check_lists(void)
 	   "no_retry_on cannot forbid a transient class");
 	ok(judge_with(NULL, "53100", "53100") == WF_VERDICT_RETRY,
 	   "... nor a transient code");
+	ok(judge_with(NULL, "38", "38000") == WF_VERDICT_PERMANENT &&
+		   judge_with(NULL, "55P03", "55P03") == WF_VERDICT_PERMANENT &&
+		   judge_with(NULL, "08", "08006") == WF_VERDICT_PERMANENT,
+	   "... but for three of them");
+	ok(judge_with("38001", "38", "38001") == WF_VERDICT_RETRY &&
+		   judge_with(NULL, "38001", "38000") == WF_VERDICT_RETRY,
+	   "... as it does any class");
+	ok(judge_with(NULL, "57", "WF011") == WF_VERDICT_RETRY &&
+		   judge_with(NULL, "WF011", "WF011") == WF_VERDICT_RETRY,
+	   "an interruption is retried as class 57");
 	ok(judge_with(NULL, NULL, "72000") == WF_VERDICT_RETRY,
 	   "an unknown class is retried");
 	ok(judge_with(NULL, "72", "72000") == WF_VERDICT_PERMANENT,
@@ -186,8 +196,8 @@ check_attempts(void)
 	ok(wf_policy_judge(&policy, "40P01", 1, WF_MAX_FREE_RETRIES - 1) ==
 		   WF_VERDICT_FREE_RETRY,
 	   "a deadlock is free for the 100th time");
-	ok(wf_policy_judge(&policy, "40P01", 1, WF_MAX_FREE_RETRIES) ==
-		   WF_VERDICT_EXHAUSTED,
+	ok(wf_policy_judge(&policy, "40P01", WF_MAX_FREE_RETRIES + 1,
+					   WF_MAX_FREE_RETRIES) == WF_VERDICT_EXHAUSTED,
 	   "... and charged after that");
 	ok(wf_policy_judge(&policy, "40003", 1, 0) == WF_VERDICT_EXHAUSTED,
 	   "the rest of class 40 is charged");
@@ -256,7 +266,9 @@ expected(const WfPolicy *policy, const char *code, int attempt, int free)
 	if ((!strcmp(code, "40001") || !strcmp(code, "40P01")) && free < 100)
 		return WF_VERDICT_FREE_RETRY;
 	if (transient)
-		permanent = false;
+		permanent = (!strncmp(code, "08", 2) || !strncmp(code, "38", 2) ||
+					 !strncmp(code, "55", 2)) &&
+					not > 0 && not >= retry;
 	else if (retry == 0 && not == 0)
 		permanent =
 			!strcmp(code, "WF001") ||
@@ -265,7 +277,7 @@ expected(const WfPolicy *policy, const char *code, int attempt, int free)
 		permanent = not >= retry;
 	if (permanent)
 		return WF_VERDICT_PERMANENT;
-	return policy->max_attempts != 0 && attempt >= policy->max_attempts
+	return policy->max_attempts != 0 && attempt - free >= policy->max_attempts
 			   ? WF_VERDICT_EXHAUSTED
 			   : WF_VERDICT_RETRY;
 }
@@ -280,8 +292,8 @@ check_random_verdicts(void)
 	{
 		WfPolicy policy;
 		char code[6];
-		int attempt = 1 + random_below(&rnd, 30);
 		int free = random_below(&rnd, 110);
+		int attempt = free + 1 + random_below(&rnd, 30);
 		WfVerdict verdict;
 
 		wf_policy_init(&policy);
