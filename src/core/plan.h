@@ -520,7 +520,7 @@ extern void wf_plan_totals(const WfPlan *plan, WfPlanTotals *out);
 #define WF_BREAK_BELOW	0x200000 /* a full window leaves what comes before */
 #define WF_BREAK_FORGET 0x400000 /* forgets a group that is not empty */
 #define WF_BREAK_BEYOND 0x800000 /* takes what comes beyond known_to */
-#define WF_BREAK_DOORS	0x2000000 /* one role's runs hide another's */
+#define WF_BREAK_DOORS	0x10000000 /* one role's runs hide another's */
 
 #ifdef WF_TEST_BUILD
 /* Leaves out a rule, so that a checker can be seen to find it. */
