@@ -93,6 +93,7 @@ CREATE TABLE _workflow.queue (
 	rate_limit			integer,
 	rate_period			interval NOT NULL,
 	group_rate_limit	integer,
+	group_by_owner		boolean,
 	policy				workflow.policy,
 	lease				interval NOT NULL DEFAULT '30 s',
 	dedup_window		interval NOT NULL DEFAULT '5 min',
@@ -458,6 +459,7 @@ COMMENT ON COLUMN _workflow.queue.group_weights IS 'starts per turn of groups th
 COMMENT ON COLUMN _workflow.queue.rate_limit IS 'starts in any rate_period; NULL: without limit';
 COMMENT ON COLUMN _workflow.queue.rate_period IS 'length of time that rate limits count in';
 COMMENT ON COLUMN _workflow.queue.group_rate_limit IS 'starts of each group in any rate_period; NULL: without limit';
+COMMENT ON COLUMN _workflow.queue.group_by_owner IS 'whether groups of one name are apart for each owner; NULL: no';
 COMMENT ON COLUMN _workflow.queue.policy IS 'policy of its messages, and of steps where neither call nor workflow have one';
 COMMENT ON COLUMN _workflow.queue.lease IS 'how long a receipt holds a message, from the commit of receive()';
 COMMENT ON COLUMN _workflow.queue.dedup_window IS 'how long a dedup_key of a message is remembered';
@@ -778,21 +780,21 @@ COMMENT ON FUNCTION _workflow.queue_counters(integer) IS
 CREATE FUNCTION _workflow.waits_for(
 	run_id uuid, queue_id integer, group_key text, begun boolean,
 	group_max_active integer, blocks boolean, max_running integer,
-	max_active integer)
+	max_active integer, group_owner oid DEFAULT NULL)
 	RETURNS text
 	LANGUAGE c STABLE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_waits_for';
-COMMENT ON FUNCTION _workflow.waits_for(uuid, integer, text, boolean, integer, boolean, integer, integer) IS
+COMMENT ON FUNCTION _workflow.waits_for(uuid, integer, text, boolean, integer, boolean, integer, integer, oid) IS
 	'what holds a run that is due and not paused: group, queue limit, rate or executor';
 
 CREATE FUNCTION _workflow.message_waits_for(
 	message_id bigint, queue_id integer, group_key text, begun boolean,
 	group_max_active integer, blocks boolean, max_running integer,
-	max_active integer)
+	max_active integer, group_owner oid DEFAULT NULL)
 	RETURNS text
 	LANGUAGE c STABLE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_message_waits_for';
-COMMENT ON FUNCTION _workflow.message_waits_for(bigint, integer, text, boolean, integer, boolean, integer, integer) IS
+COMMENT ON FUNCTION _workflow.message_waits_for(bigint, integer, text, boolean, integer, boolean, integer, integer, oid) IS
 	'what holds a message that is due and not paused: group, queue limit, rate or receiver';
 
 CREATE FUNCTION _workflow.close_objects() RETURNS void
@@ -915,6 +917,7 @@ CREATE FUNCTION workflow.create_queue(
 	rate_limit integer DEFAULT NULL,
 	rate_period interval DEFAULT '1 s',
 	group_rate_limit integer DEFAULT NULL,
+	group_by_owner boolean DEFAULT false,
 	policy workflow.policy DEFAULT NULL,
 	closed boolean DEFAULT false,
 	lease interval DEFAULT '30 s',
@@ -933,7 +936,7 @@ CREATE FUNCTION workflow.create_queue(
 	RETURNS void
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_create_queue';
-COMMENT ON FUNCTION workflow.create_queue(text, integer, integer, integer, text, boolean, jsonb, integer, interval, integer, workflow.policy, boolean, interval, interval, text, interval, interval, text, text, integer, interval, integer, text, text, boolean) IS
+COMMENT ON FUNCTION workflow.create_queue(text, integer, integer, integer, text, boolean, jsonb, integer, interval, integer, boolean, workflow.policy, boolean, interval, interval, text, interval, interval, text, text, integer, interval, integer, text, text, boolean) IS
 	'makes a queue: how many of its runs may be under way, in which order they start, and how often';
 
 CREATE FUNCTION workflow.alter_queue(
@@ -947,6 +950,7 @@ CREATE FUNCTION workflow.alter_queue(
 	rate_limit integer DEFAULT NULL,
 	rate_period interval DEFAULT NULL,
 	group_rate_limit integer DEFAULT NULL,
+	group_by_owner boolean DEFAULT NULL,
 	policy workflow.policy DEFAULT NULL,
 	closed boolean DEFAULT NULL,
 	lease interval DEFAULT NULL,
@@ -965,7 +969,7 @@ CREATE FUNCTION workflow.alter_queue(
 	RETURNS void
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'workflow_alter_queue';
-COMMENT ON FUNCTION workflow.alter_queue(text, integer, integer, integer, text, boolean, jsonb, integer, interval, integer, workflow.policy, boolean, interval, interval, text, interval, interval, text, text, integer, interval, integer, text, text, text[]) IS
+COMMENT ON FUNCTION workflow.alter_queue(text, integer, integer, integer, text, boolean, jsonb, integer, interval, integer, boolean, workflow.policy, boolean, interval, interval, text, interval, interval, text, text, integer, interval, integer, text, text, text[]) IS
 	'changes a queue at once, also for what waits in it: NULL leaves a property as it is, reset names those that go back to their defaults';
 
 CREATE FUNCTION workflow.drop_queue(
@@ -1770,7 +1774,8 @@ SELECT r.run_id,
                                  WHERE s.run_id = r.run_id
                                    AND s.started_at >= coalesce(r.retried_at, '-infinity')),
                      q.group_max_active, q.on_group_failure = 'block',
-                     q.max_running, q.max_active)
+                     q.max_running, q.max_active,
+                     CASE WHEN q.group_by_owner THEN r.owner END)
        END AS waiting_for,
        r.due_at,
        CASE WHEN r.queue_id = 0 THEN 'default' ELSE q.name END AS queue,
@@ -2043,6 +2048,7 @@ SELECT i.queue_id,
        q.paused_at,
        q.group_max_active,
        q.on_group_failure = 'block' AS blocks,
+       q.group_by_owner,
        q.max_running,
        q.max_active,
        _workflow.reads(coalesce(q.owner, e.extowner),
@@ -2078,7 +2084,8 @@ SELECT m.message_id,
             ELSE _workflow.message_waits_for(
                      m.message_id, m.queue_id, m.group_key,
                      m.attempt > coalesce(m.attempts_before, 0),
-                     q.group_max_active, q.blocks, q.max_running, q.max_active)
+                     q.group_max_active, q.blocks, q.max_running, q.max_active,
+                     CASE WHEN q.group_by_owner THEN m.owner END)
        END AS waiting_for,
        m.due_at,
        m.lease_until,
@@ -2229,6 +2236,7 @@ SELECT CASE WHEN i.queue_id = 0 THEN 'default' ELSE q.name END AS queue,
        q.rate_limit,
        coalesce(q.rate_period, '1 s') AS rate_period,
        q.group_rate_limit,
+       coalesce(q.group_by_owner, false) AS group_by_owner,
        q.policy,
        coalesce(q.lease, '30 s') AS lease,
        coalesce(q.dedup_window, '5 min') AS dedup_window,
@@ -2284,6 +2292,7 @@ COMMENT ON COLUMN workflow.queues.group_weights IS 'starts per turn of groups th
 COMMENT ON COLUMN workflow.queues.rate_limit IS 'starts in any rate_period; NULL: without limit';
 COMMENT ON COLUMN workflow.queues.rate_period IS 'length of time that rate limits count in';
 COMMENT ON COLUMN workflow.queues.group_rate_limit IS 'starts of each group in any rate_period; NULL: without limit';
+COMMENT ON COLUMN workflow.queues.group_by_owner IS 'whether groups of one name are apart for each owner';
 COMMENT ON COLUMN workflow.queues.policy IS 'policy of its messages, and of steps where neither call nor workflow have one';
 COMMENT ON COLUMN workflow.queues.lease IS 'how long a receipt holds a message';
 COMMENT ON COLUMN workflow.queues.dedup_window IS 'how long a dedup_key of a message is remembered';

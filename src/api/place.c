@@ -155,7 +155,9 @@ enter_group(Placing *p, const pg_uuid_t *except)
 	if (p->on_busy == WF_BUSY_WAIT || p->entered)
 		return true;
 	p->entered =
-		wf_group_enter(p->run->queue_id, p->run->group_key, except, &p->gate);
+		wf_group_enter(p->run->queue_id, p->run->group_key,
+					   p->queue->group_by_owner ? p->run->owner : InvalidOid,
+					   except, &p->gate);
 	return p->entered;
 }
 

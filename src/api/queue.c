@@ -111,19 +111,44 @@ wf_raise_no_queue(const char *name)
 			 errhint("Create it with workflow.create_queue.")));
 }
 
+/* Work in groups has its place by what its group was when it came. */
+static void
+check_ungrouped(const WfQueue *queue)
+{
+	WfWindow window;
+	int64 n;
+
+	wf_window_open(&window);
+	n = wf_queue_grouped(queue->queue_id);
+	wf_window_close(&window);
+	if (n > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("group_by_owner of queue \"%s\" cannot be changed now",
+						queue->name),
+				 errdetail_plural("There is " INT64_FORMAT " unfinished run or message in a group.",
+								  "There are " INT64_FORMAT " unfinished runs and messages in groups.",
+								  (unsigned long) n, n),
+				 errhint("Wait until they have ended, or create another queue.")));
+}
+
 Datum
 workflow_alter_queue(PG_FUNCTION_ARGS)
 {
 	WfQueue queue;
 	WfWindow window;
 	char *name;
+	bool by_owner;
 
 	wf_require_preloaded();
 	wf_require_writable("alter_queue");
 	name = wf_arg_name(fcinfo, 0, "name of a queue");
-	wf_queue_open(name, false, false, &queue);
+	wf_queue_open(name, wf_queue_regroups(fcinfo), false, &queue);
+	by_owner = queue.group_by_owner;
 	wf_queue_take_resets(fcinfo, &queue);
 	wf_queue_take_arguments(fcinfo, &queue);
+	if (queue.group_by_owner != by_owner)
+		check_ungrouped(&queue);
 
 	wf_window_open(&window);
 	wf_queue_update(&queue, wf_clock_now());

@@ -18,7 +18,7 @@ extern void wf_queue_open(const char *name, bool to_drop, bool missing_ok,
 						  WfQueue *queue);
 
 /* position of if_not_exists in create_queue and of reset in alter_queue */
-#define WF_QUEUE_ARG_LAST 24
+#define WF_QUEUE_ARG_LAST 25
 
 /* A queue with all defaults that belongs to the current user. */
 extern void wf_queue_init(WfQueue *queue);
@@ -28,6 +28,9 @@ extern void wf_queue_init(WfQueue *queue);
  * Raises 22023, 42704 or 42501.
  */
 extern void wf_queue_take_arguments(FunctionCallInfo fcinfo, WfQueue *queue);
+
+/* Has alter_queue been given, or told to reset, group_by_owner? */
+extern bool wf_queue_regroups(FunctionCallInfo fcinfo);
 
 /* Puts back to their defaults what alter_queue's reset names. */
 extern void wf_queue_take_resets(FunctionCallInfo fcinfo, WfQueue *queue);

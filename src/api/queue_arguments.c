@@ -31,6 +31,7 @@ static const char *const argument_names[] = {"name",
 											 "rate_limit",
 											 "rate_period",
 											 "group_rate_limit",
+											 "group_by_owner",
 											 "policy",
 											 "closed",
 											 "lease",
@@ -263,6 +264,8 @@ wf_queue_take_arguments(FunctionCallInfo fcinfo, WfQueue *queue)
 		set_rate_period(queue, fcinfo);
 	take_limit(fcinfo, ARG_GROUP_RATE_LIMIT, MAX_RATE,
 			   &queue->group_rate_limit);
+	if (!PG_ARGISNULL(ARG_GROUP_BY_OWNER))
+		queue->group_by_owner = PG_GETARG_BOOL(ARG_GROUP_BY_OWNER);
 	if (!PG_ARGISNULL(ARG_POLICY))
 		set_policy(queue, PG_GETARG_DATUM(ARG_POLICY));
 	if (!PG_ARGISNULL(ARG_CLOSED))
@@ -287,6 +290,16 @@ bool
 wf_queue_resets(ArrayType *reset, WfQueueArgument arg)
 {
 	return wf_arg_resets(reset, &resettable, arg);
+}
+
+bool
+wf_queue_regroups(FunctionCallInfo fcinfo)
+{
+	ArrayType *reset =
+		PG_ARGISNULL(ARG_RESET) ? NULL : PG_GETARG_ARRAYTYPE_P(ARG_RESET);
+
+	return !PG_ARGISNULL(ARG_GROUP_BY_OWNER) ||
+		   wf_queue_resets(reset, ARG_GROUP_BY_OWNER);
 }
 
 void
@@ -315,6 +328,8 @@ wf_queue_take_resets(FunctionCallInfo fcinfo, WfQueue *queue)
 		queue->rate_period = second;
 	if (RESETS(ARG_GROUP_RATE_LIMIT))
 		queue->group_rate_limit = 0;
+	if (RESETS(ARG_GROUP_BY_OWNER))
+		queue->group_by_owner = false;
 	if (RESETS(ARG_POLICY))
 		queue->has_policy = false;
 	if (RESETS(ARG_CLOSED))

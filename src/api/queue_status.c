@@ -113,8 +113,8 @@ workflow_queue_counters(PG_FUNCTION_ARGS)
 typedef struct GroupKey
 {
 	int32 queue_id;
-	int32 padding; /* zero: the key is hashed as bytes */
-	uint64 group;  /* wf_group_hash() */
+	Oid owner;	  /* InvalidOid: not apart */
+	uint64 group; /* wf_group_hash() */
 } GroupKey;
 
 typedef struct KnownGroup
@@ -143,10 +143,10 @@ known_groups(FunctionCallInfo fcinfo)
 
 static bool
 held_by_group(FunctionCallInfo fcinfo, const pg_uuid_t *run_id, int32 queue_id,
-			  const text *group, int limit, bool blocks)
+			  const text *group, Oid owner, int limit, bool blocks)
 {
 	GroupKey key = {
-		queue_id, 0,
+		queue_id, owner,
 		wf_group_hash(VARDATA_ANY(group), VARSIZE_ANY_EXHDR(group))};
 	HTAB *groups = known_groups(fcinfo);
 	KnownGroup *known = hash_search(groups, &key, HASH_FIND, NULL);
@@ -157,7 +157,7 @@ held_by_group(FunctionCallInfo fcinfo, const pg_uuid_t *run_id, int32 queue_id,
 		WfWindow window;
 
 		wf_window_open(&window);
-		wf_group_look(queue_id, text_to_cstring(group), limit, blocks,
+		wf_group_look(queue_id, text_to_cstring(group), owner, limit, blocks,
 					  wf_clock_now(), CurrentMemoryContext, &state);
 		wf_window_close(&window);
 		known = hash_search(groups, &key, HASH_ENTER, NULL);
@@ -168,7 +168,7 @@ held_by_group(FunctionCallInfo fcinfo, const pg_uuid_t *run_id, int32 queue_id,
 
 /*
  * What the arguments after the id say: queue_id, group_key, begun,
- * group_max_active, blocks, max_running, max_active.  "free" is the word where
+ * group_max_active, blocks, max_running, max_active, group_owner.  "free" is the word where
  * nothing of queue and group holds it.  Superusers can call it with anything: a
  * limit below zero is none.
  */
@@ -179,11 +179,12 @@ hold_word(FunctionCallInfo fcinfo, const pg_uuid_t *id, const char *free)
 	bool begun = !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
 	int limit = PG_ARGISNULL(4) ? 0 : Max(PG_GETARG_INT32(4), 0);
 	bool blocks = !PG_ARGISNULL(5) && PG_GETARG_BOOL(5);
+	Oid owner = PG_ARGISNULL(8) ? InvalidOid : PG_GETARG_OID(8);
 	const char *word = free;
 	WfQueueGauges g;
 
 	if (!begun && !PG_ARGISNULL(2) && (limit > 0 || blocks) &&
-		held_by_group(fcinfo, id, queue_id, PG_GETARG_TEXT_PP(2), limit,
+		held_by_group(fcinfo, id, queue_id, PG_GETARG_TEXT_PP(2), owner, limit,
 					  blocks))
 		word = "group";
 	else if (read_gauges(queue_id, &g))

@@ -512,7 +512,7 @@ look(const pg_uuid_t *run_id, Known *k)
 	wf_control_read(false, &k->control);
 	wf_run_queue(run_id, cxt, &k->queue);
 	if (k->run.state == WF_RUN_QUEUED && k->queue.group != NULL)
-		wf_group_look(k->queue.queue_id, k->queue.group,
+		wf_group_look(k->queue.queue_id, k->queue.group, k->queue.group_owner,
 					  k->queue.group_max_active, k->queue.blocks,
 					  wf_clock_now(), cxt, &k->group);
 	wf_window_close(&window);

@@ -43,15 +43,23 @@ make_keys(Relation index, const Datum *key, int nkeys, ScanKeyData *keys)
 }
 
 static bool
-is_except(TupleTableSlot *slot, const pg_uuid_t *except)
+counts(TupleTableSlot *slot, const WfDirtyOnly *only)
 {
 	bool isnull;
-	Datum first;
+	Datum value;
 
-	if (except == NULL)
-		return false;
-	first = slot_getattr(slot, 1, &isnull);
-	return memcmp(DatumGetUUIDP(first), except, UUID_LEN) == 0;
+	if (only == NULL)
+		return true;
+	if (only->column != 0)
+	{
+		value = slot_getattr(slot, only->column, &isnull);
+		if (isnull || DatumGetObjectId(value) != only->value)
+			return false;
+	}
+	if (only->except == NULL)
+		return true;
+	value = slot_getattr(slot, 1, &isnull);
+	return memcmp(DatumGetUUIDP(value), only->except, UUID_LEN) != 0;
 }
 
 /*
@@ -59,12 +67,12 @@ is_except(TupleTableSlot *slot, const pg_uuid_t *except)
  * Rows that somebody else is inserting are passed by and told in *writer.
  */
 static bool
-find_row(IndexScanDesc scan, SnapshotData *dirty, const pg_uuid_t *except,
+find_row(IndexScanDesc scan, SnapshotData *dirty, const WfDirtyOnly *only,
 		 TupleTableSlot *slot, WfWriter *writer)
 {
 	while (index_getnext_slot(scan, ForwardScanDirection, slot))
 	{
-		if (is_except(slot, except))
+		if (!counts(slot, only))
 			continue;
 		if (dirty == NULL || !TransactionIdIsValid(dirty->xmin))
 			return true;
@@ -76,7 +84,7 @@ find_row(IndexScanDesc scan, SnapshotData *dirty, const pg_uuid_t *except,
 
 HeapTuple
 wf_dirty_find(WfOpenTable *open, int index_number, const Datum *key, int nkeys,
-			  const pg_uuid_t *except, MemoryContext cxt, Datum *values,
+			  const WfDirtyOnly *only, MemoryContext cxt, Datum *values,
 			  bool *nulls, WfWriter *writer)
 {
 	Relation index =
@@ -97,7 +105,7 @@ wf_dirty_find(WfOpenTable *open, int index_number, const Datum *key, int nkeys,
 			wf_index_beginscan(open->rel, index, snapshot, nkeys);
 
 		index_rescan(scan, keys, nkeys, NULL, 0);
-		if (find_row(scan, i == 0 ? &dirty : NULL, except, slot, writer))
+		if (find_row(scan, i == 0 ? &dirty : NULL, only, slot, writer))
 			copy = wf_slot_copy_row(slot, cxt, values, nulls);
 		index_endscan(scan);
 		if (i == 1)

@@ -22,19 +22,26 @@ typedef struct WfWriter
 	uint32 token; /* of a speculative insertion, or 0 */
 } WfWriter;
 
+/* which rows count */
+typedef struct WfDirtyOnly
+{
+	const pg_uuid_t *except; /* NULL, or not the one with this first column */
+	AttrNumber column; /* 0, or those alone that have in this column ... */
+	Oid value;		   /* ... this oid */
+} WfDirtyOnly;
+
 /*
  * Looks for a row whose first "nkeys" columns in index number "index" of the
  * table are "key".  Returns one that is committed, or our own, and not deleted
  * by a committed transaction or our own: a copy in "cxt", as wf_table_fetch()
- * makes it.  One whose unique first column is "except" (if not NULL) does not
- * count.
+ * makes it.  "only", if not NULL, says which of them count.
  *
  * Otherwise NULL, and *writer is who may be about to commit such a row.  With
  * no writer there is none, and whoever inserts one will do so after the call
  * began.
  */
 extern HeapTuple wf_dirty_find(WfOpenTable *open, int index, const Datum *key,
-							   int nkeys, const pg_uuid_t *except,
+							   int nkeys, const WfDirtyOnly *only,
 							   MemoryContext cxt, Datum *values, bool *nulls,
 							   WfWriter *writer);
 

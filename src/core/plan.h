@@ -523,6 +523,7 @@ extern void wf_plan_totals(const WfPlan *plan, WfPlanTotals *out);
 #define WF_BREAK_BEYOND	 0x800000 /* takes what comes beyond known_to */
 /* ... up to 0x8000000 are bits of the simulator's own */
 #define WF_BREAK_FOREIGN 0x10000000 /* rows of a copy are written */
+#define WF_BREAK_DOORS	 0x20000000 /* one role's runs hide another's */
 
 #ifdef WF_TEST_BUILD
 /* Leaves out a rule, so that a checker can be seen to find it. */

@@ -13,19 +13,17 @@
 /* how long scans may keep a fair queue closed */
 #define MAX_READING_USEC (2 * USECS_PER_SEC)
 
-/* Nobody can have more in hand than all executors together. */
 static bool
-may_run_more(WfPlan *plan, const WfQueue *queue, WfSideOf side)
+may_run_more(WfPlan *plan, WfQueue *queue, WfSideOf side)
 {
 	const WfQueueRules *rules = &queue->rules;
-	uint32 hands = Max(plan->settings.executors, 1) * (WF_CELLS + 1);
 
 	if (rules->paused)
 		return false;
 	if (rules->max_running > 0 && queue->running >= rules->max_running &&
 		!wf_plan_is_broken(plan, WF_BREAK_LIMITS))
 		return false;
-	return side != WF_SIDE_RUNS || queue->running - queue->nhanded < hands;
+	return side != WF_SIDE_RUNS || wf_door_any_open(plan, queue);
 }
 
 /* Groups whose rate limit lets them start again, or that are known now. */
@@ -77,19 +75,44 @@ next_group(WfQueue *queue, WfSideOf of)
 			   : wf_container_of(WfStand, node, wf_heap_first(&side->heads));
 }
 
+static WfLine *
+line_of(WfQueue *queue, WfSideOf side, WfWaits kind)
+{
+	WfSide *s = &queue->sides[side];
+
+	return kind == WF_WAITS_RESUMED ? &s->resumed
+		   : kind == WF_WAITS_HELD	? &s->held
+									: &s->plain;
+}
+
+/* What comes first of those that are in no group, and may be admitted. */
+static WfEntry *
+first_in(WfPlan *plan, WfQueue *queue, WfSideOf side, WfWaits kind)
+{
+	WfLine *line = line_of(queue, side, kind);
+
+	return side == WF_SIDE_RUNS ? wf_door_first(plan, queue, line, kind)
+								: wf_line_first(line);
+}
+
 /* What of all that has not begun comes next, by everything but queue limits. */
 static WfEntry *
 next_new(WfPlan *plan, WfQueue *queue, WfSideOf side)
 {
 	for (;;)
 	{
-		WfEntry *plain = wf_line_first(&queue->sides[side].plain);
+		WfEntry *plain = first_in(plan, queue, side, WF_WAITS_PLAIN);
 		WfStand *stand = next_group(queue, side);
 		WfEntry *entry;
 
 		if (stand == NULL)
 			return plain;
 		entry = wf_group_first(stand);
+		if (wf_door_is_full(plan, entry))
+		{
+			wf_door_wait(stand, entry);
+			continue;
+		}
 		if (plain != NULL && wf_starts_before(plain, entry))
 			return plain;
 		if (wf_limiter_free_at(plan, &stand->group->limiter) > plan->now ||
@@ -164,7 +187,7 @@ admit(WfPlan *plan, WfEntry *entry, WfSideOf side)
 static WfEntry *
 next_held(WfPlan *plan, WfQueue *queue, WfSideOf side)
 {
-	WfEntry *entry = wf_line_first(&queue->sides[side].held);
+	WfEntry *entry = first_in(plan, queue, side, WF_WAITS_HELD);
 	WfLimiter *limiter;
 
 	if (entry == NULL || !wf_limiter_may_take(plan, &queue->limiter, queue))
@@ -211,7 +234,7 @@ next_to_admit(WfPlan *plan, WfQueue *queue, WfSideOf of)
 
 	if (!may_run_more(plan, queue, of))
 		return NULL;
-	entry = wf_line_first(&side->resumed);
+	entry = first_in(plan, queue, of, WF_WAITS_RESUMED);
 	if (entry == NULL)
 		entry = next_held(plan, queue, of);
 	if (entry != NULL)
@@ -220,7 +243,8 @@ next_to_admit(WfPlan *plan, WfQueue *queue, WfSideOf of)
 		!wf_plan_is_broken(plan, WF_BREAK_LIMITS))
 		return NULL;
 	/* nothing is reserved on disk for what could not start anyway */
-	if (side->plain.n == 0 && side->nstanding == 0)
+	if (first_in(plan, queue, of, WF_WAITS_PLAIN) == NULL &&
+		side->nstanding == 0)
 		return NULL;
 	if (waits_for_scans(plan, queue))
 		return NULL;
@@ -300,7 +324,10 @@ wf_admit_receivable(WfPlan *plan, WfQueue *queue)
 static WfEntry *
 first_waiting(WfQueue *queue, WfSideOf side)
 {
-	WfEntry *plain = wf_line_first(&queue->sides[side].plain);
+	WfLine *line = &queue->sides[side].plain;
+	WfEntry *plain = side == WF_SIDE_RUNS
+						 ? wf_door_first_any(queue, line, WF_WAITS_PLAIN)
+						 : wf_line_first(line);
 	WfStand *stand = next_group(queue, side);
 	WfEntry *entry = stand != NULL ? wf_group_first(stand) : NULL;
 
@@ -339,6 +366,16 @@ make_way(WfPlan *plan, WfQueue *queue)
 	}
 }
 
+static WfEntry *
+oldest_resumed(WfQueue *queue, WfSideOf side)
+{
+	WfLine *line = &queue->sides[side].resumed;
+
+	return side == WF_SIDE_RUNS
+			   ? wf_door_first_any(queue, line, WF_WAITS_RESUMED)
+			   : wf_line_first(line);
+}
+
 TimestampTz
 wf_admit_oldest(WfPlan *plan, WfQueue *queue)
 {
@@ -347,7 +384,7 @@ wf_admit_oldest(WfPlan *plan, WfQueue *queue)
 	for (int i = 0; i < WF_SIDES; i++)
 	{
 		const WfEntry *firsts[3] = {first_waiting(queue, i),
-									wf_line_first(&queue->sides[i].resumed),
+									oldest_resumed(queue, i),
 									wf_shelf_first(plan, queue)};
 
 		for (int j = 0; j < lengthof(firsts); j++)
@@ -377,6 +414,7 @@ wf_admit_runs(WfPlan *plan)
 		if (queue->sides[WF_SIDE_RUNS].nwaiting == 0)
 			continue;
 		wake_groups(plan, queue, WF_SIDE_RUNS);
+		wf_door_let_in(plan, queue);
 		if (queue->running > 0)
 			make_way(plan, queue);
 		while (admit_run(plan, queue))

@@ -34,6 +34,8 @@ wf_gate_set_admitted(WfPlan *plan, WfEntry *entry, bool admitted)
 	entry->admitted = admitted;
 	if (entry->message)
 		entry->queue->nhanded += admitted ? 1 : -1;
+	else
+		entry->door->nadmitted += admitted ? 1 : -1;
 	if (admitted)
 	{
 		entry->queue->running++;
@@ -86,7 +88,10 @@ wf_gate_attach(WfPlan *plan, WfEntry *entry)
 		return;
 	entry->queue = queue;
 	queue->nmembers++;
-	entry->group = wf_group_get(plan, queue, entry->group_hash);
+	wf_door_attach(plan, entry);
+	entry->group = wf_group_get(
+		plan, queue,
+		wf_group_of(&queue->rules, entry->group_hash, entry->role->oid));
 	if (entry->group != NULL)
 		entry->group->members++;
 }
@@ -111,6 +116,7 @@ wf_gate_detach(WfPlan *plan, WfEntry *entry)
 	entry->queue->nmembers--;
 	entry->queue = NULL;
 	entry->group = NULL;
+	entry->door = NULL;
 }
 
 void
@@ -122,6 +128,8 @@ wf_gate_add(WfPlan *plan, WfEntry *entry)
 
 	queue->nwaiting++;
 	side->nwaiting++;
+	if (entry->door != NULL)
+		entry->door->nwaiting++;
 	queue->flow.changed = true;
 	if (entry->active)
 		wf_line_add(entry->begun ? &side->resumed : &side->held, entry);
@@ -150,6 +158,8 @@ wf_gate_remove(WfPlan *plan, WfEntry *entry)
 
 	entry->queue->nwaiting--;
 	lines_of(entry)->nwaiting--;
+	if (entry->door != NULL)
+		entry->door->nwaiting--;
 	entry->queue->flow.changed = true;
 	if (group != NULL)
 	{

@@ -95,6 +95,7 @@ make_queue(WfPlan *plan, int32 queue_id)
 	queue->rules.queue_id = queue_id;
 	queue->known_to = queue->ranges_to = PG_INT64_MAX;
 	dlist_init(&queue->hand);
+	dlist_init(&queue->doors);
 	queue->groups = wf_groups_create(16, &plan->memory);
 	for (int i = 0; i < WF_SIDES; i++)
 	{
@@ -154,9 +155,30 @@ has_groups(const WfQueueRules *rules)
 		   rules->group_rate_limit > 0;
 }
 
+/*
+ * The owner changes the lower half alone, and each in another way: groups of one
+ * name never meet, and their weight is found by the upper half.
+ */
+uint64
+wf_group_of(const WfQueueRules *rules, uint64 hash, Oid owner)
+{
+	if (!rules->group_by_owner || hash == 0)
+		return hash;
+	hash ^= murmurhash32(owner);
+	return hash != 0 ? hash : 1;
+}
+
+/* what two hashes have in common that mean the same name */
+static uint64
+name_of(const WfQueueRules *rules, uint64 hash)
+{
+	return rules->group_by_owner ? hash >> 32 : hash;
+}
+
 static int32
 weight_of(const WfQueueRules *rules, uint64 hash)
 {
+	uint64 name = name_of(rules, hash);
 	int low = 0;
 	int high = rules->nweights - 1;
 
@@ -164,9 +186,11 @@ weight_of(const WfQueueRules *rules, uint64 hash)
 	{
 		int i = (low + high) / 2;
 
-		if (rules->weights[i].group == hash)
+		uint64 other = name_of(rules, rules->weights[i].group);
+
+		if (other == name)
 			return rules->weights[i].weight;
-		if (rules->weights[i].group < hash)
+		if (other < name)
 			low = i + 1;
 		else
 			high = i - 1;
@@ -381,7 +405,10 @@ void
 wf_group_forget(WfPlan *plan, WfGroup *group)
 {
 	for (int i = 0; i < WF_SIDES; i++)
+	{
 		wf_group_step_out(&group->stands[i]);
+		wf_door_step_out(&group->stands[i]);
+	}
 	wf_window_forget(plan, group);
 	(void) wf_groups_delete(group->queue->groups, group->hash);
 	wf_limiter_set(plan, &group->limiter, 0, 0);
@@ -431,6 +458,7 @@ wf_group_forget_queue(WfPlan *plan, WfQueue *queue)
 	dlist_delete(&queue->node);
 	wf_memory_give_back(&plan->memory, queue->rules.weights);
 	wf_group_sweep(plan, queue, true);
+	wf_door_forget_all(plan, queue);
 	wf_limiter_set(plan, &queue->limiter, 0, 0);
 	wf_groups_give_back(queue->groups);
 	wf_memory_give_back(&plan->memory, queue);

@@ -118,6 +118,11 @@ extern void wf_limiter_reserved(WfLimiter *limiter, int32 starts,
 extern void wf_group_init(WfPlan *plan);
 /* by id; NULL when it is not known and "make" is false */
 extern WfQueue *wf_group_queue(WfPlan *plan, int32 queue_id, bool make);
+/*
+ * The hash of the group of an owner's work, of that of the group's name: the
+ * same, but where the queue keeps owners apart.
+ */
+extern uint64 wf_group_of(const WfQueueRules *rules, uint64 hash, Oid owner);
 /* by hash, made where there is none; NULL when groups do not matter */
 extern WfGroup *wf_group_get(WfPlan *plan, WfQueue *queue, uint64 hash);
 /* by hash; NULL when there is none */
@@ -422,6 +427,30 @@ extern void wf_ask_answer(WfPlan *plan);
 /* what was admitted for asks that are kept waits before its gate again */
 extern void wf_ask_give_back_all(WfPlan *plan);
 
+/* ---- plan_door.c: what each role has in hand of a queue ---- */
+
+/* a run that was attached to its queue */
+extern void wf_door_attach(WfPlan *plan, WfEntry *entry);
+/* of a queue in which there is nothing */
+extern void wf_door_forget_all(WfPlan *plan, WfQueue *queue);
+/* Has its role as much in hand as it may?  Never of a message. */
+extern bool wf_door_is_full(const WfPlan *plan, const WfEntry *entry);
+/* Does a role wait in the queue that has not? */
+extern bool wf_door_any_open(WfPlan *plan, WfQueue *queue);
+/* a group steps out until there is room for the role of its first run */
+extern void wf_door_wait(WfStand *stand, const WfEntry *first);
+/* ... and waits there no more */
+extern void wf_door_step_out(WfStand *stand);
+/* groups come back */
+extern void wf_door_let_in(WfPlan *plan, WfQueue *queue);
+/*
+ * What comes first in this line of a queue, whose door has room; the line loses
+ * what has none.  _any: whether or not there is room, and nothing moves.
+ */
+extern WfEntry *wf_door_first(WfPlan *plan, WfQueue *queue, WfLine *line,
+							  WfWaits kind);
+extern WfEntry *wf_door_first_any(WfQueue *queue, WfLine *line, WfWaits kind);
+
 /* ---- plan_dispatch.c ---- */
 
 extern void wf_dispatch_give_out(WfPlan *plan);
@@ -435,6 +464,8 @@ extern bool wf_dispatch_is_paused(const WfPlan *plan, int32 workflow_id);
 
 /* ---- plan_staff.c ---- */
 
+/* the most executors that one role may have */
+extern int wf_staff_most_of_role(const WfPlan *plan);
 extern void wf_staff_adjust(WfPlan *plan);
 
 #endif /* WF_CORE_PLAN_PARTS_H */

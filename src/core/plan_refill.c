@@ -44,7 +44,8 @@ wf_refill_meets(WfPlan *plan, const WfWork *work, bool fresh)
 
 	if (work->group == 0 || queue == NULL || !wf_window_covers(&queue->rules))
 		return WF_MEETS_NONE;
-	group = wf_group_find(queue, work->group);
+	group = wf_group_find(
+		queue, wf_group_of(&queue->rules, work->group, work->owner));
 	if (group == NULL)
 		return WF_MEETS_NONE;
 	window = &group->window;

@@ -21,7 +21,9 @@ same_rules(const WfQueueRules *a, const WfQueueRules *b)
 		   a->group_max_active == b->group_max_active &&
 		   a->rate_limit == b->rate_limit &&
 		   a->group_rate_limit == b->group_rate_limit &&
-		   a->rate_period == b->rate_period && a->nweights == b->nweights &&
+		   a->rate_period == b->rate_period &&
+		   a->group_by_owner == b->group_by_owner &&
+		   a->nweights == b->nweights &&
 		   (a->nweights == 0 ||
 			memcmp(a->weights, b->weights,
 				   a->nweights * sizeof(WfGroupWeight)) == 0);

@@ -47,9 +47,8 @@ count_wanted(WfPlan *plan, WfRole *role)
 	return (int) Min(n, plan->nseats);
 }
 
-/* The most executors that one role may have. */
-static int
-most_of_role(const WfPlan *plan)
+int
+wf_staff_most_of_role(const WfPlan *plan)
 {
 	int most = plan->settings.executors;
 
@@ -80,7 +79,8 @@ go_to_end(WfPlan *plan, WfRole *role)
 static void
 ask_for(WfPlan *plan, WfRole *role, int wanted)
 {
-	wanted = Min(wanted, most_of_role(plan) - role->nseats - role->nhiring);
+	wanted = Min(wanted,
+				 wf_staff_most_of_role(plan) - role->nseats - role->nhiring);
 	if (wanted <= 0 || plan->slots_short ||
 		count_all(plan) >= plan->settings.executors)
 		return;
@@ -162,7 +162,7 @@ is_starved(WfPlan *plan, WfRole *role)
 	dlist_iter iter;
 
 	if (role->nready == 0 || role->not_before > plan->now ||
-		role->nhiring > 0 || most_of_role(plan) == 0)
+		role->nhiring > 0 || wf_staff_most_of_role(plan) == 0)
 		return false;
 	dlist_foreach (iter, &role->seats)
 	{
@@ -316,7 +316,7 @@ count_staying(WfRole *role)
 static void
 shed_of_roles(WfPlan *plan)
 {
-	int most = most_of_role(plan);
+	int most = wf_staff_most_of_role(plan);
 
 	/* backwards, as removing one moves the last into its place */
 	for (int i = plan->nused - 1; i >= 0; i--)

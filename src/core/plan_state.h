@@ -145,6 +145,7 @@ struct WfEntry
 	WfLine *line;		   /* READY, GATE: the one it stands in */
 	struct WfQueue *queue; /* NULL: "default" without rules */
 	struct WfGroup *group; /* NULL: none that matters */
+	struct WfDoor *door;   /* that of its role in the queue; NULL: a message */
 	int64 order;		   /* lower starts first; see wf_starts_before() */
 	int64 group_place;	   /* the same in a strict group, where nothing else is
 						* looked at; WfWork.place */
@@ -210,6 +211,26 @@ typedef enum WfSideOf
 	WF_SIDES
 } WfSideOf;
 
+/* what waits before a gate without a group that matters, by what it counts as */
+typedef enum WfWaits
+{
+	WF_WAITS_RESUMED, /* active, and has begun */
+	WF_WAITS_HELD,	  /* active, and has not begun */
+	WF_WAITS_PLAIN,
+	WF_WAITS
+} WfWaits;
+
+/* what a role has of a queue; see plan_door.c */
+typedef struct WfDoor
+{
+	WfRole *role;
+	dlist_node node;		/* in queue->doors */
+	uint32 nadmitted;		/* in hand */
+	uint32 nwaiting;		/* before the gate */
+	WfLine aside[WF_WAITS]; /* of these: put aside, as it had no room */
+	dlist_head stands;		/* likewise, WfStand.door_node */
+} WfDoor;
+
 /* a group on one side of its queue */
 typedef struct WfStand
 {
@@ -219,7 +240,9 @@ typedef struct WfStand
 	WfLine line; /* those that wait and are not active; see above */
 	dlist_node turn;
 	WfHeapNode node; /* heads, rate_waits or behind */
-	int32 credit;	 /* starts left in this turn */
+	WfDoor *door;	 /* where it waits, or NULL */
+	dlist_node door_node;
+	int32 credit; /* starts left in this turn */
 	TimestampTz rate_free_at;
 } WfStand;
 
@@ -291,10 +314,11 @@ typedef struct WfSide
 typedef struct WfQueue
 {
 	WfQueueRules rules;
-	dlist_node node; /* in WfPlan.queues */
-	uint32 running;	 /* admitted, of both kinds */
-	uint32 nhanded;	 /* ... of which messages */
-	dlist_head hand; /* ... all of those */
+	dlist_node node;  /* in WfPlan.queues */
+	uint32 running;	  /* admitted, of both kinds */
+	uint32 nhanded;	  /* ... of which messages */
+	dlist_head hand;  /* ... all of those */
+	dlist_head doors; /* of all roles that have, or had, runs here */
 	uint32 active;
 	uint32 nmembers; /* entries that point here */
 	uint32 nwaiting; /* before the gate */

@@ -11,7 +11,7 @@
 /* how many starts a group gets in its turn, where it is not one */
 typedef struct WfGroupWeight
 {
-	uint64 group; /* wf_group_hash() */
+	uint64 group; /* wf_group_hash() of the name */
 	int32 weight; /* 1 or more */
 } WfGroupWeight;
 
@@ -27,7 +27,8 @@ typedef struct WfQueueRules
 	int32 group_max_active;
 	int32 rate_limit;
 	int32 group_rate_limit;
-	int64 rate_period; /* microseconds */
+	int64 rate_period;	 /* microseconds */
+	bool group_by_owner; /* groups of one name are apart for each owner */
 	int nweights;
 	WfGroupWeight *weights; /* sorted by group */
 } WfQueueRules;

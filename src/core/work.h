@@ -75,6 +75,7 @@ typedef struct WfScan
 	int64 after_place;	   /* GROUP: with `after`, exclusive; moves on too */
 	int64 upto_place;	   /* GROUP: inclusive */
 	const char *group_key; /* GROUP */
+	Oid group_owner;	   /* GROUP: whose work alone; InvalidOid: all */
 	TimestampTz from_due;  /* caller's own: where it began */
 	int64 place;		   /* caller's own: RANGE, as in WfWork */
 	int sides;			   /* WF_SCAN_RUNS or WF_SCAN_MESSAGES */

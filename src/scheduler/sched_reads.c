@@ -142,7 +142,7 @@ refill(WfScheduler *s, const WfPlanRequest *request)
 
 	pg_memory_barrier();
 	wf_sched_begin(s, &w, "reading a group");
-	key = wf_work_group_key(&request->id, s->cycle_cxt);
+	key = wf_work_group_key(&request->id, s->cycle_cxt, &scan.group_owner);
 	if (key != NULL)
 	{
 		scan.group_key = key;

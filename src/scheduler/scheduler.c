@@ -224,13 +224,12 @@ answer_idle(WfScheduler *s, uint64 asked)
 	ConditionVariableBroadcast(&db->idle_cv);
 }
 
-/* As many as there can be at all: the launcher and we are workers, too. */
+/* How many there may be in this database, whatever others have. */
 static int
 most_executors(void)
 {
-	int most = Min(wf_executors, Max(wf_shared->nslots - 2, 1));
-
-	return wf_max_executors >= 0 ? Min(most, wf_max_executors) : most;
+	return wf_max_executors >= 0 ? Min(wf_executors, wf_max_executors)
+								 : wf_executors;
 }
 
 static void

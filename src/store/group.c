@@ -12,12 +12,16 @@
  * groups, and a prepared transaction keeps them.
  *
  * The lock is never held while a transaction is waited for that has inserted
- * into the group: it may be about to ask again.
+ * into the group: it may be about to ask again.  That transaction may take as
+ * long as it likes, or be a prepared one, so the wait is one for a lock, which
+ * lock_timeout limits, and which the deadlock detector sees.
  */
 #include "postgres.h"
 
 #include "common/hashfn.h"
 #include "miscadmin.h"
+#include "portability/instr_time.h"
+#include "storage/proc.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -30,19 +34,22 @@
 
 /* Two groups of one hash would only wait for each other a moment. */
 static void
-group_lock_tag(int32 queue_id, Datum group_key, LOCKTAG *tag)
+group_lock_tag(int32 queue_id, Datum group_key, Oid owner, LOCKTAG *tag)
 {
 	Oid queue_table = get_relname_relid("queue", wf_schema_oid());
 	text *key = DatumGetTextPP(group_key);
 	uint64 hash = wf_group_hash(VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key));
 
-	SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, queue_table,
-					   hash_combine((uint32) hash, (uint32) queue_id), 8);
+	SET_LOCKTAG_OBJECT(
+		*tag, MyDatabaseId, queue_table,
+		hash_combine(hash_combine((uint32) hash, (uint32) queue_id),
+					 (uint32) owner),
+		8);
 }
 
 /* True when the group is free, as far as nobody is writing to it. */
 static bool
-look(int32 queue_id, Datum group_key, const pg_uuid_t *except,
+look(int32 queue_id, Datum group_key, const WfDirtyOnly *only,
 	 WfGroupGate *gate, WfWriter *writer)
 {
 	MemoryContext cxt = AllocSetContextCreate(
@@ -54,7 +61,7 @@ look(int32 queue_id, Datum group_key, const pg_uuid_t *except,
 	bool free;
 
 	wf_table_open(&wf_run_table, false, &table);
-	free = wf_dirty_find(&table, RUN_INDEX_GROUP, key, lengthof(key), except,
+	free = wf_dirty_find(&table, RUN_INDEX_GROUP, key, lengthof(key), only,
 						 cxt, values, nulls, writer) == NULL;
 	if (!free)
 	{
@@ -66,11 +73,48 @@ look(int32 queue_id, Datum group_key, const pg_uuid_t *except,
 	return free;
 }
 
-bool
-wf_group_enter(int32 queue_id, Datum group_key, const pg_uuid_t *except,
-			   WfGroupGate *gate)
+/*
+ * Waits for a writer, with what is left of the caller's lock_timeout: one after
+ * the other may be writing into the group.
+ */
+static void
+wait_for(const WfWriter *writer, instr_time began)
 {
-	group_lock_tag(queue_id, group_key, &gate->tag);
+	int allowed = LockTimeout;
+	instr_time passed;
+
+	if (allowed > 0)
+	{
+		INSTR_TIME_SET_CURRENT(passed);
+		INSTR_TIME_SUBTRACT(passed, began);
+		LockTimeout = Max(
+			allowed - (int) Min(INSTR_TIME_GET_MILLISEC(passed), allowed), 1);
+	}
+	PG_TRY();
+	{
+		wf_dirty_wait(writer);
+	}
+	PG_FINALLY();
+	{
+		LockTimeout = allowed;
+	}
+	PG_END_TRY();
+}
+
+bool
+wf_group_enter(int32 queue_id, Datum group_key, Oid owner,
+			   const pg_uuid_t *except, WfGroupGate *gate)
+{
+	WfDirtyOnly only = {.except = except};
+	instr_time began;
+
+	if (OidIsValid(owner))
+	{
+		only.column = RUN_owner + 1;
+		only.value = owner;
+	}
+	INSTR_TIME_SET_CURRENT(began);
+	group_lock_tag(queue_id, group_key, owner, &gate->tag);
 	for (;;)
 	{
 		WfWriter writer;
@@ -78,13 +122,13 @@ wf_group_enter(int32 queue_id, Datum group_key, const pg_uuid_t *except,
 
 		CHECK_FOR_INTERRUPTS();
 		(void) LockAcquire(&gate->tag, ExclusiveLock, false, false);
-		free = look(queue_id, group_key, except, gate, &writer);
+		free = look(queue_id, group_key, &only, gate, &writer);
 		if (free && !TransactionIdIsValid(writer.xid))
 			return true;
 		wf_group_leave(gate);
 		if (!free)
 			return false;
-		wf_dirty_wait(&writer);
+		wait_for(&writer, began);
 	}
 }
 

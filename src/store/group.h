@@ -24,9 +24,12 @@ typedef struct WfGroupGate
  * is told so before wf_group_leave(), by which time the caller has inserted
  * his own.  False, with the run in *gate, when there is one, which may be the
  * caller's own or anybody's.  A run that somebody is inserting is waited for.
- * The run "except", if not NULL, does not count.
+ * The run "except", if not NULL, does not count; nor do those of others than
+ * "owner", if that is valid.
+ *
+ * All that is waited for together takes no longer than lock_timeout: 55P03.
  */
-extern bool wf_group_enter(int32 queue_id, Datum group_key,
+extern bool wf_group_enter(int32 queue_id, Datum group_key, Oid owner,
 						   const pg_uuid_t *except, WfGroupGate *gate);
 extern void wf_group_leave(WfGroupGate *gate);
 

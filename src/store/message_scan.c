@@ -104,18 +104,22 @@ static WfStmt scan_group = {
 	"SELECT " COLUMNS "  FROM _workflow.message m"
 	" WHERE m.finished_at IS NULL AND m.queue_id = $1 AND m.group_key = $2"
 	"   AND (m.place, m.message_id) > ($3, $4) AND m.place <= $5"
+	"   AND ($7 = 0::pg_catalog.oid OR m.owner = $7)"
 	" ORDER BY m.place, m.message_id"
 	" LIMIT $6",
-	6,
-	{INT4OID, TEXTOID, INT8OID, INT8OID, INT8OID, INT8OID}};
+	7,
+	{INT4OID, TEXTOID, INT8OID, INT8OID, INT8OID, INT8OID, OIDOID}};
 
 static uint64
 next_of_group(const WfScan *scan, int64 after, int max)
 {
-	Datum values[6] = {
-		Int32GetDatum(scan->after_queue), CStringGetTextDatum(scan->group_key),
-		Int64GetDatum(scan->after_place), Int64GetDatum(after),
-		Int64GetDatum(scan->upto_place),  Int64GetDatum(max)};
+	Datum values[7] = {Int32GetDatum(scan->after_queue),
+					   CStringGetTextDatum(scan->group_key),
+					   Int64GetDatum(scan->after_place),
+					   Int64GetDatum(after),
+					   Int64GetDatum(scan->upto_place),
+					   Int64GetDatum(max),
+					   ObjectIdGetDatum(scan->group_owner)};
 
 	return wf_spi_run(&scan_group, values, NULL, true, max);
 }

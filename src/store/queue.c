@@ -29,7 +29,7 @@ static WfStmt read_rules = {
 	"       q.on_group_failure = 'block', q.fair, q.max_running, q.max_active,"
 	"       q.group_max_active, q.rate_limit, q.group_rate_limit,"
 	"       (extract(epoch FROM q.rate_period) * 1000000)::pg_catalog.int8,"
-	"       q.group_weights"
+	"       q.group_weights, q.group_by_owner"
 	"  FROM _workflow.queue q"
 	" ORDER BY q.queue_id",
 	0,
@@ -94,6 +94,7 @@ wf_queue_rules(MemoryContext cxt, WfQueueRules **out)
 		rules->rate_limit = wf_spi_get_int32(i, 8, 0);
 		rules->group_rate_limit = wf_spi_get_int32(i, 9, 0);
 		rules->rate_period = wf_spi_get_int64(i, 10, 0);
+		rules->group_by_owner = wf_spi_get_bool(i, 12, false);
 		if (weights != NULL)
 			read_weights(weights, cxt, rules);
 	}

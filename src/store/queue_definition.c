@@ -26,7 +26,7 @@
 	"       q.description, q.lease, q.dedup_window, q.keep_acked,"      \
 	"       q.keep_dead, q.notify_channel, q.alert, q.alert_role,"      \
 	"       q.alert_role_name, q.alert_depth, q.alert_age,"             \
-	"       q.alert_dead_letters, q.dedup_scope"                        \
+	"       q.alert_dead_letters, q.dedup_scope, q.group_by_owner"      \
 	"  FROM _workflow.queue q"                                          \
 	" WHERE q.name = $1"
 
@@ -91,6 +91,7 @@ read_message_columns(MemoryContext cxt, WfQueue *out)
 	out->alert_age = copy_interval(26, cxt);
 	out->alert_dead_letters = wf_spi_get_int32(0, 27, 0);
 	out->dedup_scope = wf_key_scope_of(wf_spi_copy_text(0, 28, cxt));
+	out->group_by_owner = wf_spi_get_bool(0, 29, false);
 }
 
 bool
@@ -191,7 +192,7 @@ wf_queue_insert(WfQueue *queue, TimestampTz now)
 	return true;
 }
 
-#define UPDATE_ARGS 28
+#define UPDATE_ARGS 29
 
 /* the policy's type is not a constant: it is set before each use */
 static WfStmt update_queue = {
@@ -204,7 +205,7 @@ static WfStmt update_queue = {
 	"       dedup_window = $18, keep_acked = $19, keep_dead = $20,"
 	"       notify_channel = $21, alert = $22, alert_role = $23,"
 	"       alert_role_name = $24, alert_depth = $25, alert_age = $26,"
-	"       alert_dead_letters = $27, dedup_scope = $28"
+	"       alert_dead_letters = $27, dedup_scope = $28, group_by_owner = $29"
 	" WHERE queue_id = $1",
 	UPDATE_ARGS,
 	{INT4OID,		 OIDOID,	  TEXTOID,	   BOOLOID,		INT4OID,
@@ -212,7 +213,7 @@ static WfStmt update_queue = {
 	 INT4OID,		 INTERVALOID, INT4OID,	   InvalidOid,	TEXTOID,
 	 TIMESTAMPTZOID, INTERVALOID, INTERVALOID, INTERVALOID, INTERVALOID,
 	 TEXTOID,		 TEXTOID,	  OIDOID,	   TEXTOID,		INT4OID,
-	 INTERVALOID,	 INT4OID,	  TEXTOID},
+	 INTERVALOID,	 INT4OID,	  TEXTOID,	   BOOLOID},
 	NULL};
 
 #define UPDATE_POLICY_ARG 13
@@ -251,6 +252,7 @@ set_message_columns(const WfQueue *queue, Datum *values, char *nulls)
 	values[25] = interval_or_null(queue->alert_age, &nulls[25]);
 	values[26] = limit_or_null(queue->alert_dead_letters, &nulls[26]);
 	values[27] = CStringGetTextDatum(wf_key_scopes[queue->dedup_scope]);
+	values[28] = BoolGetDatum(queue->group_by_owner);
 }
 
 void
@@ -312,6 +314,28 @@ wf_queue_set_paused(int32 queue_id, bool paused, const char *by,
 }
 
 /* ---- dropping ---- */
+
+static WfStmt count_grouped = {
+	"SELECT (SELECT pg_catalog.count(*)"
+	"          FROM _workflow.run r"
+	"         WHERE r.finished_at IS NULL AND r.queue_id = $1"
+	"           AND r.group_key IS NOT NULL)"
+	"       + (SELECT pg_catalog.count(*)"
+	"            FROM _workflow.message m"
+	"           WHERE m.finished_at IS NULL AND m.queue_id = $1"
+	"             AND m.group_key IS NOT NULL)",
+	1,
+	{INT4OID},
+	NULL};
+
+int64
+wf_queue_grouped(int32 queue_id)
+{
+	Datum values[1] = {Int32GetDatum(queue_id)};
+
+	(void) wf_spi_run(&count_grouped, values, NULL, false, 0);
+	return wf_spi_get_int64(0, 1, 0);
+}
 
 static WfStmt count_unfinished = {
 	"SELECT pg_catalog.count(*)"

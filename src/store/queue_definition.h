@@ -42,6 +42,7 @@ typedef struct WfQueue
 	int32 rate_limit;
 	Interval rate_period;
 	int32 group_rate_limit;
+	bool group_by_owner;
 	bool has_policy;
 	Datum policy_row; /* workflow.policy, valid when has_policy */
 	Interval lease;
@@ -88,6 +89,9 @@ extern void wf_queue_set_paused(int32 queue_id, bool paused, const char *by,
 								const char *reason, TimestampTz now);
 
 /* ---- dropping ---- */
+
+/* Runs and messages in groups of the queue that have not ended. */
+extern int64 wf_queue_grouped(int32 queue_id);
 
 /* Runs in the queue that have not ended. */
 extern int64 wf_queue_unfinished(int32 queue_id);

@@ -42,7 +42,7 @@ static WfStmt find_queue = {
 	"                     AND (g.role_name = 'public'"
 	"                          OR pg_catalog.pg_has_role($3, o.oid, 'USAGE'))),"
 	"       (extract(epoch FROM q.dedup_window) * 1000000)::pg_catalog.int8,"
-	"       q.group_max_active = 1, q.dedup_scope"
+	"       q.group_max_active = 1, q.dedup_scope, q.group_by_owner"
 	"  FROM _workflow.queue q"
 	" WHERE q.name = $1 OR ($1 IS NULL AND q.queue_id = $2)",
 	3,
@@ -71,6 +71,7 @@ wf_queue_send_load(const char *name, int32 queue_id, Oid user,
 		out->strict = wf_spi_get_bool(0, 6, false);
 		out->dedup_scope =
 			wf_key_scope_of(wf_spi_copy_text(0, 7, CurrentMemoryContext));
+		out->group_by_owner = wf_spi_get_bool(0, 8, false);
 		return true;
 	}
 
@@ -84,6 +85,7 @@ wf_queue_send_load(const char *name, int32 queue_id, Oid user,
 	out->may_send = true;
 	out->strict = false;
 	out->dedup_window = DEFAULT_WINDOW;
+	out->group_by_owner = false;
 	out->dedup_scope = WF_KEY_WINDOW;
 	return true;
 }

@@ -31,6 +31,7 @@ typedef struct WfQueueSend
 	bool may_send;		/* open, or the user owns it or was granted 'send' */
 	bool strict;		/* its groups start one at a time, in order */
 	int64 dedup_window; /* microseconds */
+	bool group_by_owner;
 	WfKeyScope dedup_scope;
 } WfQueueSend;
 

@@ -35,29 +35,31 @@
 #define OF_GROUP                                  \
 	"  FROM _workflow.run r"                      \
 	" WHERE r.queue_id = $1 AND r.group_key = $2" \
+	"   AND ($4 IS NULL OR r.owner = $4)"         \
 	"   AND r.finished_at IS NULL"
 
 static WfStmt group_begun = {
 	"SELECT r.run_id, r.owner, r.owner_name, r.state" OF_GROUP
 	"   AND " HAS_BEGUN " ORDER BY r.place, r.run_id LIMIT $3",
-	3,
-	{INT4OID, TEXTOID, INT8OID}};
+	4,
+	{INT4OID, TEXTOID, INT8OID, OIDOID}};
 
 static WfStmt group_first = {
 	"SELECT r.run_id, r.owner, r.owner_name, r.state" OF_GROUP
 	"   AND r.state = 'q'::\"char\" AND coalesce(r.due_at, r.run_at) <= $3"
 	" ORDER BY r.place, r.run_id LIMIT 1",
-	3,
-	{INT4OID, TEXTOID, TIMESTAMPTZOID}};
+	4,
+	{INT4OID, TEXTOID, TIMESTAMPTZOID, OIDOID}};
 
 static WfStmt group_blocker = {
 	"SELECT r.run_id, r.owner, r.owner_name, r.state"
 	"  FROM _workflow.run r"
 	" WHERE r.queue_id = $1 AND r.group_key = $2"
+	"   AND ($3 IS NULL OR r.owner = $3)"
 	"   AND r.state = 'f'::\"char\" AND r.waiting_for = 'x'::\"char\""
 	" ORDER BY r.run_id LIMIT 1",
-	2,
-	{INT4OID, TEXTOID}};
+	3,
+	{INT4OID, TEXTOID, OIDOID}};
 
 /* The first row, if there is one. */
 static bool
@@ -73,28 +75,34 @@ read_holder(uint64 rows, MemoryContext cxt, WfHolder *out)
 }
 
 void
-wf_group_look(int32 queue_id, const char *group, int limit, bool blocks,
-			  TimestampTz now, MemoryContext cxt, WfGroupState *out)
+wf_group_look(int32 queue_id, const char *group, Oid owner, int limit,
+			  bool blocks, TimestampTz now, MemoryContext cxt,
+			  WfGroupState *out)
 {
-	Datum values[3] = {Int32GetDatum(queue_id), CStringGetTextDatum(group)};
+	Datum values[4] = {Int32GetDatum(queue_id), CStringGetTextDatum(group),
+					   ObjectIdGetDatum(owner), ObjectIdGetDatum(owner)};
+	const char *of_blocker = OidIsValid(owner) ? "   " : "  n";
+	const char *of_others = OidIsValid(owner) ? "    " : "   n";
 
 	memset(out, 0, sizeof(*out));
 	if (blocks)
-		out->blocked =
-			read_holder(wf_spi_run(&group_blocker, values, NULL, true, 1), cxt,
-						&out->blocker);
+		out->blocked = read_holder(
+			wf_spi_run(&group_blocker, values, of_blocker, true, 1), cxt,
+			&out->blocker);
 	if (out->blocked || limit == 0)
 		return;
 
 	values[2] = Int64GetDatum(limit);
-	out->nbegun = (int) wf_spi_run(&group_begun, values, NULL, true, limit);
+	out->nbegun =
+		(int) wf_spi_run(&group_begun, values, of_others, true, limit);
 	(void) read_holder(out->nbegun, cxt, &out->oldest);
 	if (limit != 1 || out->nbegun > 0)
 		return;
 
 	values[2] = TimestampTzGetDatum(now);
-	out->waits = read_holder(wf_spi_run(&group_first, values, NULL, true, 1),
-							 cxt, &out->first);
+	out->waits =
+		read_holder(wf_spi_run(&group_first, values, of_others, true, 1), cxt,
+					&out->first);
 }
 
 WfGroupWait
@@ -114,7 +122,8 @@ static WfStmt run_queue = {
 	"SELECT r.queue_id, q.name, r.group_key, " HAS_BEGUN ","
 	"       q.paused_at, q.paused_by, q.pause_reason,"
 	"       q.on_group_failure = 'block', q.max_running, q.max_active,"
-	"       q.group_max_active, q.rate_limit, q.rate_period::text"
+	"       q.group_max_active, q.rate_limit, q.rate_period::text,"
+	"       CASE WHEN q.group_by_owner THEN r.owner END"
 	"  FROM _workflow.run r"
 	"  LEFT JOIN _workflow.queue q ON q.queue_id = r.queue_id"
 	" WHERE r.run_id = $1",
@@ -146,4 +155,5 @@ wf_run_queue(const pg_uuid_t *run_id, MemoryContext cxt, WfRunQueue *out)
 	out->group_max_active = wf_spi_get_int32(0, 11, 0);
 	out->rate_limit = wf_spi_get_int32(0, 12, 0);
 	out->rate_period = wf_spi_copy_text(0, 13, cxt);
+	out->group_owner = wf_spi_get_oid(0, 14);
 }

@@ -36,12 +36,13 @@ typedef struct WfGroupState
 } WfGroupState;
 
 /*
- * "limit" is the queue's group_max_active, 0 for none, "blocks" that its
+ * "owner" is whose group it is, where the queue keeps them apart, else
+ * InvalidOid.  "limit" is the queue's group_max_active, 0 for none, "blocks" that its
  * on_group_failure is block.  Names are allocated in "cxt".  In a window.
  */
-extern void wf_group_look(int32 queue_id, const char *group, int limit,
-						  bool blocks, TimestampTz now, MemoryContext cxt,
-						  WfGroupState *out);
+extern void wf_group_look(int32 queue_id, const char *group, Oid owner,
+						  int limit, bool blocks, TimestampTz now,
+						  MemoryContext cxt, WfGroupState *out);
 
 typedef enum WfGroupWait
 {
@@ -59,9 +60,10 @@ extern WfGroupWait wf_group_wait(const WfGroupState *state, int limit,
 typedef struct WfRunQueue
 {
 	int32 queue_id;
-	char *name;	 /* NULL: the queue was dropped */
-	char *group; /* NULL: none */
-	bool begun;	 /* it has its place in queue and group already */
+	char *name;		 /* NULL: the queue was dropped */
+	char *group;	 /* NULL: none */
+	Oid group_owner; /* whose group it is, or InvalidOid */
+	bool begun;		 /* it has its place in queue and group already */
 	bool paused;
 	TimestampTz paused_at;
 	char *paused_by;

@@ -63,11 +63,12 @@ static WfStmt scan_group = {
 	"SELECT " SCAN_COLUMNS "  FROM _workflow.run r"
 	" WHERE r.finished_at IS NULL AND r.queue_id = $1 AND r.group_key = $2"
 	"   AND (r.place, r.run_id) > ($3, $4) AND r.place <= $5"
+	"   AND ($7 = 0::pg_catalog.oid OR r.owner = $7)"
 	"   AND r.state <> 'p'::\"char\""
 	" ORDER BY r.place, r.run_id"
 	" LIMIT $6",
-	6,
-	{INT4OID, TEXTOID, INT8OID, UUIDOID, INT8OID, INT8OID}};
+	7,
+	{INT4OID, TEXTOID, INT8OID, UUIDOID, INT8OID, INT8OID, OIDOID}};
 
 /* the last one of a page, which there is only where the page is full */
 static WfStmt last_of_page = {
@@ -90,10 +91,13 @@ static WfStmt count_left = {
 static uint64
 next_of_group(const WfScan *scan, int max)
 {
-	Datum values[6] = {
-		Int32GetDatum(scan->after_queue), CStringGetTextDatum(scan->group_key),
-		Int64GetDatum(scan->after_place), UUIDPGetDatum(&scan->after),
-		Int64GetDatum(scan->upto_place),  Int64GetDatum(max)};
+	Datum values[7] = {Int32GetDatum(scan->after_queue),
+					   CStringGetTextDatum(scan->group_key),
+					   Int64GetDatum(scan->after_place),
+					   UUIDPGetDatum(&scan->after),
+					   Int64GetDatum(scan->upto_place),
+					   Int64GetDatum(max),
+					   ObjectIdGetDatum(scan->group_owner)};
 
 	return wf_spi_run(&scan_group, values, NULL, true, max);
 }

@@ -118,15 +118,23 @@ wf_work_scan(WfScan *scan, WfWork *out, int max)
 /* ---- groups ---- */
 
 static WfStmt key_of_run = {
-	"SELECT group_key FROM _workflow.run WHERE run_id = $1", 1, {UUIDOID}};
+	"SELECT w.group_key, CASE WHEN q.group_by_owner THEN w.owner END"
+	"  FROM _workflow.run w"
+	"  LEFT JOIN _workflow.queue q ON q.queue_id = w.queue_id"
+	" WHERE w.run_id = $1",
+	1,
+	{UUIDOID}};
 
 static WfStmt key_of_message = {
-	"SELECT group_key FROM _workflow.message WHERE message_id = $1",
+	"SELECT w.group_key, CASE WHEN q.group_by_owner THEN w.owner END"
+	"  FROM _workflow.message w"
+	"  LEFT JOIN _workflow.queue q ON q.queue_id = w.queue_id"
+	" WHERE w.message_id = $1",
 	1,
 	{INT8OID}};
 
 char *
-wf_work_group_key(const WfWorkId *id, MemoryContext cxt)
+wf_work_group_key(const WfWorkId *id, MemoryContext cxt, Oid *owner)
 {
 	bool message = wf_workid_is_message(id);
 	Datum values[1] = {message ? Int64GetDatum(wf_workid_message(id))
@@ -135,6 +143,7 @@ wf_work_group_key(const WfWorkId *id, MemoryContext cxt)
 	if (wf_spi_run(message ? &key_of_message : &key_of_run, values, NULL, true,
 				   1) == 0)
 		return NULL;
+	*owner = wf_spi_get_oid(0, 2);
 	return wf_spi_copy_text(0, 1, cxt);
 }
 

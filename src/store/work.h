@@ -15,8 +15,12 @@
  */
 extern int wf_work_scan(WfScan *scan, WfWork *out, int max);
 
-/* The group_key of this run or message; NULL: the row is gone, or has none. */
-extern char *wf_work_group_key(const WfWorkId *id, MemoryContext cxt);
+/*
+ * The group_key of this run or message; NULL: the row is gone, or has none.
+ * *owner is its owner where the queue keeps groups apart, else InvalidOid.
+ */
+extern char *wf_work_group_key(const WfWorkId *id, MemoryContext cxt,
+							   Oid *owner);
 
 /* A count, and how far it has come: fill in both "after", exclusive. */
 typedef struct WfWorkLeft

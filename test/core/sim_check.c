@@ -24,6 +24,22 @@ sim_fault(Sim *sim, const char *fmt, ...)
 	sim->fault = sim->fault_text;
 }
 
+/* ---- groups ---- */
+
+/* Are these in one group of this queue? */
+static bool
+same_group(const WfQueueRules *rules, const SimRow *a, const SimRow *b)
+{
+	return a->group == b->group &&
+		   (a->group == 0 || !rules->group_by_owner || a->owner == b->owner);
+}
+
+static uint64
+group_of(Sim *sim, const SimRow *row)
+{
+	return wf_group_of(&sim->rules[row->queue_id], row->group, row->owner);
+}
+
 /* ---- limits ---- */
 
 static bool
@@ -67,11 +83,11 @@ check_limits(Sim *sim, const SimRow *one)
 		if (row->retries == 0 || row->message)
 		{
 			active += is_active(row);
-			in_group += is_active(row) && row->group == one->group;
+			in_group += is_active(row) && same_group(rules, row, one);
 		}
 		/* as far as the plan has been told */
 		blocked |= (row->state == SIM_BLOCKING || row->state == SIM_DEAD) &&
-				   row->group == one->group && row->seat < 0;
+				   same_group(rules, row, one) && row->seat < 0;
 	}
 	if (rules->max_running > 0 && running > rules->max_running &&
 		!one->excused)
@@ -100,7 +116,8 @@ sim_closed(Sim *sim, const SimRow *one)
 		SimRow *row = &sim->rows[i];
 		WfEntry *entry;
 
-		if (row->queue_id != one->queue_id || row->group != one->group ||
+		if (row->queue_id != one->queue_id ||
+			!same_group(&sim->rules[one->queue_id], row, one) ||
 			sim_is_finished(row))
 			continue;
 		entry = wf_ready_find(sim->plan, &row->id);
@@ -127,7 +144,7 @@ check_order(Sim *sim, const SimRow *one)
 	{
 		const SimRow *row = &sim->rows[i];
 
-		if (row->queue_id == one->queue_id && row->group == one->group &&
+		if (row->queue_id == one->queue_id && same_group(rules, row, one) &&
 			row->state == SIM_QUEUED && !row->started && !row->delayed &&
 			row->retries == 0 && !is_in_hand(row) && row->writers == 0 &&
 			row->returned != 0 && row->returned < one->issued &&
@@ -156,8 +173,8 @@ check_fairness(Sim *sim, const SimRow *one)
 	const WfQueueRules *rules = &sim->rules[one->queue_id];
 	WfQueue *queue = wf_group_queue(sim->plan, one->queue_id, false);
 
-	if (!rules->fair || one->message || one->begun || one->started ||
-		queue == NULL)
+	if (!rules->fair || rules->group_by_owner || one->message || one->begun ||
+		one->started || queue == NULL)
 		return;
 	for (int other = 1; other <= SIM_GROUPS; other++)
 	{
@@ -401,8 +418,8 @@ count_start(Sim *sim, const SimRow *row, TimestampTz offered_at)
 	check_reserved(sim, row, offered_at, 0, rules->rate_limit);
 	if (row->group != 0)
 	{
-		check_rate(sim, row, row->group, rules->group_rate_limit);
-		check_reserved(sim, row, offered_at, row->group,
+		check_rate(sim, row, group_of(sim, row), rules->group_rate_limit);
+		check_reserved(sim, row, offered_at, group_of(sim, row),
 					   rules->group_rate_limit);
 	}
 	if (sim->nstarts == SIM_STARTS)
@@ -412,7 +429,7 @@ count_start(Sim *sim, const SimRow *row, TimestampTz offered_at)
 		sim->nstarts--;
 	}
 	sim->starts[sim->nstarts].queue_id = row->queue_id;
-	sim->starts[sim->nstarts].group = row->group;
+	sim->starts[sim->nstarts].group = group_of(sim, row);
 	sim->starts[sim->nstarts++].at = sim->now;
 }
 
@@ -464,6 +481,34 @@ check_share(Sim *sim, WfRole *role)
 				  role->oid, n, most);
 }
 
+static bool
+is_unlimited(const WfQueueRules *rules)
+{
+	return !rules->paused && !rules->fair && !rules->blocks &&
+		   rules->max_running == 0 && rules->max_active == 0 &&
+		   rules->group_max_active == 0 && rules->rate_limit == 0 &&
+		   rules->group_rate_limit == 0;
+}
+
+/* Where a queue has no limits, none waits whose role has nothing in hand. */
+static void
+check_hidden(Sim *sim)
+{
+	for (int i = 0; i < sim->nrows; i++)
+	{
+		const SimRow *row = &sim->rows[i];
+		const WfEntry *entry;
+
+		if (row->message || !is_unlimited(&sim->rules[row->queue_id]))
+			continue;
+		entry = wf_ready_find(sim->plan, &row->id);
+		if (entry != NULL && entry->place == WF_PLACE_GATE &&
+			entry->door->nadmitted == 0)
+			sim_fault(sim, "a run of role %u waits behind those of others",
+					  row->owner);
+	}
+}
+
 /* Is something ready, and somebody idle who could take it? */
 void
 sim_check_decided(Sim *sim)
@@ -474,6 +519,7 @@ sim_check_decided(Sim *sim)
 		check_share(sim, wf_ready_role(plan, oid));
 	if (plan->halted)
 		return;
+	check_hidden(sim);
 	for (int i = 0; i < plan->nused; i++)
 	{
 		WfSeat *seat = wf_plan_seat_of(plan, i);

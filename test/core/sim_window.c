@@ -33,7 +33,9 @@ next_of_group(Sim *sim, const WfPlanRequest *r, const WfSpot *spot)
 		const SimRow *row = &sim->rows[i];
 		WfSpot at = {.place = row->place, .id = row->id};
 
-		if (row->queue_id == r->queue_id && row->group == r->group &&
+		if (row->queue_id == r->queue_id &&
+			wf_group_of(&sim->rules[row->queue_id], row->group, row->owner) ==
+				r->group &&
 			sim_is_read(row) && row->place <= r->upto &&
 			spot_is_before(spot, row) &&
 			(first == NULL || spot_is_before(&at, first)))
@@ -152,7 +154,8 @@ sim_check_windows(Sim *sim)
 		if (row->state != SIM_QUEUED || row->group == 0 || queue == NULL ||
 			queue->spill.on || may_come(sim, row))
 			continue;
-		group = wf_group_find(queue, row->group);
+		group = wf_group_find(
+			queue, wf_group_of(&queue->rules, row->group, row->owner));
 		if (group != NULL && group->window.on &&
 			!spot_is_before(&group->window.known_to, row) &&
 			wf_ready_find(sim->plan, &row->id) == NULL)

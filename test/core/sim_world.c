@@ -462,6 +462,20 @@ sim_tell_rules(Sim *sim, bool first)
 	free(used);
 }
 
+static bool
+has_grouped(Sim *sim, int32 queue_id)
+{
+	for (int i = 0; i < sim->nrows; i++)
+	{
+		const SimRow *row = &sim->rows[i];
+
+		if (row->queue_id == queue_id && row->group != 0 &&
+			row->state != SIM_ENDED)
+			return true;
+	}
+	return false;
+}
+
 /* "open": whatever there is can go through, sooner or later. */
 void
 sim_change_rules(Sim *sim, int32 queue_id, bool open)
@@ -478,6 +492,8 @@ sim_change_rules(Sim *sim, int32 queue_id, bool open)
 	rules->group_max_active = sim_once_in(sim, 2) ? 1 + sim_below(sim, 2) : 0;
 	rules->rate_limit = sim_once_in(sim, 3) ? 1 + sim_below(sim, 20) : 0;
 	rules->group_rate_limit = sim_once_in(sim, 4) ? 1 + sim_below(sim, 8) : 0;
+	if (!has_grouped(sim, queue_id))
+		rules->group_by_owner = sim_once_in(sim, 3);
 	rules->rate_period = (1 + sim_below(sim, 30)) * USECS_PER_SEC;
 	/* turns show best where no group is ever closed */
 	if (rules->fair && sim_once_in(sim, 2))

@@ -47,6 +47,7 @@ static const struct
 	{SIM_BREAK_SNAPSHOT, "commits are told after the snapshot of a refill"},
 	{WF_BREAK_CLAIM, "a run is started while its row is written"},
 	{WF_BREAK_SHARE, "a role takes the last executor as well"},
+	{WF_BREAK_DOORS, "a role's runs hide those of another in its queue"},
 	{WF_BREAK_TURNS, "who had the executor gets it again"},
 	{WF_BREAK_SHORTAGE, "nothing slows down while something is short"},
 };

@@ -9,7 +9,7 @@ use Test::More;
 use WorkflowTest;
 use CrashLoop qw(kill_postmaster);
 
-my $node = new_node('restart', 'workflow.executors = 4');
+my $node = new_node('restart', 'workflow.executors = 5');
 my $db = 'shop';
 create_extension($node, $db);
 

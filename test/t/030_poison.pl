@@ -10,7 +10,7 @@ use Test::More;
 use WorkflowTest;
 use CrashLoop qw(kill_postmaster);
 
-my $node = new_node('poison', 'workflow.executors = 4');
+my $node = new_node('poison', 'workflow.executors = 5');
 my $db = 'shop';
 create_extension($node, $db);
 $node->safe_psql(

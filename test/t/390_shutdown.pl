@@ -12,7 +12,7 @@ use WorkflowTest;
 
 my $node = new_node(
 	'main', 'autovacuum = off', 'wal_level = minimal', 'max_wal_senders = 0',
-	'workflow.executors = 4');
+	'workflow.executors = 5');
 create_extension($node, 'shop');
 
 # Each kind of step is endless until the gate opens, as is one of the bodies.

@@ -21,6 +21,7 @@ $node->safe_psql(
 	$$ SELECT workflow.step('nap', 'SELECT pg_sleep($1)', (input->>0)::float8) $$;
 	SELECT workflow.create_workflow('nap');
 	SELECT workflow.create_queue('shared');
+	SELECT workflow.create_queue('limited', max_running => 4);
 });
 
 sub enqueue
@@ -90,9 +91,10 @@ sub set
 
 # ---- the last executor is for somebody else ----
 
-for my $queue ('default', 'shared')
+# more than executors have in hand: what is behind them in the queue is not hidden
+for my $queue ('default', 'shared', 'limited')
 {
-	enqueue('ann', 10, 600, $queue);
+	enqueue('ann', 60, 600, $queue);
 	executors_are('ann', '3 of 3', "ann has three of four ($queue)");
 	enqueue('bob', 3, 0, $queue);
 	unfinished_are('bob', 0, 'the runs of bob are done');

@@ -8,7 +8,7 @@ use Test::More;
 use WorkflowTest;
 
 my $db = 'retention';
-my $node = new_node('retention', 'workflow.executors = 2');
+my $node = new_node('retention', 'workflow.executors = 3');
 
 create_extension($node, $db);
 $node->safe_psql(
