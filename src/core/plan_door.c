@@ -79,7 +79,7 @@ wf_door_forget_all(WfPlan *plan, WfQueue *queue)
 static uint32
 most_in_hand(const WfPlan *plan, const WfQueue *queue)
 {
-	uint32 executors = Max(wf_staff_most_of_role(plan), 1);
+	uint32 executors = Max(wf_share_most_of_role(plan), 1);
 	uint32 most = executors * (WF_CELLS + 1);
 	int32 limit = queue->rules.max_running;
 

@@ -465,7 +465,7 @@ extern bool wf_dispatch_is_paused(const WfPlan *plan, int32 workflow_id);
 /* ---- plan_staff.c ---- */
 
 /* the most executors that one role may have */
-extern int wf_staff_most_of_role(const WfPlan *plan);
+extern int wf_share_most_of_role(const WfPlan *plan);
 extern void wf_staff_adjust(WfPlan *plan);
 
 #endif /* WF_CORE_PLAN_PARTS_H */

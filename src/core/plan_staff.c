@@ -47,18 +47,6 @@ count_wanted(WfPlan *plan, WfRole *role)
 	return (int) Min(n, plan->nseats);
 }
 
-int
-wf_staff_most_of_role(const WfPlan *plan)
-{
-	int most = plan->settings.executors;
-
-	if (most > 1 && !wf_plan_is_broken(plan, WF_BREAK_SHARE))
-		most--;
-	if (plan->settings.per_role >= 0)
-		most = Min(most, plan->settings.per_role);
-	return most;
-}
-
 /* Those that we have, and those that we have asked for. */
 static int
 count_all(WfPlan *plan)
@@ -80,7 +68,7 @@ static void
 ask_for(WfPlan *plan, WfRole *role, int wanted)
 {
 	wanted = Min(wanted,
-				 wf_staff_most_of_role(plan) - role->nseats - role->nhiring);
+				 wf_share_most_of_role(plan) - role->nseats - role->nhiring);
 	if (wanted <= 0 || plan->slots_short ||
 		count_all(plan) >= plan->settings.executors)
 		return;
@@ -162,7 +150,7 @@ is_starved(WfPlan *plan, WfRole *role)
 	dlist_iter iter;
 
 	if (role->nready == 0 || role->not_before > plan->now ||
-		role->nhiring > 0 || wf_staff_most_of_role(plan) == 0)
+		role->nhiring > 0 || wf_share_most_of_role(plan) == 0)
 		return false;
 	dlist_foreach (iter, &role->seats)
 	{
@@ -316,7 +304,7 @@ count_staying(WfRole *role)
 static void
 shed_of_roles(WfPlan *plan)
 {
-	int most = wf_staff_most_of_role(plan);
+	int most = wf_share_most_of_role(plan);
 
 	/* backwards, as removing one moves the last into its place */
 	for (int i = plan->nused - 1; i >= 0; i--)

@@ -168,8 +168,12 @@ poll_until($node, $db, 'SELECT 1', '1');
 is(outcome($run), "failed|$unknown", 'recorded as started, killed before: WF002');
 is(starts('never'), 0, 'it never started');
 
-# retry_run() is somebody's decision to start it again.
+# retry_run() starts it again only where it is told to in so many words.
 $node->safe_psql($db, "SELECT workflow.retry_run('$run')");
+is(outcome($run), "failed|$unknown", 'retry_run gives the body WF002 again');
+is(starts('never'), 0, 'and starts nothing');
+$node->safe_psql($db,
+	"SELECT workflow.retry_run('$run', repeat_unknown => true)");
 ok( poll_until($node, $db, "SELECT state FROM workflow.runs WHERE run_id = '$run'", 'succeeded'),
 	'retry_run starts it after all');
 is(starts('never'), 1, 'once');
