@@ -42,6 +42,7 @@ typedef struct WfWork
 #define WF_ASSIGN_WAKE	 0x20	/* what it waits for may have come */
 #define WF_ASSIGN_ASLEEP 0x40	/* it waits, and nothing has come for it yet */
 #define WF_ASSIGN_BEGUN	 0x80	/* it has begun: keeps its place */
+#define WF_ASSIGN_ASKED	 0x1000 /* requests for it may have yet to be read */
 #define WF_ASSIGN_PAUSED 0x0100 /* pause_run(): not to be started */
 /* messages, which are never assigned */
 #define WF_ASSIGN_LEASED 0x0200 /* somebody has it, until due_at */

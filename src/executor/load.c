@@ -16,6 +16,7 @@
 #include "play/sanity.h"
 #include "play/version.h"
 #include "store/control.h"
+#include "store/request.h"
 
 /* Reads run and record; false when there is no such run. */
 static bool
@@ -34,6 +35,24 @@ read_run(WfExecutor *executor)
 		found && (!(cell->flags & WF_ASSIGN_FRESH) || record->run.retried));
 	wf_mark_clear();
 	return found;
+}
+
+/*
+ * While the scheduler goes through thousands of requests it offers runs of
+ * which it has not read what was asked: such a run is not begun.
+ */
+static bool
+is_to_stop(const WfCell *cell)
+{
+	WfWindow window;
+	bool result;
+
+	if (!(cell->flags & WF_ASSIGN_ASKED))
+		return false;
+	wf_window_open(&window);
+	result = wf_request_is_to_stop(&cell->work_id);
+	wf_window_close(&window);
+	return result;
 }
 
 bool
@@ -67,6 +86,8 @@ wf_load_run(WfExecutor *executor, WfTurn *turn)
 		wf_ending_leave(turn, WF_OUTCOME_LATER);
 		turn->due_at = Max(run->due_at, run->run_at);
 	}
+	else if (is_to_stop(cell))
+		wf_ending_leave(turn, WF_OUTCOME_YIELDED);
 	else
 		return true;
 	return false;

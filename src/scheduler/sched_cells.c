@@ -62,6 +62,9 @@ wf_cells_offer(WfScheduler *s, int index, int at)
 	cell->work_id = entry->id;
 	cell->lsn = entry->lsn;
 	cell->flags = flags;
+	/* one of the requests that have yet to be read may be for it */
+	if (s->requests.under_way)
+		cell->flags |= WF_ASSIGN_ASKED;
 	cell->tid = entry->tid;
 	cell->queue_id = entry->queue_id;
 	cell->group = entry->group_hash;

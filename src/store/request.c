@@ -184,6 +184,21 @@ wf_request_delete_for(const pg_uuid_t *run_id)
 	(void) wf_spi_run(&delete_requests_for, values, NULL, false, 0);
 }
 
+static WfStmt is_to_stop = {
+	"SELECT FROM _workflow.request"
+	" WHERE run_id = $1 AND kind = ANY (ARRAY['c', 'p']::\"char\"[])"
+	" LIMIT 1",
+	1,
+	{UUIDOID}};
+
+bool
+wf_request_is_to_stop(const pg_uuid_t *run_id)
+{
+	Datum values[1] = {UUIDPGetDatum(run_id)};
+
+	return wf_spi_run(&is_to_stop, values, NULL, false, 1) > 0;
+}
+
 static WfStmt insert_audit = {
 	"INSERT INTO _workflow.audit (run_id, at, action, role_name, reason,"
 	"                             detail)"

@@ -59,14 +59,14 @@ extern bool wf_step_view(const pg_uuid_t *run_id, MemoryContext cxt,
 /* A wish to be; what has no meaning for its kind is 0. */
 typedef struct WfNewRequest
 {
-	char kind;			/* WF_REQUEST_* */
-	TimestampTz due_at; /* retry: 0 for at once; delete: when it ended */
-	int32 body_id;		/* retry: 0 to keep the body */
-	bool no_undo;		/* cancel: without compensation */
+	char kind;			 /* WF_REQUEST_* */
+	TimestampTz due_at;	 /* retry: 0 for at once; delete: when it ended */
+	int32 body_id;		 /* retry: 0 to keep the body */
+	bool no_undo;		 /* cancel: without compensation */
 	bool repeat_unknown; /* retry: also what was started at most once */
-	int32 ordinal;		/* result */
-	Datum value;		/* result: jsonb, or 0 for NULL */
-	const char *reason; /* or NULL */
+	int32 ordinal;		 /* result */
+	Datum value;		 /* result: jsonb, or 0 for NULL */
+	const char *reason;	 /* or NULL */
 } WfNewRequest;
 
 extern void wf_request_insert(const pg_uuid_t *run_id,
@@ -82,6 +82,9 @@ extern void wf_audit_insert(const pg_uuid_t *run_id, const char *action,
 
 /* The process of a run was ended for its sake, which timeline() tells. */
 extern void wf_audit_terminated(const pg_uuid_t *run_id, const char *reason);
+
+/* Has somebody asked for it to be cancelled or paused, and nobody dealt with it? */
+extern bool wf_request_is_to_stop(const pg_uuid_t *run_id);
 
 /* Deletes every request for a run: called with the write that ends it. */
 extern void wf_request_delete_for(const pg_uuid_t *run_id);

@@ -146,14 +146,33 @@ $node->safe_psql($db, "CALL workflow.wait_until_idle('60 s')");
 as('alice', $bulk{cancel});
 as('bob', q{
 	SELECT count(workflow.pause_run(workflow.enqueue_workflow('quick')))
-	  FROM generate_series(1, 20)});
+	  FROM generate_series(1, 500)});
 ok(poll_until($node, $db, 'SELECT count(*) FROM _workflow.request', '0'),
 	'both are done');
 $node->safe_psql($db, "CALL workflow.wait_until_idle('60 s')");
 is( $node->safe_psql($db,
 		q{SELECT count(*) FROM workflow.runs WHERE workflow = 'quick' AND paused_at IS NOT NULL AND started_at IS NULL}),
-	'20',
+	'500',
 	'none has started');
+
+# Nor does what was cancelled while nothing was started, however much it is.
+$node->safe_psql($db, "SELECT workflow.stop('for a cancel')");
+as('bob', q{
+	SELECT count(workflow.enqueue_workflow('quick')) FROM generate_series(1, 2000)});
+as('bob', q{
+	SELECT count(workflow.cancel_run(run_id)) FROM workflow.runs
+	 WHERE workflow = 'quick' AND state = 'queued' AND paused_at IS NULL});
+$node->safe_psql($db, 'SELECT workflow.start()');
+ok(poll_until($node, $db, 'SELECT count(*) FROM _workflow.request', '0'),
+	'2,000 cancels are done');
+$node->safe_psql($db, "CALL workflow.wait_until_idle('60 s')");
+is( $node->safe_psql($db, q{
+		SELECT count(*) FROM workflow.runs r
+		  JOIN workflow.audit_log a USING (run_id)
+		 WHERE r.workflow = 'quick' AND a.action = 'cancel_run'
+		   AND r.state <> 'cancelled'}),
+	'0',
+	'and none of them has run');
 
 # ---- nothing costs more than its number ----
 
