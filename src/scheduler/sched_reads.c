@@ -51,8 +51,7 @@ wf_reads_strikes(WfScheduler *s)
 									   .ordinal = marks[i].ordinal,
 									   .attempt = marks[i].attempt,
 									   .step_name = marks[i].step_name,
-									   .crash_id =
-										   (int64) marks[i].crash_id});
+									   .crash_id = (int64) marks[i].crash_id});
 		if ((of.workflow_id == 0 && !of.undoes) ||
 			of.queue_id == WF_QUEUE_ITEMS)
 			continue;
@@ -70,7 +69,7 @@ wf_reads_strikes(WfScheduler *s)
 
 /* Once, after the initial load. */
 static void
-log_loaded(WfScheduler *s, const WfScan *scan)
+log_loaded(WfScheduler *s)
 {
 	WfPlanTotals totals;
 
@@ -79,10 +78,10 @@ log_loaded(WfScheduler *s, const WfScan *scan)
 		DEBUG1,
 		"workflow scheduler has read all unfinished runs: %u ready, %u waiting for a time",
 		totals.ready, totals.timers);
-	if (scan->foreign > 0 && !s->control.foreign)
+	if (s->nforeign > 0 && !s->control.foreign)
 		ereport(LOG,
 				(errmsg(INT64_FORMAT " workflow runs and messages of another database are not started",
-						scan->foreign),
+						s->nforeign),
 				 errdetail("They were restored or copied into this database."),
 				 errhint("If they should run here, use \"SELECT workflow.start()\".")));
 }
@@ -102,6 +101,8 @@ read_chunk(WfScheduler *s)
 	pg_memory_barrier();
 	wf_sched_begin(s, &w, "reading runs");
 	n = wf_work_scan(&scan, s->rows, WF_PLAN_CHUNK);
+	if (loading)
+		s->nforeign += scan.foreign - wf_plan_scan(s->plan)->foreign;
 	if (prepared && n > 0)
 		n = wf_prepared_filter(s->rows, n);
 	lsn = wf_exits_seen_upto();
@@ -113,7 +114,7 @@ read_chunk(WfScheduler *s)
 
 	if (loading && !wf_plan_is_loading(s->plan))
 	{
-		log_loaded(s, &scan);
+		log_loaded(s);
 		/* what was told to the scheduler before us is in the table */
 		wf_signals_look(s, false);
 	}

@@ -99,6 +99,7 @@ typedef struct WfScheduler
 
 	/* bulk work, of which a slice is done in each cycle */
 	instr_time slice_began; /* of the transaction at work */
+	int64 nforeign;			/* rows of another origin that the load has met */
 	WfRequestWalk requests;
 	WfSignalWalk signals;
 	WfCounting counting;
