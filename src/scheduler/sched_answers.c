@@ -239,9 +239,11 @@ wf_answers_give(WfScheduler *s)
 	batch = palloc(WF_PLAN_CHUNK * sizeof(WfPlanRequest));
 	for (int i = 0; i < lengthof(answers); i++)
 	{
+		/* what is handed out depends on the rows that are looked at by key */
+		bool all = answers[i].kind == WF_PLAN_LOOK;
 		int n;
 
-		while ((!any || !wf_slice_is_over(&began, 1)) &&
+		while ((all || !any || !wf_slice_is_over(&began, 1)) &&
 			   (n = take_out(s, answers[i].kind, batch, answers[i].most)) > 0)
 		{
 			int answered;

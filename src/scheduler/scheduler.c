@@ -298,6 +298,8 @@ cycle(WfScheduler *s)
 	/* a slice of each kind of bulk work */
 	wf_requests_go_on(s);
 	wf_signals_go_on(s);
+	/* who asks for messages is given what was given back before */
+	(void) wf_answers_give(s);
 	decide(s);
 	/* else something may be unread */
 	if (!s->more && s->events == 0 && !wf_plan_is_busy(s->plan) &&

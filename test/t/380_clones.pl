@@ -11,7 +11,7 @@ use Test::More;
 use Time::HiRes qw(usleep);
 use WorkflowTest;
 
-my $main = new_node('main', "workflow.site = 'production'",
+my $main = new_node('main', "workflow.executors = 5", "workflow.site = 'production'",
 	{ streaming => 1 });
 create_extension($main, 'shop');
 $main->safe_psql(
