@@ -59,7 +59,7 @@ check_unset(FunctionCallInfo fcinfo, int arg, const char *name)
 			 errhint("Leave out one of the two.")));
 }
 
-/* One element of reset. */
+/* Applies one element of reset. */
 static void
 reset_one(FunctionCallInfo fcinfo, const Places *of, const char *name,
 		  WfAlter *alter)
@@ -166,7 +166,7 @@ add_text(StringInfo out, const char *name, const char *value)
 		escape_json(out, value);
 }
 
-/* What is altered, as the audit keeps it; NULL: nothing. */
+/* Gives the altered properties, as the audit keeps them; NULL: none. */
 static char *
 describe(FunctionCallInfo fcinfo, const WfAlter *alter)
 {

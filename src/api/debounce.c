@@ -1,6 +1,6 @@
 /*
  * debounce.c
- *		What enqueue_workflow() and send() have in common where they debounce.
+ *		The part of debounce that enqueue_workflow() and send() share.
  */
 #include "postgres.h"
 

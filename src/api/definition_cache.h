@@ -38,7 +38,7 @@ extern void wf_workflow_vouch(const WfKnownWorkflow *known, Oid *role,
 							  Datum *name);
 
 /*
- * Who would own a run that the current user enqueues, whether or not the body
+ * The role that would own a run of the current user, whether or not the body
  * is fit to run.  Raises 42704 and 42501.
  */
 extern Oid wf_workflow_run_owner(const char *name, int length);

@@ -318,7 +318,7 @@ retry_kept(const WfKeptRun *kept)
 	return DatumGetBool(workflow_retry_run(call));
 }
 
-/* What became of a call. */
+/* The outcome of a call. */
 typedef struct Enqueued
 {
 	pg_uuid_t run_id;

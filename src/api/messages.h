@@ -1,6 +1,6 @@
 /*
  * messages.h
- *		What the functions about one message have in common.
+ *		The part that the functions about one message share.
  */
 #ifndef WF_API_MESSAGES_H
 #define WF_API_MESSAGES_H

@@ -167,10 +167,10 @@ held_by_group(FunctionCallInfo fcinfo, const pg_uuid_t *run_id, int32 queue_id,
 }
 
 /*
- * What the arguments after the id say: queue_id, group_key, begun,
- * group_max_active, blocks, max_running, max_active, group_owner.  "free" is the word where
- * nothing of queue and group holds it.  Superusers can call it with anything: a
- * limit below zero is none.
+ * The arguments after the id: queue_id, group_key, begun,
+ * group_max_active, blocks, max_running, max_active, group_owner.  "free" is
+ * the word where nothing of queue and group holds it.  Superusers can call it
+ * with anything: a limit below zero is none.
  */
 static text *
 hold_word(FunctionCallInfo fcinfo, const pg_uuid_t *id, const char *free)

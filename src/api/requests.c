@@ -242,7 +242,7 @@ can_be_retried(const WfRunView *run)
 			run->waiting_for == WF_WAIT_RETRY && run->due_at > wf_clock_now());
 }
 
-/* What was asked for besides the run, as the audit keeps it; NULL: nothing. */
+/* Gives other arguments of a request, as the audit keeps them; NULL: none. */
 static char *
 describe_retry(const WfNewRequest *request, const char *body)
 {

@@ -2,7 +2,7 @@
  * served.c
  *		Whether this database is served: has a scheduler, and is not stopped.
  *
- * Who receives in a loop gets nothing for as long as nobody hands anything out,
+ * A consumer in a loop gets nothing for as long as nobody hands anything out,
  * and cannot tell that from an empty queue.  So it is said, once in an episode:
  * shared memory counts the times that the database was stopped or without a
  * scheduler, and a session remembers of which it was told.

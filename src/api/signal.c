@@ -87,7 +87,7 @@ wf_signal_require_unfinished(const WfRunView *run)
 			 errhint("Send it to a run that is unfinished: see workflow.runs.")));
 }
 
-/* Nobody will take a signal any more: it has ended, or is being undone. */
+/* Has the run ended, or is it being undone?  Then it takes no signal. */
 static bool
 takes_no_signal(const WfRunView *run)
 {

@@ -341,7 +341,7 @@ say_asleep(StringInfo out, const Known *k)
 	appendStringInfoChar(out, '.');
 }
 
-/* What the database is short of, where that may be why. */
+/* Says what the database is short of, where that may be the reason. */
 static void
 say_shortage(StringInfo out, const WfDatabase *db)
 {

@@ -85,7 +85,7 @@ line_of(WfQueue *queue, WfSideOf side, WfWaits kind)
 									: &s->plain;
 }
 
-/* What comes first of those that are in no group, and may be admitted. */
+/* Gives the first entry without a group that may be admitted, or NULL. */
 static WfEntry *
 first_in(WfPlan *plan, WfQueue *queue, WfSideOf side, WfWaits kind)
 {

@@ -1,14 +1,14 @@
 /*
  * plan_door.c
- *		What each role has in hand of a queue.
+ *		The entries of a queue that each role has in hand.
  *
  * A gate admits no more runs of a role than its executors can have in hand.  A
  * role that has that many is at its *door*: its further runs wait, and must not
  * hide those of others, however many they are and whatever comes first.  So
- * where another role waits in the same queue, runs of the one are put aside when
- * it would be their turn, each once, and groups whose first run is of such a
- * role step out.  From then on they compete by the same order, but only while
- * their door has room.
+ * where another role waits in the same queue, runs of the one are put aside
+ * when it would be their turn, each once, and groups whose first run is of
+ * such a role step out.  From then on they compete by the same order, but only
+ * while their door has room.
  *
  * A limit of the queue counts what is admitted.  So that it is not used up by
  * runs that have no executor, a role leaves one place of it for another, as far

@@ -70,7 +70,7 @@ revive(WfPlan *plan, WfEntry *entry, const WfWork *work)
 	wf_ready_place(plan, entry);
 }
 
-/* It was given another place by alter_message(). */
+/* Has alter_message() given the message another place? */
 static bool
 has_moved(const WfEntry *entry, const WfWork *work)
 {

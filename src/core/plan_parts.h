@@ -444,8 +444,8 @@ extern void wf_door_step_out(WfStand *stand);
 /* groups come back */
 extern void wf_door_let_in(WfPlan *plan, WfQueue *queue);
 /*
- * What comes first in this line of a queue, whose door has room; the line loses
- * what has none.  _any: whether or not there is room, and nothing moves.
+ * Gives the first entry in this line of a queue whose door has room; the line
+ * loses what has none.  _any: whether or not there is room, and nothing moves.
  */
 extern WfEntry *wf_door_first(WfPlan *plan, WfQueue *queue, WfLine *line,
 							  WfWaits kind);

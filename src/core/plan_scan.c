@@ -8,12 +8,12 @@
  * known soon, however much there is in another.
  *
  * The order of strict groups.  All rows are read in the order of their ids, and
- * no place is lower than the number in the id: so what is still in the table has
- * a higher place than the last id that was read, be it by a walk or because the
- * queue is spilled.  The lowest of these bounds is up to where a queue is known.
- * A strict group whose first entry is beyond it waits.  The side reads the
- * tables before it tells what was committed, so that whatever was committed
- * before a row that it has read is known, too.
+ * no place is lower than the number in the id: so what is still in the table
+ * has a higher place than the last id that was read, be it by a walk or
+ * because the queue is spilled.  The lowest of these bounds is up to where a
+ * queue is known. A strict group whose first entry is beyond it waits.  The
+ * side reads the tables before it tells what was committed, so that whatever
+ * was committed before a row that it has read is known, too.
  */
 #include "postgres.h"
 
@@ -67,7 +67,7 @@ wf_scan_is_reading(const WfPlan *plan)
 		   (scan->kind == WF_SCAN_RANGE && !scan->single);
 }
 
-/* What it has yet to read has a higher place than this. */
+/* Every row that the walk has yet to read has a higher place than this. */
 static int64
 read_to(const WfScan *scan)
 {

@@ -236,7 +236,7 @@ goes_on(WfPlan *plan, WfSlow *slow)
 	return true;
 }
 
-/* What was given in advance, to executors of the role, or of all. */
+/* Counts runs given in advance to executors of the role, or of all roles. */
 static void
 take_back_offers(WfPlan *plan, const WfRole *role)
 {

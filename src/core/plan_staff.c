@@ -300,7 +300,7 @@ count_staying(WfRole *role)
 	return n;
 }
 
-/* What a role may have was lowered. */
+/* The number of executors that a role may have was lowered. */
 static void
 shed_of_roles(WfPlan *plan)
 {

@@ -27,9 +27,10 @@ extern const char *wf_shortage_kind_word(WfShortage kind);
 extern const char *wf_shortage_kind_noun(WfShortage kind);
 
 /*
- * What an error with this SQLSTATE says.  53200 is memory here, as nothing but
- * its text tells a full lock table from it.  "engine": our own statement has
- * met it; a step that cannot find a file (58P01) has only the wrong name.
+ * The shortage that an error with this SQLSTATE tells of.  53200 is memory
+ * here, as nothing but its text tells a full lock table from it.  "engine":
+ * our own statement has met it; a step that cannot find a file (58P01) has
+ * only the wrong name.
  */
 extern WfShortage wf_shortage_kind_of(const char *sqlstate, bool engine);
 

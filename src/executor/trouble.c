@@ -46,7 +46,7 @@ set_timed_out(WfError *error, const WfPolicy *policy)
 }
 
 /*
- * Somebody has cancelled the statement, such as by pg_cancel_backend().  As
+ * The statement was cancelled from outside, such as by pg_cancel_backend().  As
  * 57014 the error would pass by a handler WHEN OTHERS of the body.
  */
 static void
@@ -174,7 +174,7 @@ handle_trouble(WfExecutor *executor, WfTurn *turn, const WfError *error,
 
 /* ---- shortages ---- */
 
-/* What the database is short of is for the scheduler to know. */
+/* The scheduler is told what the database is short of. */
 static void
 tell_shortage(WfExecutor *executor, const WfError *error, bool engine)
 {

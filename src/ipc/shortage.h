@@ -3,11 +3,11 @@
  *		What this database is short of, as far as shared memory knows.
  *
  * A shortage that executors meet is told in their cells, and the scheduler's
- * plan slows down (core/plan_slow.c); the scheduler shows it in the entry of its
- * database, and logs it.  A scheduler that meets one itself ends, as with any
- * ERROR, and leaves in the entry what it was, for the one that comes next; it is
- * started again soon, but not at once.  Worker processes are the launcher's
- * matter (`short_since`).
+ * plan slows down (core/plan_slow.c); the scheduler shows it in the entry of
+ * its database, and logs it.  A scheduler that meets one itself ends, as with
+ * any ERROR, and leaves in the entry what it was, for the one that comes next;
+ * it is started again soon, but not at once.  Worker processes are the
+ * launcher's matter (`short_since`).
  *
  * Locking: "shortage" and "shortage_since" are single words that one process
  * writes at a time; the text is guarded by wf_shared->lock.
@@ -19,8 +19,9 @@
 #include "ipc/shmem.h"
 
 /*
- * What an error says; "engine": a statement of our own has met it.  One that
- * user code raises by hand says nothing of the server, whatever its code.
+ * The shortage that an error tells of; "engine": a statement of our own has
+ * met it.  One that user code raises by hand says nothing of the server,
+ * whatever its code.
  */
 extern WfShortage wf_shortage_of(const WfError *error, bool engine);
 
@@ -48,7 +49,7 @@ extern WfShortage wf_shortage_watched(void);
 extern void wf_shortage_ended_by(WfDatabase *db, WfShortage kind,
 								 TimestampTz now);
 
-/* What views show: the shortage and since when, or WF_SHORTAGE_NONE. */
+/* The shortage that views show, and since when, or WF_SHORTAGE_NONE. */
 extern WfShortage wf_shortage_shown(const WfDatabase *db, TimestampTz *since);
 
 #endif /* WF_IPC_SHORTAGE_H */

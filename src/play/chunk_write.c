@@ -266,8 +266,9 @@ input_again(WfPlay *play, const WfWanted *asked, const Jsonb *input)
 }
 
 /*
- * What the chunks have done stays done.  Each that did not succeed is replaced
- * by another one, with another id, as an executor may just be leaving it.
+ * The work of chunks that is done stays done.  Each chunk that did not succeed
+ * is replaced by another one, with another id, as an executor may just be
+ * leaving it.
  */
 static int
 write_again(WfPlay *play, const WfWanted *asked)

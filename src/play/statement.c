@@ -277,7 +277,7 @@ value_to_jsonb(Datum value, Oid type)
 	return DatumGetJsonbP(FunctionCall1(&flinfo, value));
 }
 
-/* They become the keys of an object, which has each key once. */
+/* Column names become keys of an object, which has each key once. */
 static void
 check_columns(TupleDesc desc)
 {

@@ -3,8 +3,8 @@
  *		What the plan asks of the tables, and the answers.
  *
  * Requests of a kind go into one transaction, up to WF_PLAN_BATCH of them; they
- * are answered in the order of kinds, which is all the same to the plan.  What a
- * slice has no time for stays in "asked" for the next cycle.
+ * are answered in the order of kinds, which is all the same to the plan.  What
+ * a slice has no time for stays in "asked" for the next cycle.
  */
 #include "postgres.h"
 
@@ -171,7 +171,7 @@ static const struct
 	{WF_PLAN_COUNT, count_left, 1},
 };
 
-/* What the plan has asked for since goes behind what it asked for before. */
+/* New requests of the plan go behind those that it made before. */
 static void
 take_over(WfScheduler *s)
 {

@@ -64,7 +64,7 @@ policy_of_queue(Expiring *e, int32 queue_id)
 	return &e->queue.policy;
 }
 
-/* What a worker has said of an attempt before, as a sentence to be appended. */
+/* Gives a worker's words about an earlier attempt, as a sentence. */
 static const char *
 last_words(const WfDelivery *row)
 {
@@ -181,7 +181,7 @@ expire_one(Expiring *e, Expiry *x)
 	x->end.tid = row.tid;
 }
 
-/* One transaction. */
+/* Works in one transaction. */
 int
 wf_leases_end(WfScheduler *s, const WfPlanRequest *requests, int n)
 {

@@ -179,8 +179,8 @@ take_effect(WfScheduler *s, const Effect *effect)
 /*
  * Requests behind *after, as many as a slice has time for; true when there are
  * no more.  They take effect in the order in which they were made.  "newest":
- * out of their turn, so what was asked of the same run before goes first; all of
- * a slice's rows, whatever the time, as they may be of runs that are ready.
+ * out of their turn, so what was asked of the same run before goes first; all
+ * of a slice's rows, whatever the time, as they may be of runs that are ready.
  */
 static bool
 slice(WfScheduler *s, int64 *after, bool newest)
@@ -247,8 +247,9 @@ begin_walk(WfRequestWalk *walk)
 }
 
 /*
- * Somebody has made requests.  A transaction that drew the numbers of its
- * requests early may commit late, so each walk begins with the first there is.
+ * Begins a walk, as requests were made.  A transaction that drew the numbers
+ * of its requests early may commit late, so each walk begins with the first
+ * there is.
  */
 void
 wf_requests_look(WfScheduler *s)

@@ -94,7 +94,7 @@ end_pass(WfScheduler *s)
 	r->due = Max(r->next_over, s->now + Min(pause, MAX_PASS_USEC));
 }
 
-/* One transaction. */
+/* Works in one transaction. */
 static void
 run_batch(WfScheduler *s)
 {

@@ -115,7 +115,7 @@ expire(WfScheduler *s, const WfPlanRequest *request, WfRowEnd *end)
 	wf_rows_withdraw(s, &request->id);
 }
 
-/* One transaction. */
+/* Works in one transaction. */
 int
 wf_rows_write(WfScheduler *s, const WfPlanRequest *requests, int n)
 {

@@ -14,7 +14,7 @@
 
 #include "store/control.h"
 
-/* What is to be altered; what stays is NULL or false. */
+/* The properties to alter; NULL or false leaves one as it is. */
 typedef struct WfAlter
 {
 	bool has_priority;

@@ -33,7 +33,7 @@ typedef struct WfUsedKey
 } WfUsedKey;
 
 /*
- * What the key of this message is used for, as committed by now; false when
+ * The use of this message's key, as committed by now; false when
  * it has no row.  "lock" keeps others from giving the key to another message,
  * to the end of the transaction.
  */

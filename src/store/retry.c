@@ -45,7 +45,7 @@ static WfStmt settle_unknown = {
 	1,
 	{UUIDOID}};
 
-/* Nothing that chunks have started at most once is remembered any more. */
+/* Forgets all that chunks have started at most once. */
 static WfStmt forget_unknown = {
 	"DELETE FROM _workflow.step u"
 	" USING _workflow.run c"

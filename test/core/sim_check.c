@@ -205,7 +205,7 @@ is_workflow_paused(const Sim *sim, int32 workflow_id)
 	return false;
 }
 
-/* What may have crashed the server goes one at a time. */
+/* Suspects of a crash run one at a time. */
 static void
 check_suspects(Sim *sim, const SimRow *one)
 {
@@ -315,7 +315,7 @@ is_waiting(Sim *sim, const SimRow *row)
 		   entry->place != WF_PLACE_HELD && entry->place != WF_PLACE_LEASED;
 }
 
-/* Nothing that was known at the last decision comes before it. */
+/* No entry that was known at the last decision may come before it. */
 void
 sim_check_laid(Sim *sim, const SimRow *one)
 {
@@ -460,7 +460,7 @@ sim_check_handed(Sim *sim, SimRow *row)
 
 /* ---- after a decision that had all its answers ---- */
 
-/* None that is at work stays beyond what its role may have by now. */
+/* No role may keep more executors than it may have by now. */
 static void
 check_share(Sim *sim, WfRole *role)
 {
@@ -557,7 +557,7 @@ sim_slow_told(Sim *sim, Oid role, const WfCellNews *news)
 		sim->slow[role].on = false;
 }
 
-/* One that was offered has left its cell. */
+/* A run that was offered has left its cell. */
 void
 sim_slow_back(Sim *sim, Oid role)
 {

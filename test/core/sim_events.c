@@ -336,7 +336,7 @@ ask_something(Sim *sim)
 /* ---- operators, and time ---- */
 
 /*
- * What was counted under the rules before goes on being counted, and what was
+ * Entries counted under the rules before go on being counted, and what was
  * laid out under them may have been taken already.
  */
 static void

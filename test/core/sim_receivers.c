@@ -2,10 +2,10 @@
  * sim_receivers.c
  *		Receivers of the simulator, their news, and the shelf.
  *
- * As in ipc/receive.c: a receiver asks and is answered, or takes from the shelf;
- * then it takes the rows that it was handed, and its transaction ends.  The plan
- * hears of all that by news, which come late, all in the order in which they were
- * sent; or are lost, and then it is told so.
+ * As in ipc/receive.c: a receiver asks and is answered, or takes from the
+ * shelf; then it takes the rows that it was handed, and its transaction ends.
+ * The plan hears of all that by news, which come late, all in the order in
+ * which they were sent; or are lost, and then it is told so.
  *
  * In a *rush* all receivers take messages of one plain queue, one by one and in
  * quick succession, so that the plan lays out a shelf.
@@ -43,7 +43,7 @@ send_about(Sim *sim, SimNewsKind kind, const SimRow *row)
 	send(sim, &news);
 }
 
-/* What is asked is seen in shared memory, as it is by now. */
+/* A request is read from shared memory, as it stands by now. */
 static void
 tell_asked(Sim *sim, int index)
 {
@@ -361,7 +361,7 @@ sim_take_promised(Sim *sim)
 	}
 }
 
-/* Somebody acknowledges, or gives back, what has been leased. */
+/* A consumer acknowledges, or gives back, a leased message. */
 static void
 settle(Sim *sim, SimRow *row)
 {
@@ -496,7 +496,7 @@ sim_is_rush(const Sim *sim)
 	return sim->events < sim->rush_until && !sim->settling;
 }
 
-/* What happens most in it. */
+/* The event that happens most. */
 void
 sim_rush_on(Sim *sim)
 {
